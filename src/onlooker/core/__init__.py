@@ -1,0 +1,1 @@
+"""The vocabulary of onlooker: time, media, observations, protocols and errors. No I/O."""

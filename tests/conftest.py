@@ -1,0 +1,29 @@
+"""What all tests share: where the labelled sets lie, and what to do without them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(os.environ.get("ONLOOKER_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Look up a file or folder of the labelled sets: ``data("clips/carphone.mp4")``.
+
+    Missing sets fail in CI and skip on a user's machine.
+    """
+
+    def find(relative: str) -> Path:
+        path = DATA / relative
+        if path.exists():
+            return path
+        message = f"the set {relative} is not in {DATA}; set ONLOOKER_DATA to the folder that holds it"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+    return find
