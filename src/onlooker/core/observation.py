@@ -12,7 +12,7 @@ from onlooker.core.time import Span
 
 __all__ = ["Attachment", "Box", "Json", "Observation", "Producer", "observation_id"]
 
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
 class Box(NamedTuple):
