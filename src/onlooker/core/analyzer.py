@@ -26,7 +26,8 @@ from pydantic import BaseModel, ConfigDict
 
 from onlooker.core.measurement import Measurement
 from onlooker.core.media import AudioBlock, Frame, FrameSelection, Packet, ReadItem, ReadRequest, SourceInfo
-from onlooker.core.observation import Observation
+from onlooker.core.observation import Observation, Producer
+from onlooker.core.store import Store
 from onlooker.core.time import Timestamp
 
 __all__ = ["Analyzer", "AnalyzerConfig", "Context", "Needs", "Quality", "Window"]
@@ -132,12 +133,15 @@ class Analyzer(ABC, Generic[C]):
         version: raise it when the output changes: stored results become stale.
         emits: the kinds of observation it makes.
         Config: its configuration model.
+        measurement_fields: names of the configuration fields that the heavy part depends on; None means all.
+            When only others change, stored measurements are used again and nothing is decoded.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     emits: ClassVar[tuple[str, ...]]
     Config: ClassVar[type[AnalyzerConfig]]
+    measurement_fields: ClassVar[frozenset[str] | None] = None
 
     def __init__(self, config: C) -> None:
         self.config: C = config
@@ -179,3 +183,11 @@ class Analyzer(ABC, Generic[C]):
 
     def close(self) -> None:
         """Release models and buffers."""
+
+    def relate(self, store: Store, source: SourceInfo, producer: Producer) -> Iterable[Observation]:
+        """Observations about ``source`` that rest on what the store holds of other sources.
+
+        Called once after the source was analysed to its end and all of it is stored, on an instance that may not
+        have been opened.
+        """
+        return ()

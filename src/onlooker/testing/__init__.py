@@ -1,0 +1,1 @@
+"""Conformance suites and drivers for plug-in authors."""
