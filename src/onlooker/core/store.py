@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from onlooker.core.measurement import Measurement
 from onlooker.core.media import SourceInfo
-from onlooker.core.observation import Observation, Producer
+from onlooker.core.observation import Attachment, Observation, Producer
 from onlooker.core.time import Span, Timestamp
 
 __all__ = ["Batch", "Failure", "Hit", "Query", "RunState", "SourceStatus", "Store"]
@@ -171,12 +171,30 @@ class Store(Protocol):
         """Remember a file's content digest."""
         ...
 
+    def put_media(self, source: str, attachment: Attachment) -> str:
+        """Store an attachment's bytes whole or not at all; returns its path relative to ``folder``."""
+        ...
+
     def commit(self, batch: Batch) -> None:
         """Write a batch in one transaction.
 
         Raises:
             StoreError: disk full, read-only, damaged.
             StoreBusy: others wrote for too long.
+        """
+        ...
+
+    def put_media(self, source: str, attachment: Attachment) -> str:
+        """Write a derived file beside the source, replacing one of the same name whole or not at all.
+
+        An observation committed with ``attachments`` has them written the same way.
+
+        Returns:
+            The path relative to the library folder, to be named in ``Observation.media``.
+
+        Raises:
+            UsageError: the name leads out of the source's folder.
+            StoreError: disk full, read-only.
         """
         ...
 
