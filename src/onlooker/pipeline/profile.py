@@ -1,0 +1,94 @@
+"""Profiles: YAML files that say which analyzers run, at which quality and with which settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from onlooker.core.analyzer import Quality
+from onlooker.core.errors import ConfigError
+
+__all__ = ["Profile", "load_profile", "profile_folders", "profile_names"]
+
+Settings = dict[str, Any]
+
+
+class Profile(BaseModel):
+    """What to run on a source.
+
+    Attributes:
+        name: how ``--profile`` calls it.
+        description: one line for people.
+        quality: default quality level of all analyzers; ``--quality`` overrides it.
+        analyzers: settings by analyzer name; an empty mapping means its defaults.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    description: str = ""
+    quality: Quality = "balanced"
+    analyzers: dict[str, Settings | None] = Field(min_length=1)
+
+
+def profile_folders() -> list[Path]:
+    """Where named profiles are looked for: those shipped with the package, else those of a source checkout."""
+    package = Path(__file__).resolve().parents[1]
+    return [p for p in (package / "profiles", package.parents[1] / "profiles") if p.is_dir()]
+
+
+def profile_names() -> list[str]:
+    """Names that `load_profile` knows, sorted."""
+    return sorted({p.stem for folder in profile_folders() for p in folder.glob("*.yaml")})
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """The profile of that name, or in that file.
+
+    Raises:
+        ConfigError: no such profile, or the file is wrong; names file and line.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        found = [f / f"{name_or_path}.yaml" for f in profile_folders() if (f / f"{name_or_path}.yaml").is_file()]
+        if not found:
+            known = ", ".join(profile_names()) or "none"
+            raise ConfigError(
+                f"no profile is called {str(name_or_path)!r}", hint=f"known: {known}; or give a .yaml file"
+            )
+        path = found[0]
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the profile {path}: {error}", hint="check the path") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a mapping with name and analyzers, got {type(values).__name__}")
+    values.setdefault("name", path.stem)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        line = _line(document, first["loc"])
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}:{line}: {where}: {first['msg']}", hint="see onlooker profiles schema") from None
+
+
+def _line(document: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """Line (from 1) of the innermost node on the way to ``location``."""
+    node, line = document, 1
+    for part in location:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
+        match = [(key, value) for key, value in pairs if key.value == str(part)]
+        if not match:
+            break
+        line, node = match[0][0].start_mark.line + 1, match[0][1]
+    return line
