@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -190,7 +190,7 @@ def _open(address: str, options: RunOptions, store: Store | None) -> Source:
 
 
 @contextmanager
-def _opened(options: RunOptions) -> Iterator[Store]:
+def _opened(options: RunOptions) -> Generator[Store]:
     store = options.open_store(options.folder)
     try:
         yield store
@@ -259,7 +259,7 @@ def _run_opened(
     if progress:
         progress(Progress(address, float(info.duration or 0), float(info.duration or 0), "done"))
     duration = None if info.duration is None else round(float(info.duration), 6)
-    report = SourceReport(
+    return SourceReport(
         info.id,
         address,
         duration,
@@ -270,7 +270,6 @@ def _run_opened(
         outcome.ran,
         outcome.stopped,
     )
-    return report
 
 
 def _unopened(
