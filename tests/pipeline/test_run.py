@@ -1,0 +1,177 @@
+"""Runs over real clips: resume, segments, failures, and nothing done twice."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+
+import pytest
+
+CLIP = "clips/tv_whitehouse_performance.mp4"
+ALL = ["test_light", "test_slow", "test_after", "test_sound"]
+
+
+@pytest.fixture(scope="module")
+def expected(data, tmp_path_factory):
+    """The rows of an undisturbed run, made by the reference driver."""
+    sys.path.insert(0, str(__import__("pathlib").Path(__file__).parent / "plugins"))
+    from onlooker_test_analyzers import After, AnalyzerConfig, Light, LightConfig, Slow, Sound
+
+    from onlooker.sources import open_source
+    from onlooker.testing.drive import drive
+
+    source = open_source(str(data(CLIP)))
+    made = drive(
+        [Light(LightConfig()), Slow(AnalyzerConfig()), After(AnalyzerConfig()), Sound(AnalyzerConfig())], source
+    )
+    source.close()
+    return sorted((o.kind, o.span.start.seconds, o.span.end.seconds, round(o.score, 5)) for o in made)
+
+
+def essence(rows):
+    return sorted((r["kind"], r["start_seconds"], r["end_seconds"], round(r["score"], 5)) for r in rows)
+
+
+def rounded(expected):
+    return sorted((k, round(a, 6), round(b, 6), s) for k, a, b, s in expected)
+
+
+def test_same_as_the_reference_driver(data, tmp_path, run, rows, expected):
+    report = run(data(CLIP), tmp_path / "lib", ALL)
+    assert report.exit_code == 0
+    assert [s.failures for s in report.sources] == [()]
+    assert report.sources[0].frames == 275
+    assert essence(rows(tmp_path / "lib")) == rounded(expected)
+
+
+def test_segments_in_worker_processes_give_the_same_rows(data, tmp_path, run, rows):
+    run(data(CLIP), tmp_path / "one", ALL)
+    report = run(data(CLIP), tmp_path / "two", ALL, workers=2)
+    assert report.exit_code == 0
+    assert report.sources[0].frames == 275
+    assert rows(tmp_path / "two") == rows(tmp_path / "one")
+
+
+def test_an_unchanged_run_does_nothing(data, tmp_path, run, rows):
+    run(data(CLIP), tmp_path / "lib", ALL)
+    before = rows(tmp_path / "lib")
+    report = run(data(CLIP), tmp_path / "lib", ALL)
+    assert report.sources[0].ran == ()
+    assert report.sources[0].frames == 275
+    assert rows(tmp_path / "lib") == before
+
+
+def test_adding_an_analyzer_runs_only_that_one(data, tmp_path, run, rows):
+    run(data(CLIP), tmp_path / "lib", ["test_light"])
+    report = run(data(CLIP), tmp_path / "lib", ["test_light", "test_slow", "test_after"])
+    assert sorted(report.sources[0].ran) == ["test_after", "test_slow"]
+    run(data(CLIP), tmp_path / "whole", ["test_light", "test_slow", "test_after"])
+    assert rows(tmp_path / "lib") == rows(tmp_path / "whole")
+
+
+def test_a_changed_decision_needs_no_decoding(data, tmp_path, run, rows, monkeypatch):
+    run(data(CLIP), tmp_path / "lib", ["test_light"])
+    from onlooker_test_analyzers import Light
+
+    def decoded(*_):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(Light, "measure", decoded)
+    settings = {"test_light": {"step": 25}}
+    report = run(data(CLIP), tmp_path / "lib", ["test_light"], settings=settings)
+    assert report.exit_code == 0, report.as_dict()
+    assert report.sources[0].ran == ("test_light",)
+    monkeypatch.undo()
+    assert [r["number"] for r in rows(tmp_path / "lib")] == list(range(1, 12))
+    # and back again: the older results were replaced, the measurements were not lost
+    report = run(data(CLIP), tmp_path / "lib", ["test_light"])
+    assert len(rows(tmp_path / "lib")) == 28
+
+
+def test_a_stopped_run_goes_on_where_it_was(data, tmp_path, run, rows):
+    stop, seen = threading.Event(), []
+
+    def watch(progress):
+        seen.append(progress)
+        if progress.phase == "read" and progress.position > 1:
+            stop.set()
+
+    report = run(data(CLIP), tmp_path / "lib", ALL, stop=stop, progress=watch)
+    assert report.exit_code == 130
+    assert report.stopped
+    report = run(data(CLIP), tmp_path / "lib", ALL)
+    assert report.exit_code == 0
+    assert report.sources[0].frames == 275
+    run(data(CLIP), tmp_path / "whole", ALL)
+    assert rows(tmp_path / "lib") == rows(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_runs_end_with_the_same_rows(data, tmp_path, run, rows, workers):
+    run(data(CLIP), tmp_path / "whole", ALL)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[3])\n"
+        "from pathlib import Path\n"
+        "from onlooker.pipeline import run_source\n"
+        "run_source.COMMIT_SECONDS = 0.02\n"
+        "from onlooker.pipeline.run_local import RunOptions, analyze_paths\n"
+        "from onlooker.pipeline.stages import select_stages\n"
+        "from onlooker.sources import open_source\n"
+        "from onlooker.timeline import open_store\n"
+        f"stages = tuple(select_stages({{}}, 'balanced', {ALL!r}))\n"
+        "if __name__ == '__main__':\n"
+        "    options = RunOptions(Path(sys.argv[2]), stages, open_source, open_store)\n"
+        f"    sys.exit(analyze_paths([sys.argv[1]], options, workers={workers}).exit_code)\n"
+    )
+    program = tmp_path / "program.py"
+    program.write_text(script)
+    from pathlib import Path
+
+    plugins = str(Path(__file__).parent / "plugins")
+    rng, kills = random.Random(workers), 0
+    for _ in range(40):
+        process = subprocess.Popen([sys.executable, str(program), str(data(CLIP)), str(tmp_path / "lib"), plugins])
+        try:
+            assert process.wait(timeout=rng.uniform(0.6, 2.5) if kills < 6 else 60) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+    assert rows(tmp_path / "lib") == rows(tmp_path / "whole")
+
+
+def test_one_failing_analyzer_does_not_stop_the_rest(data, tmp_path, run, rows):
+    report = run(data(CLIP), tmp_path / "lib", ["test_light", "test_breaks"])
+    assert report.exit_code == 2
+    (failure,) = report.sources[0].failures
+    assert (failure.analyzer, failure.stage) == ("test_breaks", "analyze")
+    assert "planted" in failure.message
+    assert len(rows(tmp_path / "lib", kinds=("step",))) == 28
+
+
+def test_several_files_in_worker_processes(data, tmp_path, run, rows):
+    clips = [data(CLIP), data("clips/carphone.mp4"), tmp_path / "broken.mp4"]
+    clips[2].write_bytes(b"not a video" * 100)
+    report = run(clips, tmp_path / "many", ["test_light"], workers=2)
+    assert report.exit_code == 2
+    assert [bool(s.source) for s in report.sources] == [True, True, False]
+    for clip in clips[:2]:
+        run(clip, tmp_path / "single", ["test_light"])
+    assert rows(tmp_path / "many") == rows(tmp_path / "single")
+
+
+def test_no_source_worked(tmp_path, run):
+    (tmp_path / "broken.mp4").write_bytes(b"")
+    report = run(tmp_path / "broken.mp4", tmp_path / "lib", ["test_light"])
+    assert report.exit_code == 3
+    assert report.sources[0].failures[0].stage == "open"
+
+
+def test_media_files_are_stored_beside_the_rows(data, tmp_path, run, rows):
+    run(data(CLIP), tmp_path / "lib", ["test_light"])
+    for row in rows(tmp_path / "lib"):
+        (path,) = row["media"]
+        assert float((tmp_path / "lib" / path).read_text()) == pytest.approx(row["score"], abs=1e-3)
