@@ -1,0 +1,86 @@
+"""A rolling matrix of distances between the grids of neighbouring frames.
+
+All decisions are read from it: a cut is a step across which frames differ while each side is alike; in a
+dissolve every frame lies on the line between the two ends.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.analyzers.shots.grid import GRID_BYTES, LUMA
+
+__all__ = ["Similarity"]
+
+_LUMA = LUMA[0] * LUMA[1]
+_CHROMA_WEIGHT = 2.25
+_BINS = 32
+
+
+class Similarity:
+    """Products, distances and histograms of the last ``size`` frames.
+
+    Args:
+        size: how many frames the matrix spans.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._rows = np.zeros((size, GRID_BYTES), np.float32)
+        self._luma = np.zeros((size, size), np.float64)
+        self._chroma = np.zeros((size, size), np.float64)
+        self.histogram = np.zeros((size, _BINS), np.float32)
+        self.grids = np.zeros((size, GRID_BYTES), np.uint8)
+
+    def push(self, grids: NDArray[np.uint8]) -> None:
+        """Move on by ``len(grids)`` frames.
+
+        Args:
+            grids: (n, 864) uint8, n <= size.
+        """
+        new, old = len(grids), self.size - len(grids)
+        for array in (self._rows, self.grids, self.histogram):
+            array[:old] = array[new:].copy()
+        self.grids[old:] = grids
+        # values within ±128 keep every sum below 2**24, so single precision is exact and the result does not
+        # depend on how the work is cut
+        rows = self._rows
+        rows[old:] = grids
+        rows[old:] -= 128
+        for matrix, part in ((self._luma, slice(0, _LUMA)), (self._chroma, slice(_LUMA, GRID_BYTES))):
+            matrix[:old, :old] = matrix[new:, new:].copy()
+            strip = rows[old:, part] @ rows[:, part].T
+            matrix[old:, :] = strip
+            matrix[:, old:] = strip.T
+        bins = (grids[:, :_LUMA] >> 3).astype(np.intp) + np.arange(new)[:, None] * _BINS
+        counts = np.bincount(bins.reshape(-1), minlength=new * _BINS).reshape(new, _BINS)
+        self.histogram[old:] = counts / np.float32(_LUMA)
+
+    def squared(self) -> NDArray[np.float64]:
+        """(size, size) mean squared distance per luma cell, chroma weighted in."""
+        total = self._luma + _CHROMA_WEIGHT * self._chroma
+        own = np.diagonal(total)
+        return np.maximum(own[:, None] + own[None, :] - 2 * total, 0) / _LUMA
+
+    def correlation(self) -> NDArray[np.float64]:
+        """(size, size) correlation of the luma grids, -1..1; 1 between two flat pictures."""
+        sums = self._rows[:, :_LUMA].sum(axis=1, dtype=np.float64)
+        covariance = self._luma / _LUMA - np.outer(sums, sums) / _LUMA**2
+        # half a grey level of rounding noise must not count as structure
+        deviation = np.sqrt(np.diagonal(covariance) + 1.0)
+        return (covariance + 1.0) / np.outer(deviation, deviation)
+
+    def deviation(self) -> NDArray[np.float64]:
+        """(size,) standard deviation of each frame's luma grid, with its chroma's spread added."""
+        luma, chroma = self.grids[:, :_LUMA], self.grids[:, _LUMA:]
+        half = chroma.shape[1] // 2
+        return luma.std(axis=1) + chroma[:, :half].std(axis=1) + chroma[:, half:].std(axis=1)
+
+    def shifted_distance(self, i: int, j: int) -> float:
+        """Root mean squared luma distance of frames ``i`` and ``j`` at the best shift by up to two cells each way."""
+        a = self.grids[i, :_LUMA].reshape(LUMA).astype(np.float32)
+        b = self.grids[j, :_LUMA].reshape(LUMA).astype(np.float32)
+        core = a[2:-2, 2:-2]
+        windows = np.lib.stride_tricks.sliding_window_view(b, core.shape)
+        return float(np.sqrt(((windows - core) ** 2).mean(axis=(2, 3)).min()))
