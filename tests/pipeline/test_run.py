@@ -114,8 +114,8 @@ def test_killed_runs_end_with_the_same_rows(data, tmp_path, run, rows, workers):
     script = (
         "import sys; sys.path.insert(0, sys.argv[3])\n"
         "from pathlib import Path\n"
-        "from onlooker.pipeline import run_source\n"
-        "run_source.COMMIT_SECONDS = 0.02\n"
+        "from onlooker.pipeline import session\n"
+        "session.COMMIT_SECONDS = 0.02\n"
         "from onlooker.pipeline.run_local import RunOptions, analyze_paths\n"
         "from onlooker.pipeline.stages import select_stages\n"
         "from onlooker.sources import open_source\n"

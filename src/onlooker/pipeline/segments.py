@@ -22,8 +22,9 @@ from onlooker.core.store import Failure, Store
 from onlooker.core.time import Timestamp
 from onlooker.pipeline.fan_out import FanOut, StoredSeries
 from onlooker.pipeline.plan import Plan
-from onlooker.pipeline.run_source import Session, audio_only, frames_request, open_analyzers
+from onlooker.pipeline.run_source import audio_only, frames_request
 from onlooker.pipeline.sampling import warm_margin
+from onlooker.pipeline.session import Session, open_analyzers
 from onlooker.pipeline.workers import stop_event
 
 __all__ = ["Segment", "SegmentJob", "SegmentResult", "can_segment", "measure_segment", "segmented"]

@@ -1,0 +1,325 @@
+"""What a run over one source holds: open analyzers, what is measured and made but not yet committed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import takewhile
+from typing import Any, Literal
+
+from onlooker.core.analyzer import Analyzer, Context
+from onlooker.core.errors import OnlookerError
+from onlooker.core.measurement import Measurement
+from onlooker.core.media import AudioBlock, Packet, ReadFailure, ReadItem, Source
+from onlooker.core.observation import Observation, Producer
+from onlooker.core.store import Batch, Failure, Query, RunState, Store
+from onlooker.core.time import Timestamp
+from onlooker.pipeline.fan_out import AudioFormat, FanOut, StoredSeries
+from onlooker.pipeline.ordered import Decider, StoredObservations
+from onlooker.pipeline.plan import Plan, Task
+from onlooker.pipeline.stages import create_analyzer
+
+__all__ = ["Session", "open_analyzers"]
+
+COMMIT_SECONDS = 1.0
+REPLAY_SECONDS = Fraction(60)
+
+
+def open_analyzers(
+    tasks: Sequence[Task], source: Source, *, threads: int, heavy_only: bool = False
+) -> tuple[dict[str, Analyzer[Any]], dict[str, Exception]]:
+    """Create and open the tasks' analyzers; those that fail are given with their error instead."""
+    context = Context(source.info, None if source.info.live else source.read, heavy_only, threads)
+    opened: dict[str, Analyzer[Any]] = {}
+    failed: dict[str, Exception] = {}
+    for task in tasks:
+        try:
+            analyzer = create_analyzer(task.stage.spec)
+            analyzer.open(context)
+        except Exception as error:
+            failed[task.stage.name] = error
+        else:
+            opened[task.stage.name] = analyzer
+    return opened, failed
+
+
+@dataclass
+class _Clock:
+    """When to commit, and what the run took so far."""
+
+    begun: float = field(default_factory=time.monotonic)
+    committed: float = field(default_factory=time.monotonic)
+
+    def due(self) -> bool:
+        return time.monotonic() - self.committed >= COMMIT_SECONDS
+
+
+class Session:
+    """The run of one plan: holds the open analyzers and everything not yet committed.
+
+    Args:
+        source: the open source.
+        store: where to write.
+        plan: what to do; its source is known to the store.
+        threads: how many a model may use.
+        threaded: whether slow stages get threads of their own.
+    """
+
+    def __init__(self, source: Source, store: Store, plan: Plan, *, threads: int, threaded: bool = True) -> None:
+        self.plan, self.store, self.source = plan, store, source
+        self.id = source.info.id
+        self.tasks = {t.stage.name: t for t in plan.todo}
+        self.analyzers, broken = open_analyzers(plan.todo, source, threads=threads)
+        self.failures: list[Failure] = []
+        self._reported: set[str] = set()
+        self._new_failures: list[Failure] = []
+        self._clock = _Clock()
+        self._frame_times: deque[Timestamp] = deque()
+        self._frames = min((t.state.frames for t in plan.reading if t.state and t.begin == plan.begin), default=0)
+        self._frames = self._frames if plan.begin is not None else 0
+        stages = [t.stage for t in plan.todo]
+        self.fan_out = FanOut(
+            [t.stage for t in plan.reading],
+            {n: a for n, a in self.analyzers.items() if n in {t.stage.name for t in plan.reading}},
+            {t.stage.name: t.begin for t in plan.reading},
+            self._stored_for_measuring(),
+            threaded=threaded,
+        )
+        self.decider = Decider(self.id, stages, self.analyzers, self._replays(), self._stored_observations())
+        for name, error in broken.items():
+            self.decider.failed[name] = (error, None)
+        self._ends: dict[str, Timestamp] = {}
+        self._measured: dict[str, list[Measurement]] = {}
+        self._made: list[Observation] = []
+        self._seconds: dict[str, float] = {}
+
+    # -- what is stored already --
+
+    def _stored_for_measuring(self) -> dict[str, StoredSeries]:
+        wanted = {n for t in self.plan.reading for n in t.stage.needs.measurements}
+        series: dict[str, StoredSeries] = {}
+        for task in self.plan.tasks:
+            name = task.stage.name
+            if name not in wanted:
+                continue
+            producer = task.state.producer if task.action == "done" and task.state else task.reuse
+            if producer is not None:
+                series[name] = StoredSeries(self._before(producer, task.begin))
+        return series
+
+    def _before(self, producer: Any, end: Timestamp | None) -> Iterator[Measurement]:
+        stored = self.store.measurements(self.id, producer)
+        return stored if end is None else takewhile(lambda m: m.time < end, stored)
+
+    def _replays(self) -> dict[str, StoredSeries]:
+        series: dict[str, StoredSeries] = {}
+        for name, task in self.tasks.items():
+            if task.reuse is not None:
+                stored = self._before(task.reuse, task.begin)
+                copies = task.action == "decide again"
+                series[name] = StoredSeries(self._copied(name, stored) if copies else stored)
+        return series
+
+    def _copied(self, name: str, stored: Iterator[Measurement]) -> Iterator[Measurement]:
+        """Measurements of an older producer, which become those of this run's."""
+        for measurement in stored:
+            self._measured.setdefault(name, []).append(measurement)
+            yield measurement
+
+    def replay(self) -> Iterator[None]:
+        """Run the light parts over what earlier runs measured, in steps, so that memory stays bounded."""
+        series = {n: s for n, s in self.decider.replay.items() if n in self.tasks}
+        end = Timestamp.of_seconds(Fraction(0))
+        while any(s.left for s in series.values()):
+            end = end + REPLAY_SECONDS
+            for name in series:
+                begin = self.tasks[name].begin
+                self._ends[name] = end if begin is None else min(begin, end)
+            self.step(measuring=False)
+            yield
+
+    def _stored_observations(self) -> dict[str, StoredObservations]:
+        wanted = {k for t in self.plan.todo for k in t.stage.needs.observations}
+        stored: dict[str, StoredObservations] = {}
+        for task in self.plan.tasks:
+            for kind in task.stage.emits if task.action == "done" else ():
+                if kind in wanted:
+                    query = Query(sources=(self.id,), kinds=(kind,), analyzers=(task.stage.name,))
+                    stored[kind] = StoredObservations(iter(self.store.query(query)))
+        return stored
+
+    # -- one item after another --
+
+    def take(self, item: ReadItem, audio: AudioFormat | None = None) -> None:
+        """Offer one item that was read to the stages that want it."""
+        if isinstance(item, ReadFailure):
+            begin = self.plan.begin
+            if begin is None or item.span.end > begin:
+                self._fail(Failure(self.id, "read", item.message, item.span))
+        elif isinstance(item, AudioBlock):
+            assert audio is not None
+            self.fan_out.audio(item, audio)
+            self._advance(item.time, lambda t: t.stage.needs.frames == "none" and bool(t.stage.needs.audio_rate))
+        elif isinstance(item, Packet):
+            self.fan_out.packet(item)
+        else:
+            self.fan_out.frame(item)
+            begin = self.plan.begin
+            if begin is None or item.time >= begin:
+                self._frame_times.append(item.time)
+
+    def step(self, *, force: bool = False, measuring: bool = True) -> None:
+        """Let the light parts catch up, and commit if it is time."""
+        if measuring:
+            taken, end = self.fan_out.drain()
+            self.add(taken)
+            if end is not None:
+                self._advance(end, lambda t: t.stage.needs.frames != "none")
+        for task in self.plan.todo:
+            if task.stage.needs.frames == "none" and not task.stage.needs.audio_rate and not task.stage.needs.packets:
+                before = [self._ends[n] for n in self._needed(task) if n in self._ends]
+                if before:
+                    self._ends[task.stage.name] = min(before)
+        self._collect(self.decider.step(self._ends))
+        self._note_failures()
+        if force or self._clock.due():
+            self._commit(complete=False)
+
+    def add(self, measured: Mapping[str, Sequence[Measurement]]) -> None:
+        """Take measurements, of this process or of another."""
+        for name, made in measured.items():
+            if made:
+                self._measured.setdefault(name, []).extend(made)
+        self.decider.add(measured)
+
+    def advance(self, end: Timestamp | None, frames: int) -> None:
+        """``frames`` more frames, all before ``end``, were measured elsewhere (see `add`)."""
+        self._frames += frames
+        if end is not None:
+            self._advance(end, lambda t: t.stage.needs.frames != "none")
+
+    def catch_up(self, format: AudioFormat, blocks: Iterator[ReadItem], until: Timestamp | None) -> None:
+        """Hear the blocks of a reader of its own up to a moment, or to the end."""
+        for item in blocks:
+            if isinstance(item, AudioBlock):
+                self.take(item, format)
+                if until is not None and item.time >= until:
+                    return
+
+    def fail(self, failure: Failure, error: Exception | None = None) -> None:
+        """Record a failure; with ``error``, take the analyzer that it names out of the run."""
+        if failure.analyzer and error is not None:
+            self.decider.fail(failure.analyzer, error, failure.span.start if failure.span else None)
+        else:
+            self._fail(failure)
+
+    def finish(self) -> None:
+        """The source has ended: flush, relate to other sources, and complete."""
+        self.fan_out.finish()
+        self.step(force=False)
+        self._collect(self.decider.finish())
+        self._note_failures()
+        self._commit(complete=False)
+        for name, analyzer in self.analyzers.items():
+            if name not in self.decider.failed:
+                self._relate(name, analyzer)
+        self._note_failures()
+        self._commit(complete=True)
+
+    def close(self) -> None:
+        """Release the analyzers."""
+        self.fan_out.finish()
+        for analyzer in self.analyzers.values():
+            analyzer.close()
+
+    @property
+    def position(self) -> Timestamp | None:
+        """About where the run is, for progress."""
+        return self.fan_out.frames_end or min(self._ends.values(), default=None)
+
+    @property
+    def frames(self) -> int:
+        """Frames read of this source so far, earlier runs included."""
+        return self._frames + len(self._frame_times)
+
+    # -- inside --
+
+    def _needed(self, task: Task) -> list[str]:
+        kinds = task.stage.needs.observations
+        return [t.stage.name for t in self.plan.todo if any(k in kinds for k in t.stage.emits)]
+
+    def _advance(self, end: Timestamp, which: Callable[[Task], bool]) -> None:
+        for task in self.plan.reading:
+            if which(task):
+                self._ends[task.stage.name] = end if task.begin is None else max(end, task.begin)
+
+    def _relate(self, name: str, analyzer: Analyzer[Any]) -> None:
+        stage = self.tasks[name].stage
+        try:
+            self._collect(
+                {name: self.decider.sign(name, analyzer.relate(self.store, self.source.info, stage.producer))}
+            )
+        except Exception as error:
+            self.decider.fail(name, error, None)
+
+    def _collect(self, made: Mapping[str, Sequence[Observation]]) -> None:
+        for observations in made.values():
+            for observation in observations:
+                paths = tuple(self.store.put_media(self.id, a) for a in observation.attachments)
+                kept = replace(observation, attachments=(), media=observation.media + paths) if paths else observation
+                self._made.append(kept)
+
+    def _note_failures(self) -> None:
+        for name, (error, moment) in self.fan_out.failed.items():
+            self.decider.fail(name, error, moment)
+        for name, (error, moment) in self.decider.failed.items():
+            if name not in self._reported:
+                self._reported.add(name)
+                message = str(error) if isinstance(error, OnlookerError) else f"{type(error).__name__}: {error}"
+                at = f" (at {moment})" if moment is not None else ""
+                self._fail(Failure(self.id, "analyze", message + at, None, name, retryable=True))
+
+    def _fail(self, failure: Failure) -> None:
+        self.failures.append(failure)
+        self._new_failures.append(failure)
+
+    def _commit(self, *, complete: bool) -> None:
+        self._count_frames(complete=complete)
+        seconds, self._clock.begun = time.monotonic() - self._clock.begun, time.monotonic()
+        states: list[RunState] = []
+        for name, task in self.tasks.items():
+            if name in self.decider.failed:
+                continue
+            again = task.action == "decide again"
+            begin, end = task.begin, self._ends.get(name)
+            position = max(begin, end) if begin is not None and end is not None else end if begin is None else begin
+            # what is only decided again starts over when it is interrupted: it costs no decoding
+            position = None if again and not complete else position
+            frames = task.state.frames if again and task.state else self._frames
+            self._seconds[name] = self._seconds.get(name, self._earlier(task)) + seconds
+            states.append(RunState(task.stage.producer, position, complete, frames, self._seconds[name]))
+        measurements: list[tuple[Producer, Sequence[Measurement], Literal["always", "run"]]] = []
+        for name, made in self._measured.items():
+            stage = self.tasks[name].stage
+            measurements.append((stage.producer, made, stage.needs.keep))
+        self.store.commit(Batch(self.id, self._made, measurements, self._new_failures, states))
+        self._made, self._measured, self._new_failures = [], {}, []
+        self._clock.committed = time.monotonic()
+
+    def _count_frames(self, *, complete: bool) -> None:
+        ends = [
+            self._ends[t.stage.name]
+            for t in self.plan.reading
+            if t.stage.needs.frames != "none" and t.stage.name in self._ends and t.stage.name not in self.decider.failed
+        ]
+        position = min(ends) if ends else None
+        while self._frame_times and (complete or (position is not None and self._frame_times[0] < position)):
+            self._frames += 1
+            self._frame_times.popleft()
+
+    @staticmethod
+    def _earlier(task: Task) -> float:
+        return task.state.seconds if task.state and task.action == "resume" else 0.0
