@@ -1,0 +1,74 @@
+"""Ranked search: words by BM25, vectors by cosine."""
+
+from __future__ import annotations
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.core.errors import UsageError
+from onlooker.core.store import Hit, Query
+from onlooker.timeline.stores.embedded.database import rows
+from onlooker.timeline.stores.embedded.filters import TIME_ORDER, conditions, wanted_phrases
+from onlooker.timeline.stores.embedded.reading import SELECT, FROM, Makers, read_row
+from onlooker.timeline.words import match_expression
+
+__all__ = ["search_text", "search_vector"]
+
+
+def _page(hits: list[Hit], query: Query) -> list[Hit]:
+    return hits[query.offset : None if query.limit is None else query.offset + query.limit]
+
+
+def search_text(connection: apsw.Connection, text: str, query: Query) -> list[Hit]:
+    """Observations that hold all words of ``text``, best first by BM25 (Robertson and Zaragoza 2009, in FTS5)."""
+    phrases = wanted_phrases(text, query.text)
+    if not phrases:
+        return []
+    where, makers = conditions(query), Makers(connection)
+    sql = (
+        f"SELECT {SELECT}, bm25(words) AS rank FROM words JOIN {FROM.replace('observation AS o', 'observation AS o ON o.number = words.rowid', 1)}"
+        f" WHERE words MATCH ? AND {where.sql} ORDER BY rank, {TIME_ORDER}"
+    )
+    hits: list[Hit] = []
+    for row in rows(connection, sql, [match_expression(phrases), *where.values]):
+        observation = read_row(row[:-1], makers)
+        if query.span is None or query.span.overlaps(observation.span):
+            hits.append(Hit(observation, -row[-1]))
+            if query.limit is not None and len(hits) >= query.offset + query.limit:
+                break
+    return _page(hits, query)
+
+
+def search_vector(connection: apsw.Connection, space: str, vector: NDArray[np.float32], query: Query) -> list[Hit]:
+    """Nearest vectors by cosine; every vector that passes the filters is compared, so nothing is missed.
+
+    Raises:
+        UsageError: the vector does not fit the space.
+    """
+    wanted = np.asarray(vector, "<f4")
+    found = list(rows(connection, "SELECT number, size FROM space WHERE name = ?", (space,)))
+    if wanted.ndim != 1 or (found and found[0][1] != len(wanted)):
+        expected = found[0][1] if found else "d"
+        raise UsageError(f"vector of space {space!r}: expected ({expected},), got {wanted.shape}")
+    if not np.isfinite(wanted).all():
+        raise UsageError(f"vector of space {space!r}: expected finite values")
+    phrases = wanted_phrases(query.text)
+    if not found or phrases is None or not wanted.any():
+        return []
+    where, makers = conditions(query, phrases), Makers(connection)
+    # the distances alone are sorted; whole rows are read of the best only
+    sql = (
+        "SELECT o.number, vec_distance_cosine(vector.value, ?) AS distance"
+        " FROM vector CROSS JOIN observation AS o ON o.number = vector.observation"
+        f" WHERE vector.space = ? AND distance IS NOT NULL AND {where.sql} ORDER BY distance, {TIME_ORDER}"
+    )
+    hits: list[Hit] = []
+    for number, distance in rows(connection, sql, [wanted.tobytes(), found[0][0], *where.values]):
+        (row,) = rows(connection, f"SELECT {SELECT} FROM {FROM} WHERE o.number = ?", (number,))
+        observation = read_row(row, makers)
+        if query.span is None or query.span.overlaps(observation.span):
+            hits.append(Hit(observation, 1.0 - distance))
+            if query.limit is not None and len(hits) >= query.offset + query.limit:
+                break
+    return _page(hits, query)

@@ -1,0 +1,342 @@
+"""The embedded store behind the protocol of ``onlooker.core.store``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from heapq import merge
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.core.errors import StoreBusy, StoreError, UsageError
+from onlooker.core.measurement import Measurement, unpack_measurements
+from onlooker.core.media import SourceInfo
+from onlooker.core.observation import Attachment, Observation, Producer
+from onlooker.core.store import Batch, Failure, Hit, Query, RunState, SourceStatus
+from onlooker.core.time import Span
+from onlooker.timeline.media import media_folder, store_attachment
+from onlooker.timeline.stores.embedded import keeping, migrations, reading, searching
+from onlooker.timeline.stores.embedded.codec import clean, info_from_json, info_to_json, nanoseconds, span_from_text
+from onlooker.timeline.stores.embedded.database import BUSY_SECONDS, Database, rows, translated
+from onlooker.timeline.stores.embedded.filters import check_query
+from onlooker.timeline.stores.embedded.runs import find_run, kill_runs, settle, source_number, states_of
+from onlooker.timeline.stores.embedded.writing import prepare_batch, write_batch
+
+__all__ = ["EmbeddedStore"]
+
+FILE = "library.sqlite"
+
+
+class EmbeddedStore:
+    """A library in a folder; see `onlooker.core.store.Store` for what each method promises.
+
+    It may be used from several threads, and opened by several processes at once.
+
+    Args:
+        folder: the library folder.
+        create: make a library where there is none.
+        read_only: write nothing, not even a migration.
+        busy_seconds: how long to wait for other processes' locks.
+
+    Raises:
+        StoreError: no library there, damaged, not readable.
+        StoreTooNew: written by a newer onlooker; nothing was touched.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
+        self._folder = Path(folder)
+        self.migrated_copy: Path | None = None
+        """The copy made of an older library on opening, or None."""
+        path = self._folder / FILE
+        if not path.exists():
+            self._make_folder(create and not read_only)
+        self.database = Database(path, read_only=read_only, busy_seconds=busy_seconds)
+        try:
+            self._open(read_only)
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _make_folder(self, create: bool) -> None:
+        if self._folder.exists() and not self._folder.is_dir():
+            raise StoreError(f"{self._folder} is a file, not a library folder", hint="choose another --library")
+        if not create:
+            raise StoreError(
+                f"there is no library in {self._folder}", hint="check --library, or make one with: onlooker analyze"
+            )
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the library folder {self._folder}: {error.strerror}") from error
+
+    def _open(self, read_only: bool) -> None:
+        path = self.database.path
+        if not os.access(path if path.exists() else self._folder, os.R_OK):
+            raise StoreError(f"{path} cannot be read", hint="check its permissions")
+        if read_only:
+            with self.database.snapshot() as connection:
+                version = migrations.version_of(connection, path)
+            if version != migrations.CURRENT:
+                raise StoreError(
+                    f"{path} has the older schema {version} and was opened for reading only",
+                    hint="bring it up to date with: onlooker library migrate",
+                )
+            return
+        # looked at first without writing anything, so that a newer or foreign file stays as it is
+        if path.exists() and path.stat().st_size:
+            probe = Database(path, read_only=True, busy_seconds=self.database.busy_seconds)
+            try:
+                with probe.snapshot() as connection:
+                    migrations.version_of(connection, path)
+            finally:
+                probe.close()
+        self.migrated_copy = migrations.prepare(self.database)
+        # a run given up by a process that was killed; when others are busy it can wait
+        with contextlib.suppress(StoreBusy):
+            self._purge_if_needed()
+
+    def _purge_if_needed(self) -> None:
+        dead = self.database.fetch("SELECT 1 FROM run WHERE dead UNION ALL SELECT 1 FROM source WHERE dead LIMIT 1")
+        if dead:
+            keeping.purge(self.database, self._folder)
+
+    def __enter__(self) -> EmbeddedStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def folder(self) -> Path:
+        """The library folder."""
+        return self._folder
+
+    # -- sources --
+
+    def add_source(self, info: SourceInfo) -> None:
+        """Make a source known, or add another path under which it is seen."""
+        media_folder(self._folder, info.id)
+        info = replace(info, path=clean(info.path))
+        with self.database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO source (id, info, added_ns) VALUES (?, ?, ?)"
+                " ON CONFLICT (id) WHERE NOT dead DO UPDATE SET info = excluded.info",
+                (info.id, info_to_json(info), time.time_ns()),
+            )
+            connection.execute(
+                "INSERT OR IGNORE INTO source_path (source, path) VALUES (?, ?)",
+                (source_number(connection, info.id), info.path),
+            )
+
+    def sources(self) -> list[SourceStatus]:
+        """All sources, in the order in which they were added."""
+        with self.database.snapshot() as connection:
+            numbers = [n for (n,) in rows(connection, "SELECT number FROM source WHERE NOT dead ORDER BY number")]
+            return [self._status(connection, number) for number in numbers]
+
+    def _status(self, connection: apsw.Connection, number: int) -> SourceStatus:
+        ((info,),) = rows(connection, "SELECT info FROM source WHERE number = ?", (number,))
+        paths = rows(connection, "SELECT path FROM source_path WHERE source = ? ORDER BY number", (number,))
+        return SourceStatus(info_from_json(info), tuple(p for (p,) in paths), tuple(states_of(connection, number)))
+
+    def source(self, ref: str) -> SourceStatus:
+        """The source whose id starts with ``ref``, or whose path or file name is ``ref``."""
+        ref = clean(ref)
+        with self.database.snapshot() as connection:
+            for condition, values in (
+                ("id = ?", [ref]),
+                ("number IN (SELECT source FROM source_path WHERE path IN (?, ?))", [ref, os.path.abspath(ref)]),
+                (
+                    "substr(id, 1, length(?1)) = ?1 OR number IN (SELECT source FROM source_path"
+                    " WHERE substr(path, -length(?1) - 1) IN ('/' || ?1, '\\' || ?1))",
+                    [ref],
+                ),
+            ):
+                if not ref:
+                    break
+                sql = f"SELECT number, id FROM source WHERE NOT dead AND ({condition}) ORDER BY number"
+                found = list(rows(connection, sql, values))
+                if len(found) == 1:
+                    return self._status(connection, found[0][0])
+                if found:
+                    several = ", ".join(identity[:12] for _, identity in found[:5])
+                    raise UsageError(f"{ref!r} means several sources: {several}", hint="give more of the id or path")
+        raise UsageError(f"no source is called {ref!r}", hint="see: onlooker library list")
+
+    def remove_source(self, source: str) -> None:
+        """Delete a source and all that is stored of it, media included."""
+        with self.database.transaction() as connection:
+            keeping.kill_source(connection, source_number(connection, source))
+        keeping.purge(self.database, self._folder)
+
+    def cached_id(self, path: str, size: int, modified_ns: int) -> str | None:
+        """The content digest of a file that was seen before with this size and time, or None."""
+        found = self.database.fetch(
+            "SELECT source FROM file_digest WHERE path = ? AND size = ? AND modified_ns = ?",
+            (clean(path), size, modified_ns),
+        )
+        return found[0][0] if found else None
+
+    def cache_id(self, path: str, size: int, modified_ns: int, source: str) -> None:
+        """Remember a file's content digest."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO file_digest VALUES (?, ?, ?, ?)", (clean(path), size, modified_ns, source)
+            )
+
+    # -- writing --
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch in one transaction."""
+        prepared = prepare_batch(self._with_media(batch))
+        with self.database.transaction() as connection:
+            gone = write_batch(connection, prepared)
+        if gone:
+            # they are invisible already; whoever opens the library next goes on if this is busy or killed
+            with contextlib.suppress(StoreBusy):
+                keeping.purge(self.database, self._folder)
+
+    def _with_media(self, batch: Batch) -> Batch:
+        if not any(o.attachments for o in batch.observations):
+            return batch
+        kept: list[Observation] = []
+        for observation in batch.observations:
+            paths = (store_attachment(self._folder, batch.source, a) for a in observation.attachments)
+            media = tuple(dict.fromkeys([*observation.media, *paths]))
+            kept.append(replace(observation, attachments=(), media=media))
+        return replace(batch, observations=kept)
+
+    def put_media(self, source: str, attachment: Attachment) -> str:
+        """Write a derived file beside the source."""
+        if self.database.read_only:
+            raise StoreError(f"{self._folder} was opened for reading only", hint="open it without read_only")
+        return store_attachment(self._folder, source, attachment)
+
+    def states(self, source: str) -> list[RunState]:
+        """How far each producer got on ``source``, complete or under way."""
+        with self.database.snapshot() as connection:
+            return states_of(connection, source_number(connection, source))
+
+    def discard(self, source: str, producer: Producer) -> None:
+        """Delete all that one producer wrote about one source."""
+        with self.database.transaction() as connection:
+            run = find_run(connection, source, producer)
+            if run is None:
+                return
+            kill_runs(connection, [run])
+            settle(connection, source_number(connection, source), producer.analyzer, ())
+        keeping.purge(self.database, self._folder)
+
+    # -- reading --
+
+    def query(self, query: Query) -> Iterator[Observation]:
+        """The visible observations that fit, streamed."""
+        check_query(query)
+        return self._stream(query)
+
+    def _stream(self, query: Query) -> Iterator[Observation]:
+        with self.database.snapshot() as connection:
+            yield from reading.find(connection, query)
+
+    def get(self, observation_id: str) -> Observation:
+        """One observation by its id or a unique beginning of it (8 digits or more)."""
+        with self.database.snapshot() as connection:
+            return reading.get(connection, observation_id)
+
+    def counts(self, source: str | None = None) -> Mapping[str, int]:
+        """How many visible observations there are of each kind."""
+        with self.database.snapshot() as connection:
+            return reading.count_kinds(connection, source)
+
+    def search_text(self, text: str, query: Query) -> list[Hit]:
+        """Full-text search, best first, within what ``query`` allows."""
+        check_query(query)
+        with self.database.snapshot() as connection:
+            return searching.search_text(connection, text, query)
+
+    def search_vector(self, space: str, vector: NDArray[np.float32], query: Query) -> list[Hit]:
+        """Nearest vectors of one space by cosine, best first, within what ``query`` allows."""
+        check_query(query)
+        with self.database.snapshot() as connection:
+            return searching.search_vector(connection, space, vector, query)
+
+    def measurements(self, source: str, producer: Producer, span: Span | None = None) -> Iterator[Measurement]:
+        """Stored measurements in order of time; of ``span``, those whose time lies in it."""
+        with self.database.snapshot() as connection:
+            run = find_run(connection, source, producer)
+            if run is None:
+                return
+            where, values = "run = ?", list[Any]([run])
+            if span is not None:
+                where += " AND first_ns <= ? AND last_ns >= ?"
+                values += [nanoseconds(span.end), nanoseconds(span.start)]
+            sql = f"SELECT first_ns, last_ns, body FROM measurement WHERE {where} ORDER BY first_ns, number"
+            for measurement in _in_order(rows(connection, sql, values)):
+                if span is None or span.contains(measurement.time):
+                    yield measurement
+
+    # -- failures --
+
+    def failures(self, source: str | None = None) -> list[Failure]:
+        """Recorded failures."""
+        where, values = ("", ()) if source is None else ("WHERE source = ?", (clean(source),))
+        found = self.database.fetch(
+            f"SELECT source, stage, message, exact, analyzer, retryable FROM failure {where} ORDER BY number",
+            values,
+        )
+        return [
+            Failure(*row[:3], None if row[3] is None else span_from_text(row[3]), row[4], bool(row[5])) for row in found
+        ]
+
+    def clear_failures(self, source: str, analyzers: Iterable[str | None]) -> None:
+        """Forget the failures of these analyzers before they are tried again."""
+        with self.database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM failure WHERE source = ? AND analyzer IS ?", [(clean(source), a) for a in analyzers]
+            )
+
+    # -- keeping --
+
+    def retain(self, *, older_than_seconds: Fraction | None = None, max_bytes: int | None = None) -> int:
+        """Delete sources added longer ago, then the oldest until the media and rows fit; returns how many."""
+        return keeping.retain(self.database, self._folder, older_than_seconds, max_bytes)
+
+    def close(self) -> None:
+        """Close; a second call does nothing."""
+        with translated(self.database.path):
+            self.database.close()
+
+
+def _in_order(chunks: Iterable[tuple[int, int, bytes]]) -> Iterator[Measurement]:
+    """The measurements of chunks that come by their first time, and may overlap."""
+    together: list[Iterable[Measurement]] = []
+    reach: int | None = None
+    for first, last, body in chunks:
+        if reach is not None and first > reach:
+            yield from _merged(together)
+            together, reach = [], None
+        together.append(unpack_measurements(body))
+        reach = last if reach is None else max(reach, last)
+    yield from _merged(together)
+
+
+def _merged(together: list[Iterable[Measurement]]) -> Iterator[Measurement]:
+    return merge(*together, key=lambda m: m.time) if len(together) > 1 else iter(*together or [()])
