@@ -24,12 +24,28 @@ import numpy as np
 from _harness import DATA
 
 SINGLE_SHOT = (
-    "action_exercise_kth_like.avi action_ucf101_apply_eye_makeup.avi book.mkv carphone.mp4 eat.mkv film_chaplin.mp4"
-    " help.mkv home_indoor_one_by_one_person.mp4 preview_classroom.mp4 preview_face-demographics-walking.mp4"
-    " preview_head-pose-face-detection-female-and-male.mp4 preview_people-detection.mp4"
-    " preview_person-bicycle-car-detection.mp4 talking_face_aoc_512.mp4 talking_face_man_suit.mp4"
-    " talking_face_signer_blue.mp4 traffic_car_overhead.mp4 traffic_highway.avi traffic_overhead_audio.avi walk.mkv"
-).split()
+    "action_exercise_kth_like.avi",
+    "action_ucf101_apply_eye_makeup.avi",
+    "book.mkv",
+    "carphone.mp4",
+    "eat.mkv",
+    "film_chaplin.mp4",
+    "help.mkv",
+    "home_indoor_one_by_one_person.mp4",
+    "preview_classroom.mp4",
+    "preview_face-demographics-walking.mp4",
+    "preview_head-pose-face-detection-female-and-male.mp4",
+    "preview_people-detection.mp4",
+    "preview_person-bicycle-car-detection.mp4",
+    "talking_face_aoc_512.mp4",
+    "talking_face_man_suit.mp4",
+    "talking_face_signer_blue.mp4",
+    "traffic_car_overhead.mp4",
+    "traffic_highway.avi",
+    "traffic_overhead_audio.avi",
+    "walk.mkv",
+    ,
+)
 SECONDARY = ("mot_pets09_s2l1/video.mp4", "ucsd_ped2/test/Test001.mp4", "ucsd_ped2/test/Test004.mp4")
 SPEECH = ("grid_av/bbaf2n.mpg", "grid_av/lrwp9a.mpg", "grid_av/pwij3p.mpg")
 CODECS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -167,12 +183,14 @@ class Maker:
         step = rng.randint(4, len(frames) - 4) if rng.random() < 0.05 and len(frames) > 16 else 10**6
         out = []
         ramp = np.arange(256) / 255
-        for i, picture in enumerate(frames):
+        for i, given in enumerate(frames):
             g = gamma * drift ** (i / len(frames)) * (1.35 if i >= step else 1)
-            picture = cv2.LUT(picture, (255 * ramp**g).astype(np.uint8))
+            picture = cv2.LUT(given, (255 * ramp**g).astype(np.uint8))
             if 0 <= i - flash < flash_length:
-                picture = cv2.addWeighted(picture, 1 - strength, np.full_like(picture, 255), strength, 0)
-            out.append(picture)
+                white = np.full_like(picture, 255)
+                out.append(cv2.addWeighted(picture, 1 - strength, white, strength, 0))
+            else:
+                out.append(picture)
         return out
 
     def finish(self, picture: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.analyzers.shots import cuts, gradual
-from onlooker.analyzers.shots.grid import GRID_BYTES
 from onlooker.analyzers.shots.similarity import Similarity
 
 __all__ = ["Boundary", "BoundaryDetector", "Transition"]
@@ -64,12 +63,13 @@ class BoundaryDetector:
         *,
         min_shot: float = 0.25,
         cut_threshold: float = 0.5,
-        dissolve_threshold: float = 0.3,
+        dissolve_threshold: float = 0.5,
     ) -> None:
         rate = frame_rate or 25.0
         self._pace = min(4, max(1, round(rate / 30)))
         self._min_frames = max(1, round(min_shot * rate))
         self._flat_frames = round(0.5 * rate)
+        self._join_frames = self._min_frames + gradual.LENGTHS[-1] * self._pace
         self._cut_threshold, self._dissolve_threshold = cut_threshold, dissolve_threshold
         self._block, self._back, self._ahead = (n * self._pace for n in (_BLOCK, _BACK, _AHEAD))
         self._similarity = Similarity(self._back + self._block + self._ahead)
@@ -129,18 +129,29 @@ class BoundaryDetector:
         index = np.arange(1, sim.size)
         step[1:] = np.sqrt(squared[index - 1, index])
         first, last = self._back, self._back + self._block
-        edges = gradual.flat_edges(deviation, pace)
+        edges = gradual.flat_edges(deviation, correlation, pace)
         fading = self._fading(deviation, edges)
         cut_at = self._cuts(squared, correlation, step)
         made = self._fades(edges, base, first, last)
+        blocked = fading.copy()
+        blocked[[at for at, _ in cut_at]] = True
+        stands = gradual.without_flashes(squared, step, pace)
+        steady = squared[np.ix_(stands, stands)]
+        steady_step = np.zeros(sim.size)
+        steady_step[1:] = np.sqrt(steady[index - 1, index])
         for found in gradual.dissolve_candidates(
-            squared, correlation, step, first, last, pace, self._dissolve_threshold
+            sim,
+            steady,
+            correlation[np.ix_(stands, stands)],
+            steady_step,
+            blocked,
+            first,
+            last,
+            pace,
+            self._dissolve_threshold,
         ):
-            low, high = found.first - 1, found.last + 2
-            if not fading[low:high].any() and not any(low <= at < high for at, _ in cut_at):
-                made.append(
-                    Boundary(base + found.middle, "dissolve", base + found.first, base + found.last, found.score)
-                )
+            begin, end = base + found.first, base + found.last
+            made.append(Boundary(base + found.middle, "dissolve", begin, end, found.score))
         swallowed = self._swallowed(edges)
         for at, score in cut_at:
             if first <= at < last and at not in swallowed:
@@ -162,7 +173,7 @@ class BoundaryDetector:
         """Which frames are flat or on the way to or from flat."""
         fading = deviation < gradual.FLAT
         for edge in edges:
-            low, high = sorted((edge.at, edge.far))
+            low, high = sorted((edge.at, edge.far if edge.soft else edge.at))
             fading[low : high + 1] = True
         return fading
 
@@ -171,8 +182,7 @@ class BoundaryDetector:
         inside: set[int] = set()
         for edge, following in zip(edges, [*edges[1:], None] if edges else [], strict=True):
             if edge.soft:
-                low, high = sorted((edge.at, edge.far))
-                inside.update(range(low - 1, high + 2))
+                inside.update(range(edge.far + 1, edge.at + 1) if edge.begins else range(edge.at, edge.far + 1))
             if edge.begins and following is not None:
                 short = following.at - edge.at < self._flat_frames
                 if following.soft or short:
@@ -202,6 +212,11 @@ class BoundaryDetector:
             made.append(Boundary(middle, "fade", begin, max(end, middle), score))
         return made
 
+    def _halves(self, a: Boundary, b: Boundary) -> bool:
+        """Whether two boundaries are the halves of one fade, through a colour that is not flat all the way."""
+        kinds = {a.transition, b.transition}
+        return "fade" in kinds and "cut" not in kinds and b.first - a.last <= self._min_frames
+
     def _spaced(self, made: list[Boundary], total: int | None) -> list[Boundary]:
         """Keep shots from being too short: of two boundaries too near to each other the surer one stays."""
         ready: list[Boundary] = []
@@ -209,6 +224,9 @@ class BoundaryDetector:
             if boundary.frame < self._min_frames or (total is not None and boundary.frame > total - self._min_frames):
                 continue
             held = self._held
+            if held is not None and self._halves(held, boundary):
+                self._held = _joined(held, boundary)
+                continue
             if held is not None and boundary.frame - held.frame < self._min_frames:
                 if boundary.score > held.score:
                     self._held = boundary
@@ -217,7 +235,13 @@ class BoundaryDetector:
                 ready.append(held)
             self._held = boundary
         done = total is not None and self._next >= total
-        if self._held is not None and (done or self._next - self._held.frame >= self._min_frames):
+        if self._held is not None and (done or self._next - self._held.last >= self._join_frames):
             ready.append(self._held)
             self._held = None
         return ready
+
+
+def _joined(a: Boundary, b: Boundary) -> Boundary:
+    """The fade that two halves make."""
+    fade = a if a.transition == "fade" else b
+    return Boundary(fade.frame, "fade", min(a.first, b.first), max(a.last, b.last), max(a.score, b.score))

@@ -13,18 +13,52 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FADE", "FLAT", "LENGTHS", "REACH", "Dissolve", "FlatEdge", "dissolve_candidates", "flat_edges"]
+from onlooker.analyzers.shots.similarity import Similarity
+
+__all__ = [
+    "FADE",
+    "FLAT",
+    "LENGTHS",
+    "REACH",
+    "Dissolve",
+    "FlatEdge",
+    "dissolve_candidates",
+    "flat_edges",
+    "window_features",
+    "window_scores",
+    "without_flashes",
+]
 
 FLAT = 3.0
 """A frame whose spread is less shows nothing but one colour."""
 FADE = 36
 """Longest fade out or in that is followed, in frames (times the pace)."""
 
-LENGTHS = (5, 7, 10, 14, 19, 26, 34, 46)
+LENGTHS = (7, 10, 14, 19, 26, 34, 46)
 """Distances between the two ends that are tried, in frames (times the pace)."""
+SHORTEST = 5
+"""Mixed frames that a dissolve has at least (times the pace); what is shorter is a fast movement."""
+_PAN = 0.6
+"""Where a shift leaves less of the change than this, the camera moved."""
 REACH = 32
 """A dissolve is compared with others whose middle is at most that far away (times the pace)."""
-_INNER = np.array([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
+FEATURES = (
+    "bias",
+    "beside",
+    "beside_squared",
+    "least_rise",
+    "greatest_rise",
+    "steepest",
+    "jump",
+    "backward",
+    "whole",
+    "structure",
+    "motion_ratio",
+    "outside",
+    "unexplained",
+)
+WEIGHTS = np.array([-8.25, -15.35, -13.03, -2.79, -8.9, 8.21, -11.66, 3.13, 4.54, 2.76, 0.05, -7.11, -1.12])
+"""Fitted on montages with exact truth (benchmarks/shots.py --fit)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +73,96 @@ class Dissolve:
     score: float
 
 
-def _windows(
+def without_flashes(squared: NDArray[np.float64], step: NDArray[np.float64], pace: int) -> NDArray[np.intp]:
+    """For each position the frame that stands for it: itself, or the last one before a flash of a few frames.
+
+    Args:
+        squared: (size, size) squared distances.
+        step: (size,) distance of each frame from the one before.
+        pace: frames per 1/30 s.
+    """
+    stands = np.arange(len(step))
+    for length in range(1, 3 * pace + 1):
+        start = np.arange(1, len(step) - length)
+        back = np.sqrt(squared[start - 1, start + length])
+        flash = (step[start] > 10) & (back < 0.4 * np.minimum(step[start], step[start + length]))
+        for at in start[flash]:
+            stands[at : at + length] = stands[at - 1]
+    return stands
+
+
+def window_features(
     squared: NDArray[np.float64],
     correlation: NDArray[np.float64],
     step: NDArray[np.float64],
+    blocked: NDArray[np.bool_],
     first: int,
     last: int,
     length: int,
     pace: int,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Starts a of windows [a, a + length] with their middle in [first, last), and how much each looks like a dissolve."""
+    """The windows [a, a + length] with their middle in [first, last) that could be a dissolve, and what decides.
+
+    Returns:
+        Their starts (n,), and (n, 13): constant; mean distance from the line between the ends, as share of
+        the whole change, and its square; least and greatest progress between sixths; largest single step; what the
+        largest single progress has over a smooth curve's, and sum of the steps backward; log of the
+        whole change; log loss of correlation between the ends; log of motion inside over motion outside;
+        mean step outside over the whole change; log of the distance
+        from the line over the motion outside.
+    """
     half = length // 2
     a = np.arange(first - half, last - half)
     b = a + length
+    reach = np.concatenate([[0], np.cumsum(blocked)])
     whole = squared[a, b]
-    keep = (whole > 64.0) & (correlation[a, b] < 0.9)
+    keep = (whole > 36.0) & (correlation[a, b] < 0.95) & (reach[b + 2] == reach[a])
     a, b, whole = a[keep], b[keep], whole[keep]
     if not len(a):
-        return a, np.empty(0)
-    inner = a[:, None] + np.round(_INNER * length).astype(np.intp)[None, :]
+        return a, np.empty((0, len(FEATURES)))
+    inner = a[:, None] + np.arange(pace, length, pace)[None, :]
     from_a, to_b = squared[a[:, None], inner], squared[inner, b[:, None]]
     alpha = (from_a + whole[:, None] - to_b) / (2 * whole[:, None])
     beside = np.sqrt(np.maximum(from_a - alpha**2 * whole[:, None], 0).mean(axis=1) / whole)
     profile = np.concatenate([np.zeros((len(a), 1)), alpha, np.ones((len(a), 1))], axis=1)
-    rise = np.diff(profile, axis=1)
-    steepest = np.max(step[a[:, None] + 1 + np.arange(length)[None, :]], axis=1) / np.sqrt(whole)
+    single = np.diff(profile, axis=1)
+    sixths = np.round(np.linspace(0, profile.shape[1] - 1, 7)).astype(np.intp)
+    rise = np.diff(profile[:, sixths], axis=1)
+    within = step[a[:, None] + 1 + np.arange(length)[None, :]]
+    root = np.sqrt(whole)
     # what moves outside the window would move inside too
     outside = np.concatenate(
         [step[a[:, None] - np.arange(1, 5)[None, :] * pace], step[b[:, None] + np.arange(2, 6)[None, :] * pace]], axis=1
+    ).mean(axis=1)
+    excess = np.maximum(0, single.max(axis=1) - 2 / single.shape[1])
+    steepest = within.max(axis=1) / root
+    motion = np.log((within.mean(axis=1) + 0.1) / (outside + 0.1))
+    keep = (beside < 0.45) & (rise.max(axis=1) < 0.75) & (rise.min(axis=1) > -0.1)
+    keep &= (excess < 0.15) & (steepest < 0.5) & (motion > -0.6)
+    features = np.stack(
+        [
+            np.ones(len(a)),
+            beside,
+            beside**2,
+            rise.min(axis=1),
+            rise.max(axis=1),
+            steepest,
+            excess,
+            np.minimum(single, 0).sum(axis=1),
+            np.log(root),
+            np.log(1.02 - correlation[a, b]),
+            motion,
+            outside / root,
+            np.log((beside * root + 0.5) / (outside + 0.5)),
+        ],
+        axis=1,
     )
-    inside = step[a[:, None] + 1 + np.arange(length)[None, :]].mean(axis=1)
-    score = (
-        np.clip((0.36 - beside) / 0.24, 0, 1)
-        * np.clip((rise.min(axis=1) + 0.06) / 0.06, 0, 1)
-        * np.clip((0.62 - rise.max(axis=1)) / 0.15, 0, 1)
-        * np.clip((0.75 - steepest) / 0.2, 0, 1)
-        * np.clip((np.sqrt(whole) - 6) / 8, 0, 1)
-        * np.clip((0.93 - correlation[a, b]) / 0.2, 0, 1)
-        * np.clip((inside / (outside.mean(axis=1) + 0.15) - 0.9) / 0.8, 0, 1)
-    )
-    return a, score
+    return a[keep], features[keep]
+
+
+def window_scores(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability of a dissolve, 0..1, for each row of features."""
+    return 1 / (1 + np.exp(-np.clip(features @ WEIGHTS, -40, 40)))
 
 
 def _profile(squared: NDArray[np.float64], a: int, b: int, low: int, high: int) -> NDArray[np.float64]:
@@ -88,9 +172,11 @@ def _profile(squared: NDArray[np.float64], a: int, b: int, low: int, high: int) 
 
 
 def dissolve_candidates(
+    similarity: Similarity,
     squared: NDArray[np.float64],
     correlation: NDArray[np.float64],
     step: NDArray[np.float64],
+    blocked: NDArray[np.bool_],
     first: int,
     last: int,
     pace: int,
@@ -99,9 +185,11 @@ def dissolve_candidates(
     """Dissolves whose window has its middle in [first, last), each the best of its surroundings.
 
     Args:
+        similarity: the grids.
         squared: (size, size) squared distances.
         correlation: (size, size).
         step: (size,) distance of each frame from the one before.
+        blocked: (size,) frames that belong to a cut or a fade.
         first: first position of a middle.
         last: one past the last.
         pace: frames per 1/30 s.
@@ -111,9 +199,12 @@ def dissolve_candidates(
     found: list[tuple[float, int, int]] = []
     for length in LENGTHS:
         span = length * pace
-        a, score = _windows(squared, correlation, step, first - reach // 2, last + reach // 2, span, pace)
+        a, features = window_features(
+            squared, correlation, step, blocked, first - reach // 2, last + reach // 2, span, pace
+        )
+        score = window_scores(features)
         good = score > threshold
-        # of two that fit equally, the longer one shows more
+        # of windows that fit equally, the longer one shows more
         found += [
             (float(s) * (1 + 0.002 * length), int(p), int(p) + span) for p, s in zip(a[good], score[good], strict=True)
         ]
@@ -128,7 +219,13 @@ def dissolve_candidates(
         alpha = _profile(squared, a, b, a, b + 1)
         inside = np.flatnonzero((alpha > 0.03) & (alpha < 0.97))
         start, stop = (a + int(inside[0]), a + int(inside[-1])) if len(inside) else (a + 1, b - 1)
-        kept.append(Dissolve(start, a + int(np.argmax(alpha >= 0.5)), stop, min(1.0, score)))
+        if stop - start + 1 < SHORTEST * pace:
+            continue
+        middle = a + int(np.argmax(alpha >= 0.5))
+        left = similarity.explained_by_shift(start - 1, middle) + similarity.explained_by_shift(middle, stop + 1)
+        if left < 2 * _PAN:
+            continue
+        kept.append(Dissolve(start, middle, stop, min(1.0, score)))
     return kept
 
 
@@ -151,23 +248,31 @@ class FlatEdge:
     depth: float
 
 
-def _climb(deviation: NDArray[np.float64], at: int, direction: int, limit: int) -> int:
-    """Follow a growing spread from ``at`` for at most ``limit`` frames; one frame out of order is forgiven."""
+def _climb(
+    deviation: NDArray[np.float64], correlation: NDArray[np.float64], at: int, direction: int, limit: int
+) -> int:
+    """Follow a growing spread from ``at`` for at most ``limit`` frames; one frame out of order is forgiven.
+
+    Stops where the picture changes to another one: on its way a fading picture stays the same, only weaker.
+    """
     for _ in range(limit):
         one, two = at + direction, at + 2 * direction
         if not (0 <= two < len(deviation)):
             break
         if deviation[one] <= deviation[at] + 0.1 and deviation[two] <= deviation[at] + 0.4:
             break
+        if deviation[at] > 2 * FLAT and correlation[at, one] < 0.75:
+            break
         at = one
     return at
 
 
-def flat_edges(deviation: NDArray[np.float64], pace: int) -> list[FlatEdge]:
+def flat_edges(deviation: NDArray[np.float64], correlation: NDArray[np.float64], pace: int) -> list[FlatEdge]:
     """Beginnings and ends of flat frames, in order.
 
     Args:
         deviation: (size,) spread of each frame.
+        correlation: (size, size).
         pace: frames per 1/30 s.
     """
     flat = deviation < FLAT
@@ -175,7 +280,10 @@ def flat_edges(deviation: NDArray[np.float64], pace: int) -> list[FlatEdge]:
     for at in np.flatnonzero(flat[1:] != flat[:-1]) + 1:
         begins = bool(flat[at])
         inner = int(at) if begins else int(at) - 1
-        far = _climb(deviation, inner, -1 if begins else 1, FADE * pace)
-        soft = abs(far - inner) > 2 * pace + 1
-        edges.append(FlatEdge(int(at), begins, far, soft, float(deviation[far] - deviation[inner])))
+        far = _climb(deviation, correlation, inner, -1 if begins else 1, FADE * pace)
+        low, high = sorted((inner, far))
+        depth = float(deviation[far] - deviation[inner])
+        largest = float(np.abs(np.diff(deviation[low : high + 1])).max(initial=0))
+        soft = high - low > 2 * pace + 1 and largest < 0.5 * depth
+        edges.append(FlatEdge(int(at), begins, far, soft, depth))
     return edges

@@ -77,10 +77,18 @@ class Similarity:
         half = chroma.shape[1] // 2
         return luma.std(axis=1) + chroma[:, :half].std(axis=1) + chroma[:, half:].std(axis=1)
 
-    def shifted_distance(self, i: int, j: int) -> float:
-        """Root mean squared luma distance of frames ``i`` and ``j`` at the best shift by up to two cells each way."""
+    def shifted_distance(self, i: int, j: int, rows: int = 2, columns: int = 2) -> float:
+        """Root mean squared luma distance of frames ``i`` and ``j`` at the best shift by up to ``rows`` and
+        ``columns`` cells each way.
+        """
         a = self.grids[i, :_LUMA].reshape(LUMA).astype(np.float32)
         b = self.grids[j, :_LUMA].reshape(LUMA).astype(np.float32)
-        core = a[2:-2, 2:-2]
+        core = a[rows : LUMA[0] - rows, columns : LUMA[1] - columns]
         windows = np.lib.stride_tricks.sliding_window_view(b, core.shape)
         return float(np.sqrt(((windows - core) ** 2).mean(axis=(2, 3)).min()))
+
+    def explained_by_shift(self, i: int, j: int) -> float:
+        """Share of the change between two frames that a shift of the picture leaves, 0..1: low for a pan."""
+        a, b = (self.grids[k, :_LUMA].reshape(LUMA)[3:-3, 6:-6].astype(np.float32) for k in (i, j))
+        plain = float(np.sqrt(((a - b) ** 2).mean()))
+        return (self.shifted_distance(i, j, 3, 6) + 0.5) / (plain + 0.5)

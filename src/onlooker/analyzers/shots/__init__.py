@@ -1,0 +1,3 @@
+"""Shots: cuts, fades and dissolves."""
+
+PLUGIN = "onlooker.analyzers.shots.analyzer:Shots"
