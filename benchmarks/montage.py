@@ -44,7 +44,6 @@ SINGLE_SHOT = (
     "traffic_highway.avi",
     "traffic_overhead_audio.avi",
     "walk.mkv",
-    ,
 )
 SECONDARY = ("mot_pets09_s2l1/video.mp4", "ucsd_ped2/test/Test001.mp4", "ucsd_ped2/test/Test004.mp4")
 SPEECH = ("grid_av/bbaf2n.mpg", "grid_av/lrwp9a.mpg", "grid_av/pwij3p.mpg")
