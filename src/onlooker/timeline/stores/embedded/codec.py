@@ -195,9 +195,9 @@ def info_from_json(text: str) -> SourceInfo:
     video: VideoInfo | None = None
     if d["video"] is not None:
         v = cast("dict[str, Any]", d["video"])
-        fractions = {n: Fraction(v[n]) for n in ("time_base", "sample_aspect_ratio")}
-        rate = None if v["frame_rate"] is None else Fraction(v["frame_rate"])
-        video = VideoInfo(**{**v, **fractions, "frame_rate": rate})
+        v["frame_rate"] = None if v["frame_rate"] is None else Fraction(v["frame_rate"])
+        v["time_base"], v["sample_aspect_ratio"] = Fraction(v["time_base"]), Fraction(v["sample_aspect_ratio"])
+        video = VideoInfo(**v)
     audio = tuple(AudioInfo(**a) for a in cast("list[dict[str, Any]]", d["audio"]))
     duration = None if d["duration"] is None else Fraction(d["duration"])
     tags = cast("Mapping[str, str]", d["tags"])

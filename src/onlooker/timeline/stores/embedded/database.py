@@ -6,30 +6,59 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import apsw
-import sqlite_vec
+import sqlite_vec  # pyright: ignore[reportMissingTypeStubs]
 
 from onlooker.core.errors import StoreBusy, StoreError
 
-__all__ = ["Database", "rows", "translated"]
+__all__ = ["Connection", "Database", "rows", "translated"]
 
 BUSY_SECONDS = 30.0
 _WAL_LIMIT = 64 << 20
 _IDLE_READERS = 4
 
 
-def rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+class Connection(Protocol):
+    """What is used of ``apsw.Connection``, with types that are known throughout."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        ...
+
+    def execute(self, statements: str, bindings: Sequence[Any] = ..., /) -> Iterator[tuple[Any, ...]]:
+        """Run statements; the rows come as they are asked for."""
+        ...
+
+    def executemany(self, statements: str, bindings: Iterable[Sequence[Any]], /) -> Iterator[tuple[Any, ...]]:
+        """Run a statement once for each sequence of values."""
+        ...
+
+    def changes(self) -> int:
+        """Rows that the last statement changed."""
+        ...
+
+    def last_insert_rowid(self) -> int:
+        """Key of the row inserted last."""
+        ...
+
+    def close(self, force: bool = ..., /) -> None:
+        """Close."""
+        ...
+
+
+def rows(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
     """Run a statement and give its rows."""
     return iter(connection.execute(sql, tuple(values)))
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Generator[None]:
     """Turn SQLite's errors into onlooker's."""
     try:
         yield
@@ -80,13 +109,13 @@ class Database:
         self.busy_seconds = busy_seconds
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._writer: apsw.Connection | None = None
-        self._idle: list[apsw.Connection] = []
+        self._writer: Connection | None = None
+        self._idle: list[Connection] = []
         self._closed = False
 
     # -- connections --
 
-    def connect(self, *, writing: bool) -> apsw.Connection:
+    def connect(self, *, writing: bool) -> Connection:
         """A new connection with all settings made."""
         if writing and self.read_only:
             raise StoreError(f"{self.path} was opened for reading only", hint="open it without read_only")
@@ -98,18 +127,19 @@ class Database:
         connection.enable_load_extension(True)
         connection.load_extension(sqlite_vec.loadable_path())
         connection.enable_load_extension(False)
+        made = cast("Connection", connection)
         for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "cache_size=-16000", "temp_store=MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
+            made.execute(f"PRAGMA {pragma}")
         if writing:
-            connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
-        return connection
+            made.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
+        return made
 
     def _reader(self) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE if not self.read_only else apsw.SQLITE_OPEN_READONLY
         connection = apsw.Connection(str(self.path), flags=flags)
         try:
             connection.set_busy_timeout(int(self.busy_seconds * 1000))
-            connection.execute("PRAGMA schema_version").fetchall()
+            list(rows(cast("Connection", connection), "PRAGMA schema_version"))
         except (apsw.CantOpenError, apsw.ReadOnlyError):
             connection.close()
             wal = self.path.with_name(self.path.name + "-wal")
@@ -128,7 +158,7 @@ class Database:
             raise StoreError(f"{self.path} was closed", hint="open the library again")
 
     @property
-    def writer(self) -> apsw.Connection:
+    def writer(self) -> Connection:
         """The connection that writes; hold `lock` while using it."""
         self._check()
         if self._writer is None:
@@ -142,7 +172,7 @@ class Database:
         return self._lock
 
     @contextmanager
-    def transaction(self) -> Iterator[apsw.Connection]:
+    def transaction(self) -> Generator[Connection]:
         """Write all or nothing.
 
         Raises:
@@ -162,7 +192,7 @@ class Database:
                 raise
 
     @contextmanager
-    def snapshot(self) -> Iterator[apsw.Connection]:
+    def snapshot(self) -> Generator[Connection]:
         """Read from one state of the library, whatever is written meanwhile."""
         self._check()
         with translated(self.path):
@@ -177,7 +207,7 @@ class Database:
             finally:
                 self._release(connection, pid)
 
-    def _release(self, connection: apsw.Connection, pid: int) -> None:
+    def _release(self, connection: Connection, pid: int) -> None:
         if pid != os.getpid():
             return
         try:
@@ -202,7 +232,7 @@ class Database:
         limit = time.monotonic() + self.busy_seconds
         while True:
             try:
-                self.writer.execute(sql).fetchall()
+                list(self.writer.execute(sql))
                 return
             except (apsw.BusyError, apsw.LockedError):
                 if time.monotonic() > limit:

@@ -12,7 +12,7 @@ from onlooker.core.store import Query
 from onlooker.timeline.stores.embedded.codec import clean, nanoseconds
 from onlooker.timeline.words import Phrase, match_expression, parse_words
 
-__all__ = ["ORDERS", "Conditions", "any_of", "check_query", "conditions", "wanted_phrases"]
+__all__ = ["ORDERS", "Conditions", "any_of", "check_query", "conditions", "pack_conditions", "wanted_phrases"]
 
 TIME_ORDER = "o.source, o.start_ns, o.end_ns, o.kind, o.run, o.ordinal"
 ORDERS = {"time": TIME_ORDER, "score": f"o.score DESC NULLS LAST, {TIME_ORDER}"}
@@ -77,8 +77,38 @@ def wanted_phrases(*texts: str | None) -> list[Phrase] | None:
 
 def conditions(query: Query, phrases: Sequence[Phrase] = ()) -> Conditions:
     """The conditions on ``observation AS o``; that on time is to be checked again exactly (`Query.span`)."""
+    made = _shared(query)
+    if query.labels:
+        part, values = any_of("o.label", query.labels)
+        made.add(part, *values)
+    if query.span is not None:
+        made.add("o.start_ns <= ? AND o.end_ns >= ?", nanoseconds(query.span.end), nanoseconds(query.span.start))
+    if query.min_score is not None:
+        made.add("o.score >= ?", float(query.min_score))
+    if query.max_score is not None:
+        made.add("o.score <= ?", float(query.max_score))
+    if phrases:
+        made.add("o.number IN (SELECT rowid FROM words WHERE words MATCH ?)", match_expression(phrases))
+    return made
+
+
+def pack_conditions(query: Query, phrases: Sequence[Phrase] = ()) -> Conditions:
+    """The conditions that ``pack AS o`` must meet to hold anything that fits."""
+    made = _shared(query)
+    if query.span is not None:
+        made.add("o.first_ns <= ? AND o.last_ns >= ?", nanoseconds(query.span.end), nanoseconds(query.span.start))
+    if query.min_score is not None:
+        made.add("o.max_score >= ?", float(query.min_score))
+    if query.max_score is not None:
+        made.add("o.max_score IS NOT NULL")
+    if phrases:
+        made.add("o.number IN (SELECT rowid FROM pack_words WHERE pack_words MATCH ?)", match_expression(phrases))
+    return made
+
+
+def _shared(query: Query) -> Conditions:
     made = Conditions()
-    # a scalar subquery, so that the planner starts from the observations' indexes
+    # a scalar subquery, so that the planner starts from the indexes of what is asked for
     made.add("(SELECT visible FROM run WHERE run.number = o.run)")
     if query.sources:
         part, values = any_of("id", query.sources)
@@ -89,16 +119,8 @@ def conditions(query: Query, phrases: Sequence[Phrase] = ()) -> Conditions:
             f"o.run IN (SELECT run.number FROM run JOIN producer ON producer.number = run.producer WHERE {part})",
             *values,
         )
-    for column, names in (("o.kind", query.kinds), ("o.label", query.labels), ("o.track", query.tracks)):
+    for column, names in (("o.kind", query.kinds), ("o.track", query.tracks)):
         if names:
             part, values = any_of(column, names)
             made.add(part, *values)
-    if query.span is not None:
-        made.add("o.start_ns <= ? AND o.end_ns >= ?", nanoseconds(query.span.end), nanoseconds(query.span.start))
-    if query.min_score is not None:
-        made.add("o.score >= ?", float(query.min_score))
-    if query.max_score is not None:
-        made.add("o.score <= ?", float(query.max_score))
-    if phrases:
-        made.add("o.number IN (SELECT rowid FROM words WHERE words MATCH ?)", match_expression(phrases))
     return made

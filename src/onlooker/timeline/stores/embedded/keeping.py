@@ -13,7 +13,7 @@ import apsw
 
 from onlooker.core.errors import StoreBusy
 from onlooker.timeline.media import delete_media, media_bytes, remove_media
-from onlooker.timeline.stores.embedded.database import Database, rows, translated
+from onlooker.timeline.stores.embedded.database import Connection, Database, rows, translated
 from onlooker.timeline.stores.embedded.runs import kill_runs
 
 __all__ = ["database_bytes", "kill_source", "purge", "retain", "shrink"]
@@ -22,7 +22,7 @@ SLICE = 4000
 """Rows deleted in one transaction: some 50 ms, in which other writers wait."""
 
 
-def _media_of(connection: apsw.Connection, condition: str, value: int) -> set[str]:
+def _media_of(connection: Connection, condition: str, value: int) -> set[str]:
     found = rows(connection, f"SELECT media FROM observation WHERE {condition} AND media IS NOT NULL", (value,))
     return {path for (media,) in found for path in json.loads(media)}
 
@@ -33,7 +33,7 @@ def _purge_run(database: Database, folder: Path, run: int) -> None:
         files = _media_of(connection, "run = ?", run)
         if files:
             files -= _media_of(connection, f"run <> {run:d} AND source = ?", source)
-    for table in ("measurement", "observation"):
+    for table in ("measurement", "pack", "observation"):
         more = True
         while more:
             with database.transaction() as connection:
@@ -63,7 +63,7 @@ def purge(database: Database, folder: Path) -> None:
             connection.execute("DELETE FROM source WHERE number = ?", (number,))
 
 
-def kill_source(connection: apsw.Connection, source: int) -> None:
+def kill_source(connection: Connection, source: int) -> None:
     """From this transaction on the source is gone for every reader."""
     ((identity,),) = rows(connection, "SELECT id FROM source WHERE number = ?", (source,))
     kill_runs(connection, [n for (n,) in list(rows(connection, "SELECT number FROM run WHERE source = ?", (source,)))])
@@ -72,7 +72,7 @@ def kill_source(connection: apsw.Connection, source: int) -> None:
     connection.execute("DELETE FROM file_digest WHERE source = ?", (identity,))
 
 
-def database_bytes(connection: apsw.Connection) -> int:
+def database_bytes(connection: Connection) -> int:
     """What the rows take, free pages not counted."""
     ((size,),) = rows(connection, "PRAGMA page_size")
     ((pages,),) = rows(connection, "PRAGMA page_count")
@@ -90,18 +90,19 @@ def shrink(database: Database) -> None:
             if not free or free == left:
                 break
             left = free
-            connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()
+            list(connection.execute("PRAGMA incremental_vacuum(2000)"))
         with contextlib.suppress(apsw.BusyError, apsw.LockedError):
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            list(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 
-def _shares(connection: apsw.Connection) -> dict[int, int]:
+def _shares(connection: Connection) -> dict[int, int]:
     """About how the rows' bytes fall to the sources."""
     shares = {number: 1 for (number,) in rows(connection, "SELECT number FROM source WHERE NOT dead")}
     for sql in (
         "SELECT source, 250 * count(*) + sum(ifnull(length(text), 0) + ifnull(length(data), 0))"
         " FROM observation GROUP BY source",
         "SELECT source, sum(length(value)) FROM vector JOIN observation ON number = observation GROUP BY source",
+        "SELECT source, sum(length(body) + length(marks)) + 200 * count(*) FROM pack GROUP BY source",
         "SELECT source, sum(length(body)) FROM measurement JOIN run ON run.number = run GROUP BY source",
     ):
         for source, size in rows(connection, sql):
@@ -151,6 +152,7 @@ def retain(database: Database, folder: Path, older_than: Fraction | None, max_by
         # deleted words leave marks behind that only a merge of the index removes
         with database.transaction() as connection:
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            connection.execute("INSERT INTO pack_words (pack_words) VALUES ('optimize')")
     if count:
         with contextlib.suppress(StoreBusy):
             shrink(database)

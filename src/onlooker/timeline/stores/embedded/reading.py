@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge, nsmallest
 from itertools import islice
-from typing import Any
-
-import apsw
+from typing import Any, TypeAlias
 
 from onlooker.core.errors import UsageError
-from onlooker.core.observation import Observation, Producer
+from onlooker.core.observation import Observation
 from onlooker.core.store import Query
 from onlooker.timeline.stores.embedded.codec import COLUMNS, observation_from_row
-from onlooker.timeline.stores.embedded.database import rows
-from onlooker.timeline.stores.embedded.filters import ORDERS, conditions, wanted_phrases
+from onlooker.timeline.stores.embedded.database import Connection, rows
+from onlooker.timeline.stores.embedded.dense import DENSE_KINDS, DenseRow
+from onlooker.timeline.stores.embedded.filters import ORDERS, conditions, pack_conditions, wanted_phrases
+from onlooker.timeline.stores.embedded.packing import (
+    PACK_COLUMNS,
+    Key,
+    OpenPack,
+    open_packs,
+    packed_in_order,
+    read_pack,
+)
+from onlooker.timeline.stores.embedded.runs import Makers
+from onlooker.timeline.words import Phrase
 
-__all__ = ["SELECT", "Makers", "count_kinds", "find", "get", "read_row"]
+__all__ = ["FROM", "SELECT", "count_kinds", "find", "get", "read_row"]
+
+_Rank: TypeAlias = tuple[float, Key]
 
 SELECT = ", ".join(f"o.{c.strip()}" for c in COLUMNS.split(",")) + ", o.run, space.name, vector.value"
 """What `read_row` reads, of `FROM`."""
@@ -25,52 +38,71 @@ FROM = (
 )
 
 
-class Makers:
-    """The source and producer of each run, looked up once per query."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._known: dict[int, tuple[str, Producer]] = {}
-
-    def of(self, run: int) -> tuple[str, Producer]:
-        """Source id and producer of a run."""
-        if run not in self._known:
-            ((source, *producer),) = rows(
-                self._connection,
-                "SELECT source.id, analyzer, version, config, bundle FROM run"
-                " JOIN source ON source.number = run.source JOIN producer ON producer.number = run.producer"
-                " WHERE run.number = ?",
-                (run,),
-            )
-            self._known[run] = (source, Producer(*producer))
-        return self._known[run]
-
-
 def read_row(row: tuple[Any, ...], makers: Makers) -> Observation:
     """The observation of a row of `SELECT`."""
     *columns, run, space, vector = row
     return observation_from_row(columns, *makers.of(run), space, vector)
 
 
-def within(found: Iterable[Observation], query: Query) -> Iterator[Observation]:
-    """Those that overlap the query's span exactly, from its offset, up to its limit."""
-    span = query.span
-    fitting = found if span is None else (o for o in found if span.overlaps(o.span))
+def _rows_in_order(
+    connection: Connection, query: Query, phrases: Sequence[Phrase], makers: Makers
+) -> Iterator[tuple[_Rank, Observation]]:
+    where = conditions(query, phrases)
+    sql = f"SELECT {SELECT}, o.source FROM {FROM} WHERE {where.sql} ORDER BY {ORDERS[query.order]}"
+    for row in rows(connection, sql, where.values):
+        observation = read_row(row[:-1], makers)
+        if query.span is None or query.span.overlaps(observation.span):
+            key: Key = (row[-1], row[1], row[2], row[5], row[16], row[4])
+            yield (_rank(query, observation.score), key), observation
+
+
+def _rank(query: Query, score: float | None) -> float:
+    if query.order == "time":
+        return 0.0
+    return math.inf if score is None else -score
+
+
+def _packed(
+    connection: Connection, query: Query, phrases: Sequence[Phrase], makers: Makers
+) -> Iterator[tuple[_Rank, Observation]]:
+    if query.kinds and not DENSE_KINDS.intersection(query.kinds):
+        return
+    if query.order == "time":
+        for key, pack, row in packed_in_order(connection, query, phrases, makers):
+            yield (0.0, key), pack.observation(row)
+        return
+    scored = (
+        ((_rank(query, row.score), pack.key(row)), pack, row)
+        for _, _, pack in open_packs(connection, query, phrases, makers)
+        for row in pack.fitting(query, phrases)
+    )
+
+    def rank(entry: tuple[_Rank, OpenPack, DenseRow]) -> _Rank:
+        return entry[0]
+
     stop = None if query.limit is None else query.offset + query.limit
-    return islice(iter(fitting), query.offset, stop)
+    best = sorted(scored, key=rank) if stop is None else nsmallest(stop, scored, key=rank)
+    for place, pack, row in best:
+        yield place, pack.observation(row)
 
 
-def find(connection: apsw.Connection, query: Query) -> Iterator[Observation]:
+def find(connection: Connection, query: Query) -> Iterator[Observation]:
     """The visible observations that fit, in order."""
     phrases = wanted_phrases(query.text)
     if phrases is None or query.limit == 0:
         return
-    where, makers = conditions(query, phrases), Makers(connection)
-    sql = f"SELECT {SELECT} FROM {FROM} WHERE {where.sql} ORDER BY {ORDERS[query.order]}"
-    yield from within((read_row(r, makers) for r in rows(connection, sql, where.values)), query)
+    makers = Makers(connection)
+    found = merge(
+        _rows_in_order(connection, query, phrases, makers),
+        _packed(connection, query, phrases, makers),
+        key=lambda entry: entry[0],
+    )
+    stop = None if query.limit is None else query.offset + query.limit
+    for _, observation in islice(found, query.offset, stop):
+        yield observation
 
 
-def get(connection: apsw.Connection, observation_id: str) -> Observation:
+def get(connection: Connection, observation_id: str) -> Observation:
     """One observation by (the beginning of) its id.
 
     Raises:
@@ -86,7 +118,17 @@ def get(connection: apsw.Connection, observation_id: str) -> Observation:
         " AND (SELECT visible FROM run WHERE run.number = o.run) LIMIT 3",
         (low, high),
     )
-    made = [read_row(row, Makers(connection)) for row in found]
+    makers = Makers(connection)
+    made = [read_row(row, makers) for row in found]
+    for row in rows(
+        connection,
+        f"SELECT {PACK_COLUMNS} FROM pack AS o WHERE instr(o.marks, ?)"
+        " AND (SELECT visible FROM run WHERE run.number = o.run)",
+        (low[:4],),
+    ):
+        pack = read_pack(row, makers)
+        candidates = (pack.observation(r) for r in pack.pack.rows if r.mark == low[:4])
+        made += [o for o in candidates if o.id.startswith(wanted)]
     if len(made) == 1:
         return made[0]
     if not made:
@@ -94,10 +136,13 @@ def get(connection: apsw.Connection, observation_id: str) -> Observation:
     raise UsageError(f"several observations' ids begin with {observation_id!r}", hint="give more digits")
 
 
-def count_kinds(connection: apsw.Connection, source: str | None) -> Mapping[str, int]:
+def count_kinds(connection: Connection, source: str | None) -> Mapping[str, int]:
     """How many visible observations there are of each kind, most frequent first."""
     query = Query(sources=() if source is None else (source,))
-    where = conditions(query)
-    sql = f"SELECT o.kind, count(*) FROM observation AS o WHERE {where.sql} GROUP BY o.kind"
-    counts = dict(rows(connection, sql, where.values))
+    counts: dict[str, int] = {}
+    for table, where in (("observation", conditions(query)), ("pack", pack_conditions(query))):
+        amount = "sum(o.count)" if table == "pack" else "count(*)"
+        sql = f"SELECT o.kind, {amount} FROM {table} AS o WHERE {where.sql} GROUP BY o.kind"
+        for kind, count in rows(connection, sql, where.values):
+            counts[kind] = counts.get(kind, 0) + count
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import apsw
 
 from onlooker.core.errors import UsageError
 from onlooker.core.observation import Producer
 from onlooker.core.store import RunState
 from onlooker.timeline.stores.embedded.codec import instant, instant_text
-from onlooker.timeline.stores.embedded.database import rows
+from onlooker.timeline.stores.embedded.database import Connection, rows
 
-__all__ = ["find_run", "kill_runs", "open_run", "set_state", "settle", "source_number", "states_of", "tick"]
+__all__ = ["Makers", "find_run", "kill_runs", "open_run", "set_state", "settle", "source_number", "states_of", "tick"]
 
 
-def source_number(connection: apsw.Connection, source: str) -> int:
+class Makers:
+    """The source and producer of each run, looked up once per query."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[int, tuple[str, Producer]] = {}
+
+    def of(self, run: int) -> tuple[str, Producer]:
+        """Source id and producer of a run."""
+        if run not in self._known:
+            ((source, *producer),) = rows(
+                self._connection,
+                "SELECT source.id, analyzer, version, config, bundle FROM run"
+                " JOIN source ON source.number = run.source JOIN producer ON producer.number = run.producer"
+                " WHERE run.number = ?",
+                (run,),
+            )
+            self._known[run] = (source, Producer(*producer))
+        return self._known[run]
+
+
+def source_number(connection: Connection, source: str) -> int:
     """The number of a known source.
 
     Raises:
@@ -27,13 +45,13 @@ def source_number(connection: apsw.Connection, source: str) -> int:
     raise UsageError(f"the library does not know the source {source!r}", hint="add it before writing about it")
 
 
-def tick(connection: apsw.Connection) -> int:
+def tick(connection: Connection) -> int:
     """Count one more commit; tells older from newer without trusting the wall clock."""
     ((count,),) = rows(connection, "UPDATE clock SET commits = commits + 1 RETURNING commits")
     return count
 
 
-def _producer_number(connection: apsw.Connection, producer: Producer) -> int:
+def _producer_number(connection: Connection, producer: Producer) -> int:
     key = (producer.analyzer, producer.version, producer.config, producer.bundle)
     found = rows(
         connection,
@@ -46,7 +64,7 @@ def _producer_number(connection: apsw.Connection, producer: Producer) -> int:
     return connection.last_insert_rowid()
 
 
-def find_run(connection: apsw.Connection, source: str, producer: Producer) -> int | None:
+def find_run(connection: Connection, source: str, producer: Producer) -> int | None:
     """The number of the run of ``producer`` on ``source``, if there is one."""
     found = rows(
         connection,
@@ -59,7 +77,7 @@ def find_run(connection: apsw.Connection, source: str, producer: Producer) -> in
     return next((number for (number,) in found), None)
 
 
-def open_run(connection: apsw.Connection, source: int, producer: Producer, now: int) -> int:
+def open_run(connection: Connection, source: int, producer: Producer, now: int) -> int:
     """The run to write to, begun if need be, marked as touched at commit ``now``."""
     maker = _producer_number(connection, producer)
     connection.execute(
@@ -73,7 +91,7 @@ def open_run(connection: apsw.Connection, source: int, producer: Producer, now: 
     return number
 
 
-def set_state(connection: apsw.Connection, run: int, state: RunState, now: int) -> bool:
+def set_state(connection: Connection, run: int, state: RunState, now: int) -> bool:
     """Replace the stored state; returns whether the run became complete by it."""
     ((before,),) = rows(connection, "SELECT complete FROM run WHERE number = ?", (run,))
     connection.execute(
@@ -92,7 +110,7 @@ def set_state(connection: apsw.Connection, run: int, state: RunState, now: int) 
     return state.complete and not before
 
 
-def settle(connection: apsw.Connection, source: int, analyzer: str, completed: Iterable[int]) -> list[int]:
+def settle(connection: Connection, source: int, analyzer: str, completed: Iterable[int]) -> list[int]:
     """Give up what the runs in ``completed`` supersede, and choose the run that readers see.
 
     A completed run replaces all other complete ones of its analyzer, and those under way that nobody wrote to since
@@ -126,17 +144,12 @@ def settle(connection: apsw.Connection, source: int, analyzer: str, completed: I
     return gone
 
 
-def kill_runs(connection: apsw.Connection, numbers: Iterable[int]) -> None:
+def kill_runs(connection: Connection, numbers: Iterable[int]) -> None:
     """From this transaction on the runs are gone for every reader; their rows are deleted in slices later."""
     connection.executemany("UPDATE run SET dead = 1, visible = 0 WHERE number = ?", ((n,) for n in numbers))
 
 
-def producer_of(row: tuple[Any, ...]) -> Producer:
-    """A producer of its columns analyzer, version, config, bundle."""
-    return Producer(*row)
-
-
-def states_of(connection: apsw.Connection, source: int) -> list[RunState]:
+def states_of(connection: Connection, source: int) -> list[RunState]:
     """The states of all runs on one source, in the order in which they began."""
     found = rows(
         connection,
@@ -146,6 +159,6 @@ def states_of(connection: apsw.Connection, source: int) -> list[RunState]:
         (source,),
     )
     return [
-        RunState(producer_of(row[:4]), None if row[4] is None else instant(row[4]), bool(row[5]), row[6], row[7])
+        RunState(Producer(*row[:4]), None if row[4] is None else instant(row[4]), bool(row[5]), row[6], row[7])
         for row in found
     ]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import apsw
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import islice
+
 import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.core.errors import UsageError
 from onlooker.core.store import Hit, Query
-from onlooker.timeline.stores.embedded.database import rows
-from onlooker.timeline.stores.embedded.filters import TIME_ORDER, conditions, wanted_phrases
-from onlooker.timeline.stores.embedded.reading import SELECT, FROM, Makers, read_row
-from onlooker.timeline.words import match_expression
+from onlooker.timeline.stores.embedded.database import Connection, rows
+from onlooker.timeline.stores.embedded.filters import TIME_ORDER, conditions, pack_conditions, wanted_phrases
+from onlooker.timeline.stores.embedded.packing import PACK_COLUMNS, read_pack
+from onlooker.timeline.stores.embedded.reading import FROM, SELECT, read_row
+from onlooker.timeline.stores.embedded.runs import Makers
+from onlooker.timeline.words import Phrase, match_expression
 
 __all__ = ["search_text", "search_vector"]
 
@@ -20,27 +25,46 @@ def _page(hits: list[Hit], query: Query) -> list[Hit]:
     return hits[query.offset : None if query.limit is None else query.offset + query.limit]
 
 
-def search_text(connection: apsw.Connection, text: str, query: Query) -> list[Hit]:
+def search_text(connection: Connection, text: str, query: Query) -> list[Hit]:
     """Observations that hold all words of ``text``, best first by BM25 (Robertson and Zaragoza 2009, in FTS5)."""
     phrases = wanted_phrases(text, query.text)
     if not phrases:
         return []
-    where, makers = conditions(query), Makers(connection)
-    sql = (
-        f"SELECT {SELECT}, bm25(words) AS rank FROM words JOIN {FROM.replace('observation AS o', 'observation AS o ON o.number = words.rowid', 1)}"
-        f" WHERE words MATCH ? AND {where.sql} ORDER BY rank, {TIME_ORDER}"
+    makers = Makers(connection)
+    hits = merge(
+        _rows(connection, phrases, query, makers), _packed(connection, phrases, query, makers), key=lambda h: -h.score
     )
-    hits: list[Hit] = []
+    stop = None if query.limit is None else query.offset + query.limit
+    return list(islice(hits, query.offset, stop))
+
+
+def _rows(connection: Connection, phrases: Sequence[Phrase], query: Query, makers: Makers) -> Iterator[Hit]:
+    where = conditions(query)
+    sql = (
+        f"SELECT {SELECT}, bm25(words) AS rank FROM words CROSS JOIN {FROM}"
+        f" WHERE words MATCH ? AND o.number = words.rowid AND {where.sql} ORDER BY rank, {TIME_ORDER}"
+    )
     for row in rows(connection, sql, [match_expression(phrases), *where.values]):
         observation = read_row(row[:-1], makers)
         if query.span is None or query.span.overlaps(observation.span):
-            hits.append(Hit(observation, -row[-1]))
-            if query.limit is not None and len(hits) >= query.offset + query.limit:
-                break
-    return _page(hits, query)
+            yield Hit(observation, -row[-1])
 
 
-def search_vector(connection: apsw.Connection, space: str, vector: NDArray[np.float32], query: Query) -> list[Hit]:
+def _packed(connection: Connection, phrases: Sequence[Phrase], query: Query, makers: Makers) -> Iterator[Hit]:
+    """All that fit in one pack have the pack's score, so that only the packs needed are opened."""
+    where = pack_conditions(query)
+    sql = (
+        f"SELECT {PACK_COLUMNS}, bm25(pack_words) AS rank FROM pack_words CROSS JOIN pack AS o"
+        f" WHERE pack_words MATCH ? AND o.number = pack_words.rowid AND {where.sql}"
+        " ORDER BY rank, o.source, o.first_ns, o.number"
+    )
+    for row in rows(connection, sql, [match_expression(phrases), *where.values]):
+        pack = read_pack(row[:-1], makers)
+        for dense in pack.fitting(query, phrases):
+            yield Hit(pack.observation(dense), -row[-1])
+
+
+def search_vector(connection: Connection, space: str, vector: NDArray[np.float32], query: Query) -> list[Hit]:
     """Nearest vectors by cosine; every vector that passes the filters is compared, so nothing is missed.
 
     Raises:

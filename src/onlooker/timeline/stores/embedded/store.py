@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import apsw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +25,7 @@ from onlooker.core.time import Span
 from onlooker.timeline.media import media_folder, store_attachment
 from onlooker.timeline.stores.embedded import keeping, migrations, reading, searching
 from onlooker.timeline.stores.embedded.codec import clean, info_from_json, info_to_json, nanoseconds, span_from_text
-from onlooker.timeline.stores.embedded.database import BUSY_SECONDS, Database, rows, translated
+from onlooker.timeline.stores.embedded.database import BUSY_SECONDS, Connection, Database, rows, translated
 from onlooker.timeline.stores.embedded.filters import check_query
 from onlooker.timeline.stores.embedded.runs import find_run, kill_runs, settle, source_number, states_of
 from onlooker.timeline.stores.embedded.writing import prepare_batch, write_batch
@@ -152,7 +151,7 @@ class EmbeddedStore:
             numbers = [n for (n,) in rows(connection, "SELECT number FROM source WHERE NOT dead ORDER BY number")]
             return [self._status(connection, number) for number in numbers]
 
-    def _status(self, connection: apsw.Connection, number: int) -> SourceStatus:
+    def _status(self, connection: Connection, number: int) -> SourceStatus:
         ((info,),) = rows(connection, "SELECT info FROM source WHERE number = ?", (number,))
         paths = rows(connection, "SELECT path FROM source_path WHERE source = ? ORDER BY number", (number,))
         return SourceStatus(info_from_json(info), tuple(p for (p,) in paths), tuple(states_of(connection, number)))
@@ -303,7 +302,15 @@ class EmbeddedStore:
             values,
         )
         return [
-            Failure(*row[:3], None if row[3] is None else span_from_text(row[3]), row[4], bool(row[5])) for row in found
+            Failure(
+                source=row[0],
+                stage=row[1],
+                message=row[2],
+                span=None if row[3] is None else span_from_text(row[3]),
+                analyzer=row[4],
+                retryable=bool(row[5]),
+            )
+            for row in found
         ]
 
     def clear_failures(self, source: str, analyzers: Iterable[str | None]) -> None:

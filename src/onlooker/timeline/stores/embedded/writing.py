@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import apsw
 import numpy as np
 
 from onlooker.core.errors import UsageError
@@ -21,7 +20,9 @@ from onlooker.timeline.stores.embedded.codec import (
     observation_to_row,
     span_text,
 )
-from onlooker.timeline.stores.embedded.database import rows
+from onlooker.timeline.stores.embedded.database import Connection, rows
+from onlooker.timeline.stores.embedded.dense import is_dense
+from onlooker.timeline.stores.embedded.packing import write_packs
 from onlooker.timeline.stores.embedded.runs import open_run, set_state, settle, source_number, tick
 from onlooker.timeline.words import tokens
 
@@ -47,6 +48,7 @@ class Prepared:
 
     batch: Batch
     rows: dict[Producer, list[_Row]]
+    dense: dict[Producer, list[Observation]]
 
 
 def prepare_batch(batch: Batch) -> Prepared:
@@ -56,6 +58,7 @@ def prepare_batch(batch: Batch) -> Prepared:
         UsageError: an observation is of another source, or incomplete.
     """
     made: dict[Producer, list[_Row]] = {}
+    dense: dict[Producer, list[Observation]] = {}
     for observation in batch.observations:
         producer = observation.producer
         if producer is None or observation.source != batch.source:
@@ -64,8 +67,11 @@ def prepare_batch(batch: Batch) -> Prepared:
                 f" {producer}; expected source {batch.source!r} and a producer",
                 hint="fill them in with Observation.of()",
             )
-        made.setdefault(producer, []).append(_row(observation))
-    return Prepared(batch, made)
+        if is_dense(observation):
+            dense.setdefault(producer, []).append(observation)
+        else:
+            made.setdefault(producer, []).append(_row(observation))
+    return Prepared(batch, made, dense)
 
 
 def _row(observation: Observation) -> _Row:
@@ -79,18 +85,20 @@ def _row(observation: Observation) -> _Row:
     return _Row(observation_to_row(observation), " ".join(found), observation.vector_space, vector)
 
 
-def write_batch(connection: apsw.Connection, prepared: Prepared) -> list[int]:
+def write_batch(connection: Connection, prepared: Prepared) -> list[int]:
     """Write within the caller's transaction; returns the runs that were superseded."""
     batch = prepared.batch
     write_failures(connection, batch.failures)
     states = {state.producer: state for state in batch.states}
-    producers = list(dict.fromkeys([*prepared.rows, *(p for p, _, _ in batch.measurements), *states]))
+    producers = list(dict.fromkeys([*prepared.rows, *prepared.dense, *(p for p, _, _ in batch.measurements), *states]))
     if not producers:
         return []
     source, now = source_number(connection, batch.source), tick(connection)
     runs = {producer: open_run(connection, source, producer, now) for producer in producers}
     for producer, made in prepared.rows.items():
         _write_rows(connection, source, runs[producer], made)
+    for producer, observations in prepared.dense.items():
+        write_packs(connection, runs[producer], source, observations)
     for producer, measurements, keep in batch.measurements:
         _write_measurements(connection, runs[producer], measurements, keep)
     completed: dict[str, list[int]] = {producer.analyzer: [] for producer in producers}
@@ -108,7 +116,7 @@ def write_batch(connection: apsw.Connection, prepared: Prepared) -> list[int]:
     return gone
 
 
-def _write_rows(connection: apsw.Connection, source: int, run: int, made: Sequence[_Row]) -> None:
+def _write_rows(connection: Connection, source: int, run: int, made: Sequence[_Row]) -> None:
     for row in made:
         connection.execute(_INSERT, (*row.columns, run, source, int(bool(row.words))))
         if not connection.changes():
@@ -121,7 +129,7 @@ def _write_rows(connection: apsw.Connection, source: int, run: int, made: Sequen
             connection.execute("INSERT INTO vector VALUES (?, ?, ?)", (number, space, row.vector))
 
 
-def _space_number(connection: apsw.Connection, name: str, size: int) -> int:
+def _space_number(connection: Connection, name: str, size: int) -> int:
     connection.execute("INSERT OR IGNORE INTO space (name, size) VALUES (?, ?)", (name, size))
     ((number, known),) = rows(connection, "SELECT number, size FROM space WHERE name = ?", (name,))
     if known != size:
@@ -132,7 +140,7 @@ def _space_number(connection: apsw.Connection, name: str, size: int) -> int:
     return number
 
 
-def _write_measurements(connection: apsw.Connection, run: int, measurements: Iterable[Measurement], keep: str) -> None:
+def _write_measurements(connection: Connection, run: int, measurements: Iterable[Measurement], keep: str) -> None:
     """Append one chunk, leaving out the moments that are there already."""
     fresh = {m.time: m for m in measurements}
     if not fresh:
@@ -163,7 +171,7 @@ def _write_measurements(connection: apsw.Connection, run: int, measurements: Ite
     )
 
 
-def write_failures(connection: apsw.Connection, failures: Iterable[Failure]) -> None:
+def write_failures(connection: Connection, failures: Iterable[Failure]) -> None:
     """Record failures; the same one twice is one."""
     for failure in failures:
         safe = replace(failure, source=clean(failure.source), message=clean(failure.message))

@@ -10,21 +10,19 @@ import importlib
 import os
 from pathlib import Path
 
-import apsw
-
 from onlooker.core.errors import StoreError, StoreTooNew
-from onlooker.timeline.stores.embedded.database import Database, rows, translated
+from onlooker.timeline.stores.embedded.database import Connection, Database, rows, translated
 
 __all__ = ["APPLICATION_ID", "CURRENT", "back_up", "prepare", "version_of"]
 
 APPLICATION_ID = 0x4F4E4C4B
 """``ONLK`` in the file's header: tells a library from any other SQLite file."""
 
-CURRENT = 1
+CURRENT = 2
 """The schema version that this onlooker reads and writes."""
 
 
-def version_of(connection: apsw.Connection, path: Path) -> int:
+def version_of(connection: Connection, path: Path) -> int:
     """The schema version; 0 for an empty file.
 
     Raises:
@@ -70,7 +68,7 @@ def back_up(database: Database, version: int) -> Path:
     return target
 
 
-def _steps(connection: apsw.Connection, version: int) -> None:
+def _steps(connection: Connection, version: int) -> None:
     for number in range(version + 1, CURRENT + 1):
         importlib.import_module(f"{__name__}.m{number:04d}").apply(connection)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import apsw
+from onlooker.timeline.stores.embedded.database import Connection
 
 __all__ = ["apply"]
 
@@ -125,6 +125,6 @@ CREATE INDEX failure_source ON failure (source);
 """
 
 
-def apply(connection: apsw.Connection) -> None:
+def apply(connection: Connection) -> None:
     """Make the tables."""
     connection.execute(_TABLES)
