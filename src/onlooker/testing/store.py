@@ -1,0 +1,555 @@
+"""What every store must do: derive a test class from `StoreContract` and say how to make a store.
+
+    class TestMyStore(StoreContract):
+        opener = staticmethod(open_my_store)  # a function of an installed module: other processes call it
+
+or, for a store that one process alone may open, override ``make_store``; the tests with processes are then skipped.
+
+Needs pytest and hypothesis.
+"""
+
+# the names of the tests say what they are about
+# ruff: noqa: D102
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from onlooker.core.errors import UsageError
+from onlooker.core.measurement import Measurement
+from onlooker.core.observation import Attachment, Observation, Producer
+from onlooker.core.store import Batch, Failure, Query, RunState, Store
+from onlooker.core.time import Span, Timestamp
+from onlooker.testing.store_values import (
+    OTHER,
+    SOURCE,
+    TICK,
+    fits,
+    moment,
+    observations,
+    producer,
+    queries,
+    same_observation,
+    some_observations,
+    source_info,
+    time_key,
+)
+
+__all__ = ["StoreContract"]
+
+_SETTINGS = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+# -- what child processes run --
+
+
+def _batches(count: int, size: int) -> list[Batch]:
+    made_by = producer()
+    every = some_observations(count * size, made_by)
+    batches: list[Batch] = []
+    for i in range(count):
+        part = every[i * size : (i + 1) * size]
+        measured = [Measurement(o.span.start, TICK, np.arange(3) + i) for o in part]
+        state = RunState(made_by, part[-1].span.end, i == count - 1, (i + 1) * size, float(i))
+        batches.append(Batch(SOURCE, part, [(made_by, measured, "always")], [], [state]))
+    return batches
+
+
+def _resume(make: Callable[[Path], Store], folder: Path, count: int, size: int, opened: Any = None) -> None:
+    store = make(folder)
+    store.add_source(source_info())
+    if opened is not None:
+        opened.set()
+    states = store.states(SOURCE)
+    position = states[0].position if states else None
+    for batch in _batches(count, size):
+        # a run resumes at the last window that was committed, and so writes it again
+        if position is None or batch.observations[-1].span.end >= position:
+            store.commit(batch)
+    store.close()
+
+
+def _write_alone(make: Callable[[Path], Store], folder: Path, identity: str, count: int) -> None:
+    store = make(folder)
+    store.add_source(source_info(identity, f"/videos/{identity}.mp4"))
+    for i in range(count):
+        made = some_observations(20, producer(config=str(i)), identity)
+        store.commit(Batch(identity, [replace(o, ordinal=i) for o in made]))
+    store.close()
+
+
+def _everything(store: Store) -> list[Any]:
+    found = [(o.id, o.as_dict()) for o in store.query(Query())]
+    measured = [(str(m.time.value), m.values.tolist()) for m in store.measurements(SOURCE, producer())]
+    return [found, measured, [(s.position, s.complete, s.frames) for s in store.states(SOURCE)], store.counts()]
+
+
+class StoreContract:
+    """The suite.
+
+    Attributes:
+        opener: opens or makes a store in a folder; called in other processes too.
+    """
+
+    opener: ClassVar[Callable[[Path], Store] | None] = None
+
+    def make_store(self, folder: Path) -> Store:
+        """Open or make a store in ``folder``."""
+        return self._opener()(folder)
+
+    def _opener(self) -> Callable[[Path], Store]:
+        opener = type(self).opener
+        if opener is None:
+            pytest.skip("this store has no opener that other processes can call")
+        return opener
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Any:
+        """An empty store that knows one source."""
+        store = self.make_store(tmp_path / "library")
+        store.add_source(source_info())
+        yield store
+        store.close()
+
+    # -- sources --
+
+    def test_a_source_is_known_by_id_path_and_name(self, store: Store) -> None:
+        store.add_source(source_info(path="/elsewhere/copy.mp4"))
+        store.add_source(source_info(OTHER, "/videos/other.mp4"))
+        assert [s.info.id for s in store.sources()] == [SOURCE, OTHER]
+        assert store.sources()[0].paths == ("/videos/街景 café.mp4", "/elsewhere/copy.mp4")
+        assert replace(store.source(SOURCE).info, path="") == replace(source_info(), path="")
+        for ref in (SOURCE, SOURCE[:6], "/videos/街景 café.mp4", "街景 café.mp4", "copy.mp4"):
+            assert store.source(ref).info.id == SOURCE
+        for ref in ("", "nothing", "%", "_____", "' OR 1=1 --"):
+            with pytest.raises(UsageError):
+                store.source(ref)
+
+    def test_an_ambiguous_reference_is_refused(self, store: Store) -> None:
+        store.add_source(source_info(OTHER, "/elsewhere/街景 café.mp4"))
+        with pytest.raises(UsageError, match="several"):
+            store.source("街景 café.mp4")
+
+    def test_digests_are_cached_by_path_size_and_time(self, store: Store) -> None:
+        assert store.cached_id("/a", 1, 2) is None
+        store.cache_id("/a", 1, 2, SOURCE)
+        assert store.cached_id("/a", 1, 2) == SOURCE
+        assert store.cached_id("/a", 1, 3) is None
+        store.cache_id("/a", 1, 3, OTHER)
+        assert store.cached_id("/a", 1, 3) == OTHER
+
+    def test_writing_about_an_unknown_source_is_refused(self, store: Store) -> None:
+        with pytest.raises(UsageError):
+            store.commit(Batch(OTHER, some_observations(1, producer(), OTHER)))
+
+    def test_removing_a_source_leaves_nothing_of_it(self, store: Store) -> None:
+        store.add_source(source_info(OTHER, "/videos/other.mp4"))
+        for identity in (SOURCE, OTHER):
+            made = some_observations(50, producer(), identity)
+            made[1] = replace(made[1], attachments=(Attachment("k/1.jpg", b"x", "image/jpeg"),))
+            store.commit(Batch(identity, made, failures=[Failure(identity, "read", "bad")]))
+        store.remove_source(SOURCE)
+        assert [s.info.id for s in store.sources()] == [OTHER]
+        assert {o.source for o in store.query(Query())} == {OTHER}
+        assert {h.observation.source for h in store.search_text("打架", Query())} == {OTHER}
+        assert store.failures(SOURCE) == []
+        assert not (store.folder / "media" / SOURCE).exists()
+        assert (store.folder / "media" / OTHER / "k" / "1.jpg").read_bytes() == b"x"
+        store.add_source(source_info())
+        assert store.counts(SOURCE) == {}
+
+    # -- writing and reading back --
+
+    def test_what_was_written_comes_back_equal(self, store: Store) -> None:
+        made = some_observations(120, producer())
+        made[1] = replace(made[1], vector=np.arange(4, dtype=np.float32), vector_space="test-4")
+        store.commit(Batch(SOURCE, made))
+        found = list(store.query(Query()))
+        expected = sorted(made, key=time_key)
+        assert all(same_observation(a, b) for a, b in zip(found, expected, strict=True))
+        assert sum(store.counts().values()) == len(made)
+        for observation in made:
+            assert same_observation(store.get(observation.id), observation)
+        assert store.get(made[0].id[:12].upper()).id == made[0].id
+        for ref in ("", "1234567", "zzzzzzzzzz", "0" * 32, "0" * 33):
+            with pytest.raises(UsageError):
+                store.get(ref)
+
+    def test_writing_twice_stores_once(self, store: Store) -> None:
+        made = some_observations(90, producer())
+        measured = [Measurement(o.span.start, TICK, np.arange(4)) for o in made]
+        for cut in (30, 7, 90, 1):
+            for at in range(0, 90, cut):
+                part = slice(max(0, at - 3), at + cut)
+                store.commit(Batch(SOURCE, made[part], [(producer(), measured[part], "always")]))
+        assert [o.id for o in store.query(Query())] == [o.id for o in sorted(made, key=time_key)]
+        assert sum(store.counts().values()) == 90
+        assert [m.time for m in store.measurements(SOURCE, producer())] == [m.time for m in measured]
+        assert len(store.search_text("打架", Query())) == sum(o.text is not None for o in made)
+
+    def test_a_batch_that_fails_leaves_nothing(self, store: Store) -> None:
+        made = some_observations(10, producer())
+        broken = replace(made[-1], source=OTHER)
+        with pytest.raises(UsageError):
+            store.commit(Batch(SOURCE, [*made[:-1], broken], states=[RunState(producer(), complete=True)]))
+        clash = [
+            replace(made[1], vector=np.ones(3, np.float32), vector_space="one"),
+            replace(made[2], vector=np.ones(4, np.float32), vector_space="one"),
+        ]
+        with pytest.raises(UsageError):
+            store.commit(Batch(SOURCE, clash, states=[RunState(producer(), complete=True)]))
+        assert store.counts() == {}
+        assert store.states(SOURCE) == []
+
+    def test_huge_and_odd_texts(self, store: Store) -> None:
+        texts = ["x" * 1_000_000, "监控录像" * 50_000, "a\0b", "\N{PILE OF POO} \u200b\ufeff", "'\"%_;--", "İstanbul ﬁ"]
+        made = [Observation(moment(i), "text", text=t).of(SOURCE, producer(), 0) for i, t in enumerate(texts)]
+        store.commit(Batch(SOURCE, made))
+        assert [o.text for o in store.query(Query())] == texts
+        assert [h.observation.text for h in store.search_text("istanbul FI", Query())] == [texts[5]]
+        assert len(store.search_text("录像", Query())) == 1
+
+    def test_attachments_are_written_and_named(self, store: Store) -> None:
+        picture = Attachment("keyframes/000001.jpg", b"\xff\xd8", "image/jpeg")
+        path = store.put_media(SOURCE, picture)
+        assert (store.folder / path).read_bytes() == b"\xff\xd8"
+        shot = Observation(moment(0), "keyframe", attachments=(replace(picture, name="b.jpg"),), media=(path,))
+        store.commit(Batch(SOURCE, [shot.of(SOURCE, producer(), 0)]))
+        (found,) = store.query(Query())
+        assert found.attachments == ()
+        assert found.media[0] == path
+        assert [(store.folder / m).is_file() for m in found.media] == [True, True]
+        for name in ("../x", "/etc/x", "a/../../x", "a\\..\\x", "", "a//b", "c:x", "a/\0", "./x", "nul"):
+            with pytest.raises(UsageError):
+                store.put_media(SOURCE, replace(picture, name=name))
+        with pytest.raises(UsageError):
+            store.put_media("../outside", picture)
+
+    # -- states, visibility --
+
+    def test_states_replace_each_other(self, store: Store) -> None:
+        state = RunState(producer(), Timestamp(10**15, Fraction(1, 90000)), False, 7, 1.5)
+        store.commit(Batch(SOURCE, states=[state]))
+        done = replace(state, position=Timestamp(3, TICK), complete=True, frames=9)
+        other = RunState(producer("other", bundle="b" * 64))
+        store.commit(Batch(SOURCE, states=[done, other]))
+        assert store.states(SOURCE) == [done, other]
+        assert store.source(SOURCE).states == (done, other)
+
+    def test_a_newer_complete_producer_takes_the_place_of_the_older(self, store: Store) -> None:
+        old, new, other = producer(config="old"), producer(config="new"), producer("other")
+        measured = [Measurement(Timestamp(i, TICK), TICK, np.arange(2)) for i in range(5)]
+
+        def write(by: Producer, count: int, complete: bool) -> None:
+            states = [RunState(by, complete=complete)]
+            store.commit(Batch(SOURCE, some_observations(count, by), [(by, measured, "always")], states=states))
+
+        write(old, 30, complete=False)
+        assert sum(store.counts().values()) == 30  # nothing is complete: the one under way is seen
+        write(old, 40, complete=True)
+        write(other, 7, complete=True)
+        write(new, 10, complete=False)
+        assert sum(store.counts().values()) == 47
+        assert {o.producer for o in store.query(Query(analyzers=("shots",)))} == {old}
+        assert len(list(store.measurements(SOURCE, new))) == 5
+        first = some_observations(1, new)[0]
+        with pytest.raises(UsageError):
+            store.get(first.id)
+        write(new, 20, complete=True)
+        assert {o.producer for o in store.query(Query(analyzers=("shots",)))} == {new}
+        assert sum(store.counts().values()) == 27
+        assert len(store.search_text("打架", Query(analyzers=("shots",)))) == 3
+        assert list(store.measurements(SOURCE, old)) == []
+        assert [s.producer for s in store.states(SOURCE)] == [other, new]
+        write(old, 5, complete=True)  # back to the first configuration
+        assert {o.producer for o in store.query(Query(analyzers=("shots",)))} == {old}
+        assert sum(store.counts().values()) == 12
+
+    def test_discarding_shows_what_is_left(self, store: Store) -> None:
+        old, new = producer(config="old"), producer(config="new")
+        store.commit(Batch(SOURCE, some_observations(10, old), states=[RunState(old, complete=True)]))
+        store.commit(Batch(SOURCE, some_observations(4, new), states=[RunState(new)]))
+        store.discard(SOURCE, old)
+        store.discard(SOURCE, producer("unknown"))
+        assert {o.producer for o in store.query(Query())} == {new}
+        assert [s.producer for s in store.states(SOURCE)] == [new]
+        store.commit(Batch(SOURCE, some_observations(3, old)))
+        assert len(list(store.query(Query(analyzers=("shots",))))) in (3, 4)
+
+    def test_superseded_media_go_unless_still_named(self, store: Store) -> None:
+        old, new = producer(config="old"), producer(config="new")
+
+        def keyframe(by: Producer, tick: int, name: str) -> Observation:
+            picture = Attachment(name, name.encode(), "image/jpeg")
+            return Observation(moment(tick), "keyframe", attachments=(picture,)).of(SOURCE, by, 0)
+
+        first = [keyframe(old, 0, "k/0.jpg"), keyframe(old, 1, "k/1.jpg")]
+        store.commit(Batch(SOURCE, first, states=[RunState(old, complete=True)]))
+        store.commit(Batch(SOURCE, [keyframe(new, 0, "k/0.jpg")], states=[RunState(new, complete=True)]))
+        assert [p.name for p in sorted((store.folder / "media" / SOURCE).rglob("*.jpg"))] == ["0.jpg"]
+
+    # -- measurements, failures --
+
+    def test_measurements_come_in_order_by_span(self, store: Store) -> None:
+        measured = [
+            Measurement(Timestamp(i, TICK), TICK, np.full((i % 3, 6), i, np.float32), bytes([i]) if i % 2 else None)
+            for i in range(50)
+        ]
+        for part in (measured[20:40], measured[:10], measured[40:], measured[10:20], measured[5:25]):
+            store.commit(Batch(SOURCE, measurements=[(producer(), part, "always")]))
+        found = list(store.measurements(SOURCE, producer()))
+        assert [m.time for m in found] == [m.time for m in measured]
+        assert all(
+            np.array_equal(a.values, b.values) and a.blob == b.blob for a, b in zip(found, measured, strict=True)
+        )
+        span = Span(Timestamp(7, TICK), Timestamp(12, TICK))
+        assert [m.time.pts for m in store.measurements(SOURCE, producer(), span)] != []
+        assert [m.time for m in store.measurements(SOURCE, producer(), span)] == [m.time for m in measured[7:12]]
+
+    def test_measurements_of_the_run_go_when_it_is_complete(self, store: Store) -> None:
+        measured = [Measurement(Timestamp(i, TICK), TICK, np.arange(2)) for i in range(6)]
+        run, kept = producer("heavy"), producer("light")
+        batch = Batch(SOURCE, measurements=[(run, measured[:3], "run"), (kept, measured, "always")])
+        store.commit(batch)
+        assert len(list(store.measurements(SOURCE, run))) == 3
+        states = [RunState(run, complete=True), RunState(kept, complete=True)]
+        store.commit(Batch(SOURCE, measurements=[(run, measured[3:], "run")], states=states))
+        assert list(store.measurements(SOURCE, run)) == []
+        assert len(list(store.measurements(SOURCE, kept))) == 6
+
+    def test_failures_are_kept_once_and_cleared_by_analyzer(self, store: Store) -> None:
+        failures = [
+            Failure(SOURCE, "read", "坏帧", Span.of_seconds(Fraction(1, 3), 2), None, True),
+            Failure(SOURCE, "analyze", "out of memory", None, "objects"),
+        ]
+        unopened = Failure("/videos/broken.mp4", "open", "no such codec")
+        store.commit(Batch(SOURCE, failures=failures))
+        store.commit(Batch(SOURCE, failures=failures[:1]))
+        store.commit(Batch("/videos/broken.mp4", failures=[unopened]))
+        assert store.failures(SOURCE) == failures
+        assert store.failures() == [*failures, unopened]
+        store.clear_failures(SOURCE, ["objects", "nobody"])
+        assert store.failures(SOURCE) == failures[:1]
+        store.clear_failures(SOURCE, [None])
+        assert store.failures() == [unopened]
+
+    # -- finding --
+
+    def test_text_is_found_in_chinese_and_english(self, store: Store) -> None:
+        texts = ["两个男人在街上打架", "Zwei Männer RUNNING fast", "视频AI分析 report 2024", "a dog runs", "打 架"]
+        made = [Observation(moment(i), "speech", text=t).of(SOURCE, producer(), 0) for i, t in enumerate(texts)]
+        made.append(Observation(moment(9), "object", label="running shoe").of(SOURCE, producer(), 0))
+        store.commit(Batch(SOURCE, made))
+        expected = {
+            "打架": [0],
+            "男人 打架": [0],
+            "男人在街": [0],
+            "街": [0],
+            "架": [0, 4],
+            "running": [1, 9],
+            "RUN*": [1, 3, 9],
+            "run": [],
+            "manner": [1],
+            "视频ai": [2],
+            "AI 分析": [2],
+            "dog 打架": [],
+            "男架": [],
+            "shoe running": [9],
+            "ＡＩ": [2],
+            "2024": [2],
+        }
+        for words, ticks in expected.items():
+            assert [o.span.start.pts for o in store.query(Query(text=words))] == ticks, words
+            hits = store.search_text(words, Query())
+            assert sorted(h.observation.span.start.pts for h in hits) == ticks, words
+            assert all(a.score >= b.score for a, b in pairwise(hits))
+        assert len(store.search_text("running", Query(kinds=("object",)))) == 1
+        assert len(store.search_text("run*", Query(limit=1, offset=1))) == 1
+
+    @given(
+        words=st.text(max_size=20) | st.sampled_from(['"', "* *", "NEAR(a b)", "a OR b", "{x}: y", "\0", "-a", "^a"])
+    )
+    @_SETTINGS
+    def test_any_text_is_a_query(self, store: Store, words: str) -> None:
+        list(store.query(Query(text=words)))
+        store.search_text(words, Query(text=words))
+
+    def test_nearest_vectors(self, store: Store) -> None:
+        random_numbers = np.random.default_rng(3)
+        vectors = random_numbers.normal(size=(60, 8)).astype(np.float32)
+        made = [
+            replace(o, kind="keyframe", vector=v, vector_space="look")
+            for o, v in zip(some_observations(60, producer()), vectors, strict=True)
+        ]
+        made.append(
+            Observation(moment(99), "keyframe", vector=np.zeros(8), vector_space="look").of(SOURCE, producer(), 0)
+        )
+        store.commit(Batch(SOURCE, made))
+        wanted = random_numbers.normal(size=8).astype(np.float32)
+        cosine = vectors @ wanted / np.linalg.norm(vectors, axis=1) / np.linalg.norm(wanted)
+        hits = store.search_vector("look", wanted, Query(limit=10))
+        assert [h.observation.span.start.pts for h in hits] == np.argsort(-cosine)[:10].tolist()
+        assert np.allclose([h.score for h in hits], np.sort(cosine)[::-1][:10], atol=1e-5)
+        chosen = Query(labels=("car",), span=Span(Timestamp(10, TICK), Timestamp(40, TICK)))
+        allowed = [i for i in np.argsort(-cosine).tolist() if 10 <= i < 40 and made[i].label == "car"]
+        assert [h.observation.span.start.pts for h in store.search_vector("look", wanted, chosen)] == allowed
+        assert store.search_vector("unknown", wanted, Query()) == []
+        with pytest.raises(UsageError):
+            store.search_vector("look", wanted[:5], Query())
+
+    def test_impossible_queries_are_refused(self, store: Store) -> None:
+        for query in (Query(limit=-1), Query(offset=-1), Query(order="id; DROP TABLE source")):  # type: ignore[arg-type]
+            with pytest.raises(UsageError):
+                list(store.query(query))
+
+    @given(
+        made=st.lists(observations(producer("one")) | observations(producer("two"), OTHER), max_size=12),
+        wanted=st.lists(queries(), min_size=1, max_size=6),
+        cut=st.integers(1, 12),
+    )
+    @_SETTINGS
+    def test_random_observations_and_queries(self, made: list[Observation], wanted: Sequence[Query], cut: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            store = self.make_store(Path(folder) / "library")
+            for identity in (SOURCE, OTHER):
+                store.add_source(source_info(identity, f"/{identity}.mp4"))
+                own = [o for o in made if o.source == identity]
+                for at in range(0, len(own), cut):
+                    store.commit(Batch(identity, own[at : at + cut]))
+            every = list({o.id: o for o in reversed(made)}.values())
+            order = {SOURCE: 0, OTHER: 1}
+            for query in wanted:
+                found = list(store.query(query))
+                fitting = [o for o in every if fits(o, query)]
+                if query.order == "time":
+                    fitting.sort(key=lambda o: (order[o.source], time_key(o)))
+                else:
+                    fitting.sort(key=lambda o: (o.score is None, -(o.score or 0.0), order[o.source], time_key(o)))
+                stop = None if query.limit is None else query.offset + query.limit
+                expected = fitting[query.offset : stop]
+                assert [o.id for o in found] == [o.id for o in expected]
+                assert all(same_observation(a, b) for a, b in zip(found, expected, strict=True))
+            store.close()
+
+    # -- keeping --
+
+    def test_retention_by_bytes_removes_the_oldest(self, store: Store) -> None:
+        for i in range(4):
+            identity = f"{i:032x}"
+            store.add_source(source_info(identity, f"/{i}.mp4"))
+            picture = Attachment("sheet.jpg", os.urandom(400_000), "image/jpeg")
+            made = Observation(moment(0), "sheet", attachments=(picture,)).of(identity, producer(), 0)
+            store.commit(Batch(identity, [made]))
+        store.remove_source(SOURCE)
+        assert store.retain() == 0
+        assert store.retain(older_than_seconds=Fraction(3600), max_bytes=10**9) == 0
+        assert store.retain(max_bytes=1_100_000) == 2
+        assert [s.paths[0] for s in store.sources()] == ["/2.mp4", "/3.mp4"]
+        assert store.retain(older_than_seconds=Fraction(0)) == 2
+        assert list(store.query(Query())) == []
+
+    def test_closing_twice(self, tmp_path: Path) -> None:
+        store = self.make_store(tmp_path / "library")
+        store.close()
+        store.close()
+
+    # -- several at once --
+
+    def test_a_reader_sees_one_state_during_a_write(self, store: Store) -> None:
+        store.commit(Batch(SOURCE, some_observations(100, producer())))
+        reading = store.query(Query())
+        assert next(reading)
+        more = [replace(o, ordinal=1) for o in some_observations(100, producer())]
+        store.commit(Batch(SOURCE, more, states=[RunState(producer(), complete=True)]))
+        assert len(list(reading)) == 99
+        assert len(list(store.query(Query()))) == 200
+
+    def test_threads_write_and_read_at_once(self, store: Store) -> None:
+        errors: list[BaseException] = []
+
+        def work(number: int) -> None:
+            try:
+                for i in range(5):
+                    made = some_observations(10, producer(f"analyzer-{number}"))
+                    store.commit(Batch(SOURCE, [replace(o, ordinal=i) for o in made]))
+                    list(store.query(Query(limit=20)))
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert sum(store.counts().values()) == 4 * 5 * 10
+
+    def test_two_processes_write_at_once(self, tmp_path: Path) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        identities = [SOURCE, OTHER]
+        children = [
+            spawn.Process(target=_write_alone, args=(self._opener(), tmp_path / "library", identity, 25))
+            for identity in identities
+        ]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(120)
+            assert child.exitcode == 0
+        store = self.make_store(tmp_path / "library")
+        assert {s.info.id for s in store.sources()} == set(identities)
+        assert len(list(store.query(Query()))) == 2 * 20  # of each source the producer written to last is seen
+        assert all(len(store.states(identity)) == 25 for identity in identities)
+        store.close()
+
+    def test_a_killed_writer_leaves_what_it_committed(self, tmp_path: Path) -> None:
+        assert self.kill_and_compare(tmp_path, kills=6, count=100, size=30) > 0
+
+    def kill_and_compare(self, folder: Path, *, kills: int, count: int, size: int, seed: int = 0) -> int:
+        """Kill a writer at random moments, resume each time, and compare with an undisturbed run.
+
+        Returns:
+            How many of the kills met a writer that was not finished.
+        """
+        undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
+        begun = time.monotonic()
+        _resume(self._opener(), undisturbed, count, size)
+        taken = time.monotonic() - begun
+        spawn = multiprocessing.get_context("spawn")
+        chance = random.Random(seed)
+        killed = 0
+        for _ in range(kills):
+            opened = spawn.Event()
+            child = spawn.Process(target=_resume, args=(self._opener(), disturbed, count, size, opened))
+            child.start()
+            opened.wait(60)
+            child.join(chance.uniform(0, 2 * taken / kills))
+            if child.is_alive() and child.pid:
+                os.kill(child.pid, signal.SIGKILL)
+            child.join(60)
+            killed += child.exitcode == -signal.SIGKILL
+        _resume(self._opener(), disturbed, count, size)
+        expected, found = self.make_store(undisturbed), self.make_store(disturbed)
+        assert _everything(found) == _everything(expected)
+        expected.close()
+        found.close()
+        return killed
