@@ -16,7 +16,7 @@ from onlooker.timeline.media import delete_media, media_bytes, remove_media
 from onlooker.timeline.stores.embedded.database import Connection, Database, rows, translated
 from onlooker.timeline.stores.embedded.runs import kill_runs
 
-__all__ = ["database_bytes", "kill_source", "purge", "retain", "shrink"]
+__all__ = ["database_bytes", "kill_source", "optimize", "purge", "retain", "shrink"]
 
 SLICE = 4000
 """Rows deleted in one transaction: some 50 ms, in which other writers wait."""
@@ -95,6 +95,13 @@ def shrink(database: Database) -> None:
             list(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 
+def optimize(database: Database) -> None:
+    """Merge the word indexes, which drops the marks that deleted words leave behind."""
+    for table in ("words", "pack_words"):
+        with database.transaction() as connection:
+            connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+
+
 def _shares(connection: Connection) -> dict[int, int]:
     """About how the rows' bytes fall to the sources."""
     shares = {number: 1 for (number,) in rows(connection, "SELECT number FROM source WHERE NOT dead")}
@@ -149,10 +156,7 @@ def retain(database: Database, folder: Path, older_than: Fraction | None, max_by
         if not chosen:
             break
         count += _remove(database, folder, chosen)
-        # deleted words leave marks behind that only a merge of the index removes
-        with database.transaction() as connection:
-            connection.execute("INSERT INTO words (words) VALUES ('optimize')")
-            connection.execute("INSERT INTO pack_words (pack_words) VALUES ('optimize')")
+        optimize(database)
     if count:
         with contextlib.suppress(StoreBusy):
             shrink(database)

@@ -22,8 +22,8 @@ from onlooker.core.media import SourceInfo
 from onlooker.core.observation import Attachment, Observation, Producer
 from onlooker.core.store import Batch, Failure, Hit, Query, RunState, SourceStatus
 from onlooker.core.time import Span
-from onlooker.timeline.media import media_folder, store_attachment
-from onlooker.timeline.stores.embedded import keeping, migrations, reading, searching
+from onlooker.timeline.media import media_bytes, media_folder, store_attachment
+from onlooker.timeline.stores.embedded import checking, keeping, migrations, reading, searching
 from onlooker.timeline.stores.embedded.codec import clean, info_from_json, info_to_json, nanoseconds, span_from_text
 from onlooker.timeline.stores.embedded.database import BUSY_SECONDS, Connection, Database, rows, translated
 from onlooker.timeline.stores.embedded.filters import check_query
@@ -325,6 +325,39 @@ class EmbeddedStore:
     def retain(self, *, older_than_seconds: Fraction | None = None, max_bytes: int | None = None) -> int:
         """Delete sources added longer ago, then the oldest until the media and rows fit; returns how many."""
         return keeping.retain(self.database, self._folder, older_than_seconds, max_bytes)
+
+    def check(self) -> checking.Findings:
+        """Look for damage, reading everything once."""
+        return checking.check(self.database, self._folder)
+
+    def vacuum(self) -> dict[str, int]:
+        """Finish deletions, delete media that nothing names, and give unused space back to the disk.
+
+        Returns:
+            ``bytes_freed`` of the database and ``media_deleted`` files.
+        """
+        before = self._file_bytes()
+        keeping.purge(self.database, self._folder)
+        deleted = checking.sweep(self.database, self._folder)
+        keeping.optimize(self.database)
+        keeping.shrink(self.database)
+        return {"bytes_freed": max(0, before - self._file_bytes()), "media_deleted": deleted}
+
+    def _file_bytes(self) -> int:
+        path = self.database.path
+        files = (path, path.with_name(path.name + "-wal"))
+        return sum(f.stat().st_size for f in files if f.exists())
+
+    def sizes(self) -> dict[str, int]:
+        """Schema version and bytes: the database's file, the part of it in use, and the media."""
+        with self.database.snapshot() as connection:
+            used = keeping.database_bytes(connection)
+        return {
+            "schema": migrations.CURRENT,
+            "database_bytes": self._file_bytes(),
+            "used_bytes": used,
+            "media_bytes": media_bytes(self._folder),
+        }
 
     def close(self) -> None:
         """Close; a second call does nothing."""
