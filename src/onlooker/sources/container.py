@@ -1,0 +1,255 @@
+"""An FFmpeg container, opened within limits, with the facts that reading needs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.error import FFmpegError
+
+from onlooker.core.errors import SourceError, UnsupportedMedia
+from onlooker.core.media import AudioInfo, SourceInfo, VideoInfo
+from onlooker.core.time import Timestamp
+from onlooker.sources.timing import TIMED, Clock, stream_origin
+from onlooker.sources.tone import is_hdr
+
+__all__ = ["MAX_PIXELS", "Opened", "first_rotation", "open_container"]
+
+MAX_PIXELS = 8192 * 8192
+_DEEP = {"p9": 9, "p10": 10, "p12": 12, "p14": 14, "p16": 16, "10le": 10, "12le": 12, "16le": 16}
+
+
+def open_container(
+    address: str,
+    *,
+    protocols: str = "file",
+    timeout: float = 20.0,
+    options: dict[str, str] | None = None,
+    container_format: str | None = None,
+    guard: Any = None,
+    rotation: int = 0,
+) -> Opened:
+    """Open and look at a container.
+
+    Args:
+        address: what FFmpeg is given.
+        protocols: comma-separated FFmpeg protocols that it and what it refers to may use.
+        timeout: seconds for opening and for each read.
+        options: more FFmpeg options.
+        container_format: FFmpeg's name of the format, or None to guess.
+        guard: PyAV's ``io_open`` for addresses inside playlists.
+        rotation: what `first_rotation` said of this source.
+
+    Raises:
+        SourceError: it cannot be opened.
+        UnsupportedMedia: there is nothing in it that can be decoded.
+    """
+    given = {"protocol_whitelist": protocols, "max_pixels": str(MAX_PIXELS), **(options or {})}
+    extra: dict[str, Any] = {"io_open": guard} if guard is not None else {}
+    try:
+        container = av.open(
+            address,
+            options=given,
+            metadata_errors="replace",
+            timeout=(timeout, timeout),
+            format=container_format,
+            **extra,
+        )
+    except FFmpegError as error:
+        raise SourceError(f"cannot open {address!r}: {error.strerror or error}", hint=_hint(error)) from None
+    except (OSError, ValueError, UnicodeError) as error:
+        raise SourceError(f"cannot open {address!r}: {error}", hint="check the path") from None
+    try:
+        return Opened(container, address, rotation)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _hint(error: FFmpegError) -> str:
+    name = type(error).__name__
+    if name == "FileNotFoundError":
+        return "check the path"
+    if name in ("InvalidDataError", "EOFError"):
+        return "it is no media file, or it is damaged"
+    return "check that it is there, readable and a media file"
+
+
+class Opened:
+    """An open container. Close it; it serves one reader."""
+
+    def __init__(self, container: Any, address: str, rotation: int = 0) -> None:
+        self.container = container
+        self.address = address
+        videos = [s for s in container.streams.video if self._usable(s)]
+        self.video: Any = videos[0] if videos else None
+        self.audio: list[Any] = [s for s in container.streams.audio if s.codec_context is not None and s.rate]
+        if self.video is None and not self.audio:
+            raise UnsupportedMedia(
+                f"{address!r} holds no video or sound that can be decoded", hint="see onlooker probe"
+            )
+        timed = [s for s in (self.video, *self.audio) if s is not None]
+        self.origin = stream_origin(container, timed)
+        self.clock = self.clock_of(self.video or self.audio[0])
+        names = container.format.name.split(",")
+        self.timed = any(n in TIMED for n in names)
+        self.by_order = bool(self.video and not self.timed and (self.video.codec_context.has_b_frames or self._raw()))
+        self.rotation = rotation
+        if self.video is not None:
+            self.video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+
+    def _raw(self) -> bool:
+        return self.video.start_time is None
+
+    @staticmethod
+    def _usable(stream: Any) -> bool:
+        context = stream.codec_context
+        attached = bool(getattr(stream, "disposition", 0) & 0x400)
+        return context is not None and bool(context.width) and bool(context.height) and not attached
+
+    @property
+    def frame_duration(self) -> Fraction:
+        """Seconds of one frame by the average rate; 1/25 where nothing is known."""
+        rate = self.video.average_rate or self.video.guessed_rate if self.video is not None else None
+        return 1 / Fraction(rate) if rate else Fraction(1, 25)
+
+    @property
+    def video_end(self) -> Fraction | None:
+        """The end of the video by what the container states, or None."""
+        stream = self.video
+        if stream is not None and stream.duration and stream.time_base:
+            begin = (stream.start_time or 0) * stream.time_base - self.origin
+            return stream.duration * stream.time_base + begin
+        return None
+
+    def duration(self) -> Fraction | None:
+        """Length of the whole source in seconds by what the container states, or None."""
+        ends = [
+            (s.start_time or 0) * s.time_base - self.origin + s.duration * s.time_base
+            for s in (self.video, *self.audio)
+            if s is not None and s.duration and s.time_base
+        ]
+        if ends:
+            return max(ends)
+        return Fraction(self.container.duration, 1_000_000) if self.container.duration else None
+
+    def clock_of(self, stream: Any) -> Clock:
+        """The clock of one stream."""
+        return Clock(stream.time_base or Fraction(1, 1000), self.origin)
+
+    def audio_stream(self, track: int) -> Any:
+        """The audio stream of that number.
+
+        Raises:
+            SourceError: there are fewer.
+        """
+        if track >= len(self.audio):
+            raise SourceError(
+                f"{self.address!r} has {len(self.audio)} audio tracks, not {track + 1}", hint="tracks count from 0"
+            )
+        return self.audio[track]
+
+    @property
+    def can_seek(self) -> bool:
+        """Whether a keyframe can be found by its time."""
+        names = self.container.format.name.split(",")
+        return self.video is not None and any(n in ("mov", "matroska", "webm") for n in names)
+
+    def seek_before(self, moment: Timestamp) -> bool:
+        """Go to the keyframe before the one at or before ``moment``; False: stands at the beginning instead."""
+        if not self.can_seek:
+            return False
+        stream = self.video
+        target = int((moment.value + self.origin) / stream.time_base)
+        for _ in range(2):
+            found = self._key_at(target)
+            if found is None:
+                return self._rewind()
+            target = found - 1
+        landed = self._key_at(target + 1)
+        if landed is None or self.clock.at(landed) > moment:
+            return self._rewind()
+        self.container.seek(landed, stream=stream, backward=True)
+        return True
+
+    def _rewind(self) -> bool:
+        stream = self.video
+        self.container.seek(int(self.origin / stream.time_base) if self.origin else 0, stream=stream, backward=True)
+        return False
+
+    def _key_at(self, ticks: int) -> int | None:
+        """Ticks of the keyframe that a seek to ``ticks`` finds."""
+        try:
+            self.container.seek(ticks, stream=self.video, backward=True)
+            packet = next(self.container.demux(self.video), None)
+        except FFmpegError:
+            return None
+        if packet is None or packet.pts is None or packet.pts > ticks or not packet.is_keyframe:
+            return None
+        return packet.pts
+
+    def info(self, source_id: str, path: str, size: int | None, *, live: bool = False) -> SourceInfo:
+        """What is known without decoding."""
+        tags = {str(k): str(v) for k, v in dict(self.container.metadata).items()}
+        return SourceInfo(
+            source_id,
+            path,
+            self.container.format.name,
+            None if live else self.duration(),
+            size,
+            self._video_info(),
+            tuple(
+                AudioInfo(i, s.codec_context.name, s.rate, s.channels, s.metadata.get("language"))
+                for i, s in enumerate(self.audio)
+            ),
+            live,
+            tags,
+        )
+
+    def _video_info(self) -> VideoInfo | None:
+        stream = self.video
+        if stream is None:
+            return None
+        context = stream.codec_context
+        wide, high = context.width, context.height
+        if self.rotation in (90, 270):
+            wide, high = high, wide
+        form = context.pix_fmt or "unknown"
+        rate = stream.average_rate or stream.guessed_rate
+        return VideoInfo(
+            codec=context.name,
+            width=wide,
+            height=high,
+            pixel_format=form,
+            frame_rate=Fraction(rate) if rate else None,
+            time_base=Fraction(stream.time_base),
+            frames=stream.frames or None,
+            rotation=self.rotation,
+            bit_depth=next((bits for mark, bits in _DEEP.items() if mark in form), 8),
+            interlaced=str(context.field_order) not in ("0", "1", "FieldOrder.UNKNOWN", "FieldOrder.PROGRESSIVE"),
+            hdr=is_hdr(context.color_trc or 0),
+            has_b_frames=bool(context.has_b_frames),
+            sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 1) or Fraction(1),
+        )
+
+    def close(self) -> None:
+        """Release the container."""
+        self.container.close()
+
+
+def first_rotation(opened: Opened) -> int:
+    """Degrees clockwise by which pictures are turned for display (the container's display matrix).
+
+    It decodes the first picture, so the container must be opened anew for reading.
+    """
+    if opened.video is None:
+        return 0
+    try:
+        for packet in opened.container.demux(opened.video):
+            frames = packet.decode()
+            if frames:
+                return round(-float(frames[0].rotation or 0) / 90) * 90 % 360
+    except (FFmpegError, EOFError):
+        return 0
+    return 0

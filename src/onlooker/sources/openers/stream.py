@@ -1,0 +1,54 @@
+"""Live network streams: RTSP, RTMP, SRT, UDP and RTP."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from onlooker.core.media import Source
+from onlooker.sources.container import Opened, open_container
+from onlooker.sources.identity import address_id
+from onlooker.sources.policy import AddressPolicy, without_credentials
+from onlooker.sources.recorded import RecordedSource
+
+__all__ = ["PLUGIN", "StreamOpener"]
+
+PLUGIN = "onlooker.sources.openers.stream:StreamOpener"
+_PROTOCOLS = {
+    "rtsp": "rtsp,rtp,tcp,udp",
+    "rtsps": "rtsp,rtp,tcp,tls",
+    "rtmp": "rtmp,tcp",
+    "rtmps": "rtmp,tcp,tls",
+    "srt": "srt,udp",
+    "udp": "udp",
+    "rtp": "rtp,udp",
+    "tcp": "tcp",
+}
+
+
+class StreamOpener:
+    """Opens live streams; they can be read once, as they come."""
+
+    @staticmethod
+    def takes(address: str) -> int:
+        """3 for the schemes of live streams."""
+        return 3 if urlsplit(address).scheme.lower() in _PROTOCOLS else 0
+
+    @staticmethod
+    def open(address: str, policy: AddressPolicy, known_id: str | None) -> Source:
+        """Open a stream.
+
+        Raises:
+            ForbiddenAddress: the policy does not allow it.
+            SourceError: it can't be reached.
+        """
+        policy.check(address)
+        scheme = urlsplit(address).scheme.lower()
+        options = (
+            {"rtsp_transport": "tcp", "fflags": "nobuffer"} if scheme.startswith("rtsp") else {"fflags": "nobuffer"}
+        )
+
+        def opener(rotation: int) -> Opened:
+            return open_container(address, protocols=_PROTOCOLS[scheme], options=options, timeout=10, rotation=rotation)
+
+        shown = without_credentials(address)
+        return RecordedSource(opener, known_id or address_id(shown), shown, None, live=True)
