@@ -76,6 +76,10 @@ class Session:
         self.failures: list[Failure] = []
         self._reported: set[str] = set()
         self._new_failures: list[Failure] = []
+        self._ends: dict[str, Timestamp] = {}
+        self._measured: dict[str, list[Measurement]] = {}
+        self._made: list[Observation] = []
+        self._seconds: dict[str, float] = {}
         self._clock = _Clock()
         self._frame_times: deque[Timestamp] = deque()
         self._frames = min((t.state.frames for t in plan.reading if t.state and t.begin == plan.begin), default=0)
@@ -91,10 +95,6 @@ class Session:
         self.decider = Decider(self.id, stages, self.analyzers, self._replays(), self._stored_observations())
         for name, error in broken.items():
             self.decider.failed[name] = (error, None)
-        self._ends: dict[str, Timestamp] = {}
-        self._measured: dict[str, list[Measurement]] = {}
-        self._made: list[Observation] = []
-        self._seconds: dict[str, float] = {}
 
     # -- what is stored already --
 

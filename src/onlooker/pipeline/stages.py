@@ -83,10 +83,20 @@ def _settings(name: str, quality: Quality, own: Mapping[str, Any]) -> StageSpec:
     return StageSpec(name, {**cls.Config.for_quality(quality), **own})
 
 
-def _emitters(kind: str, preferred: Sequence[str]) -> list[str]:
-    """Analyzers that make ``kind``, those already chosen first."""
-    names = [*preferred, *(n for n in plugin_names("analyzers") if n not in preferred)]
-    return [n for n in names if kind in load_plugin("analyzers", n).emits]
+def _emitter(kind: str, chosen: Sequence[str], asking: str) -> str | None:
+    """An analyzer that makes ``kind``: one already chosen if there is, else the first that is installed."""
+    for name in dict.fromkeys([*chosen, *plugin_names("analyzers")]):
+        if name == asking:
+            continue
+        try:
+            cls = load_plugin("analyzers", name)
+        except Exception:
+            if name in chosen:
+                raise
+            continue  # a broken plug-in that nobody asked for must not get in the way
+        if kind in cls.emits:
+            return name
+    return None
 
 
 def select_stages(
@@ -119,10 +129,10 @@ def select_stages(
         needs = instances[name].needs()
         requires[name] = list(needs.measurements)
         for kind in needs.observations:
-            chosen = [n for n in _emitters(kind, [*specs, *waiting, *settings]) if n != name]
-            if not chosen:
+            maker = _emitter(kind, [*specs, *waiting, *settings], name)
+            if maker is None:
                 raise ConfigError(f"{name} needs observations of kind {kind!r}, which no analyzer makes")
-            requires[name].append(chosen[0])
+            requires[name].append(maker)
         waiting += requires[name]
     return build_stages(_ordered(requires), specs, instances, requires)
 
