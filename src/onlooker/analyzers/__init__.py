@@ -1,0 +1,1 @@
+"""Analyzers: one folder per capability. Found by name through ``onlooker.core.plugins``."""

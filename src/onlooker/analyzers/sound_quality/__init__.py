@@ -1,0 +1,3 @@
+"""Technical cues of the sound: silence, clipping, direct current, a missing channel."""
+
+PLUGIN = "onlooker.analyzers.sound_quality.analyzer:SoundQuality"
