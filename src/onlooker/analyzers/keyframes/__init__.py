@@ -1,0 +1,3 @@
+"""Keyframes: the picture that shows each shot best, a contact sheet and a thumbnail sprite."""
+
+PLUGIN = "onlooker.analyzers.keyframes.analyzer:Keyframes"
