@@ -73,12 +73,12 @@ def test_a_changed_decision_needs_no_decoding(data, tmp_path, run, rows, monkeyp
     def decoded(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(Light, "measure", decoded)
     settings = {"test_light": {"step": 25}}
-    report = run(data(CLIP), tmp_path / "lib", ["test_light"], settings=settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(Light, "measure", decoded)
+        report = run(data(CLIP), tmp_path / "lib", ["test_light"], settings=settings)
     assert report.exit_code == 0, report.sources[0].failures
     assert report.sources[0].ran == ("test_light",)
-    monkeypatch.undo()
     assert [r["number"] for r in rows(tmp_path / "lib")] == list(range(1, 12))
     # and back again: the older results were replaced, the measurements were not lost
     report = run(data(CLIP), tmp_path / "lib", ["test_light"])
