@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -44,8 +45,8 @@ of the displayed picture.
 
 def _pyarrow() -> Any:
     try:
-        import pyarrow
-        import pyarrow.parquet
+        pyarrow = importlib.import_module("pyarrow")
+        importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise UsageError("Arrow and Parquet need pyarrow", hint="pip install 'onlooker[arrow]'") from None
     return pyarrow
