@@ -59,7 +59,7 @@ def _shrink(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     bands = np.add.reduceat(rgb, first, axis=0, dtype=np.uint32)
     left = np.arange(_GRID) * width // _GRID
     sums = np.add.reduceat(bands, left, axis=1)
-    counts = np.outer(np.diff(np.append(first, height)), np.diff(np.append(left, width)))
+    counts = np.outer(np.append(first[1:], height) - first, np.append(left[1:], width) - left)
     return (sums / counts[..., None]).astype(np.float32)
 
 

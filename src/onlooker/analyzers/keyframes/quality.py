@@ -40,8 +40,8 @@ def candidate_values(rgb: NDArray[np.uint8]) -> Candidate:
     thin = rgb[::step, ::step]
     sums = np.add.reduceat(thin, rows // step, axis=0, dtype=np.uint32)
     sums = np.add.reduceat(sums, columns // step, axis=1)
-    tall = np.diff(np.append(rows // step, thin.shape[0]))
-    wide = np.diff(np.append(columns // step, thin.shape[1]))
+    tall = np.append(rows[1:] // step, thin.shape[0]) - rows // step
+    wide = np.append(columns[1:] // step, thin.shape[1]) - columns // step
     means = sums / np.maximum(1, np.outer(tall, wide))[..., None]
     sparse = green[::2, ::4]
     figures = [

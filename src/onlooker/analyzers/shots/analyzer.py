@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-import numpy as np
-
 from onlooker.analyzers.shots.config import ShotsConfig
 from onlooker.analyzers.shots.detector import Boundary, BoundaryDetector
-from onlooker.analyzers.shots.grid import GRID_BYTES, grid_of
+from onlooker.analyzers.shots.grid import grid_of
 from onlooker.analyzers.shots.keys import KeyWatch
 from onlooker.analyzers.shots.refine import exact_cut
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.measurement import Measurement
-from onlooker.core.media import Frame, Packet, UInt8Array
+from onlooker.core.media import Frame, UInt8Array
 from onlooker.core.observation import Json, Observation
 from onlooker.core.time import Span, Timestamp
 
@@ -52,12 +50,12 @@ class Shots(Analyzer[ShotsConfig]):
     measurement_fields = frozenset({"level"})
 
     def needs(self) -> Needs:
-        """Every frame, reference frames, or keyframes and packets."""
+        """Every frame, reference frames, or keyframes."""
         if self.config.level == "exact":
             return Needs(frames="all", image=((0, 0, "luma"),))
         if self.config.level == "fast":
             return Needs(frames="reference", image=((0, 0, "luma"),))
-        return Needs(frames="key", packets=True, image=((0, 0, "luma"),))
+        return Needs(frames="key", image=((0, 0, "luma"),))
 
     def open(self, context: Context) -> None:
         """Start a new source."""
@@ -80,18 +78,12 @@ class Shots(Analyzer[ShotsConfig]):
     def warm(self, frame: Frame, given: Mapping[str, Measurement]) -> None:
         """Nothing: a grid depends on its frame alone."""
 
-    def scan(self, packet: Packet) -> Measurement:
-        """Whether the packet is a keyframe; its time tells where the video ends."""
-        return Measurement(packet.time, packet.duration, np.array([packet.key], np.uint8))
-
     def analyze(self, window: Window) -> Iterable[Observation]:
         """The shots whose end is known now."""
         grids: list[UInt8Array] = []
         for m in window.measurements:
             end = m.span.end
             self._end = end if self._end is None else max(self._end, end)
-            if len(m.values) != GRID_BYTES:
-                continue
             if self._start is None:
                 self._start = _Start(m.time, None, None)
             if self.config.level == "index":
@@ -167,7 +159,8 @@ class Shots(Analyzer[ShotsConfig]):
         end = self._end
         if self._times and end == self._times[-1]:
             end = end + Fraction(1) / Fraction(self._rate).limit_denominator(100_000)
-        if self.config.level == "fast" and info.duration is not None and info.duration - end.value < _UNSEEN_TAIL:
+        unseen = {"exact": Fraction(0), "fast": _UNSEEN_TAIL}.get(self.config.level, info.duration or Fraction(0))
+        if info.duration is not None and info.duration - end.value <= unseen:
             end = max(end, Timestamp.of_seconds(info.duration))
         return end
 
@@ -193,11 +186,12 @@ class Shots(Analyzer[ShotsConfig]):
             "early_keyframes_different": round(verdict.early_different, 3),
             "shots_claimed": bool(verdict.shots),
         }
-        made = [Observation(Span(self._start.time, self._end), "cue", label=verdict.label, data=data)]
+        end = self._last_end()
+        made = [Observation(Span(self._start.time, end), "cue", label=verdict.label, data=data)]
         for step in verdict.shots:
             made.append(self._shot(step.time))
             self._start = _Start(step.time, "cut", min(0.9, step.distance / 60))
         if verdict.shots:
-            made.append(self._shot(self._end))
+            made.append(self._shot(end))
         self._start = None
         return made
