@@ -88,6 +88,7 @@ class EmbeddedStore:
         path = self.database.path
         if not os.access(path if path.exists() else self._folder, os.R_OK):
             raise StoreError(f"{path} cannot be read", hint="check its permissions")
+        _check_header(path)
         if read_only:
             with self.database.snapshot() as connection:
                 version = migrations.version_of(connection, path)
@@ -363,6 +364,22 @@ class EmbeddedStore:
         """Close; a second call does nothing."""
         with translated(self.database.path):
             self.database.close()
+
+
+def _check_header(path: Path) -> None:
+    """Look at the file without SQLite, which would leave files beside a library that is only looked at, and takes
+    any very short file for an empty database.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        head = stream.read(100)
+    if head and not head.startswith(b"SQLite format 3\0"):
+        raise StoreError(f"{path} is damaged or not a library", hint="choose another --library, or restore a copy")
+    if len(head) == 100:
+        # https://www.sqlite.org/fileformat2.html, "The Database Header"; the write-ahead log may know better
+        version, mark = int.from_bytes(head[60:64], "big"), int.from_bytes(head[68:72], "big")
+        migrations.check_version(path, mark, version)
 
 
 def _in_order(chunks: Iterable[tuple[int, int, bytes]]) -> Iterator[Measurement]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from onlooker.core.errors import StoreError, StoreTooNew
 from onlooker.timeline.stores.embedded.database import Connection, Database, rows, translated
 
-__all__ = ["APPLICATION_ID", "CURRENT", "back_up", "prepare", "version_of"]
+__all__ = ["APPLICATION_ID", "CURRENT", "back_up", "check_version", "prepare", "version_of"]
 
 APPLICATION_ID = 0x4F4E4C4B
 """``ONLK`` in the file's header: tells a library from any other SQLite file."""
@@ -37,12 +37,21 @@ def version_of(connection: Connection, path: Path) -> int:
         return 0
     if mark != APPLICATION_ID:
         raise StoreError(f"{path} is a database, but not a library of onlooker", hint="choose another --library")
-    if version > CURRENT:
+    check_version(path, mark, version)
+    return version
+
+
+def check_version(path: Path, mark: int, version: int) -> None:
+    """Refuse a library from the future.
+
+    Raises:
+        StoreTooNew: made by a newer onlooker.
+    """
+    if mark == APPLICATION_ID and version > CURRENT:
         raise StoreTooNew(
             f"{path} has schema {version}, this onlooker knows up to {CURRENT}; nothing was changed",
             hint="upgrade onlooker",
         )
-    return version
 
 
 def back_up(database: Database, version: int) -> Path:
