@@ -141,7 +141,7 @@ class Frame(Protocol):
     def image(self, width: int | None = None, height: int | None = None, format: PixelFormat = "rgb24") -> UInt8Array:
         """(height, width, 3) or, for gray, (height, width), as displayed, full range, resized by area.
 
-        With one of width and height the other follows the aspect ratio; with neither the picture has its
+        With one of width and height the other (None or 0) follows the aspect ratio; with neither the picture has its
         own size. A conversion that was asked for before is returned again without work.
         """
         ...

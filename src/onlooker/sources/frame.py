@@ -93,12 +93,12 @@ class DecodedFrame:
             return self._images[key]
 
     def _size(self, width: int | None, height: int | None) -> tuple[int, int]:
-        if width is None and height is None:
+        if not width and not height:
             return self.width, self.height
-        if width is None:
-            assert height is not None
+        if not width:
+            assert height
             return max(1, round(self.width * height / self.height)), height
-        if height is None:
+        if not height:
             return width, max(1, round(self.height * width / self.width))
         return width, height
 
