@@ -28,7 +28,7 @@ __all__ = ["DENSE_KINDS", "WINDOW_NS", "DenseRow", "Pack", "dense_row", "is_dens
 DENSE_KINDS = frozenset({"motion", "object"})
 """Kinds of which there may be one or more in every frame."""
 
-WINDOW_NS = 30_000_000_000
+WINDOW_NS = 10_000_000_000
 """Length of the stretches of time, aligned to multiples of it, so that an observation's pack is known from it."""
 
 _MAGIC = b"OLD1"

@@ -12,7 +12,16 @@ from onlooker.core.store import Query
 from onlooker.timeline.stores.embedded.codec import clean, nanoseconds
 from onlooker.timeline.words import Phrase, match_expression, parse_words
 
-__all__ = ["ORDERS", "Conditions", "any_of", "check_query", "conditions", "pack_conditions", "wanted_phrases"]
+__all__ = [
+    "ORDERS",
+    "Conditions",
+    "any_of",
+    "check_query",
+    "conditions",
+    "last_row",
+    "pack_conditions",
+    "wanted_phrases",
+]
 
 TIME_ORDER = "o.source, o.start_ns, o.end_ns, o.kind, o.run, o.ordinal"
 ORDERS = {"time": TIME_ORDER, "score": f"o.score DESC NULLS LAST, {TIME_ORDER}"}
@@ -37,6 +46,11 @@ class Conditions:
     def sql(self) -> str:
         """The clause's text."""
         return " AND ".join(f"({part})" for part in self.parts)
+
+
+def last_row(query: Query) -> int:
+    """How many rows of a statement are needed, for its LIMIT; -1: all, as where time is still to be checked."""
+    return -1 if query.limit is None or query.span is not None else query.offset + query.limit
 
 
 def any_of(column: str, names: Sequence[str]) -> tuple[str, list[Any]]:

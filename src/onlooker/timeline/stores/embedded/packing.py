@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from heapq import heappop, heappush
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush, nsmallest
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +19,16 @@ from onlooker.timeline.stores.embedded.filters import Conditions, pack_condition
 from onlooker.timeline.stores.embedded.runs import Makers
 from onlooker.timeline.words import Phrase, matches, tokens
 
-__all__ = ["PACK_COLUMNS", "Key", "OpenPack", "open_packs", "packed_in_order", "read_pack", "write_packs"]
+__all__ = [
+    "PACK_COLUMNS",
+    "Key",
+    "OpenPack",
+    "open_packs",
+    "packed_by_score",
+    "packed_in_order",
+    "read_pack",
+    "write_packs",
+]
 
 Key: TypeAlias = tuple[int, int, int, str, int, int]
 """What the order ``time`` sorts by: source, start_ns, end_ns, kind, run, ordinal."""
@@ -172,6 +182,33 @@ def open_packs(
     sql = f"SELECT {PACK_COLUMNS} FROM pack AS o WHERE {where.sql} ORDER BY o.source, o.first_ns, o.number"
     for row in rows(connection, sql, where.values):
         yield row[2], row[5], read_pack(row, makers)
+
+
+def packed_by_score(
+    connection: Connection, query: Query, phrases: Sequence[Phrase], makers: Makers
+) -> list[tuple[float, Key, OpenPack, DenseRow]]:
+    """What fits, best first, with the negated score (infinite for none); only what the limit needs."""
+    where: Conditions = pack_conditions(query, phrases)
+    sql = f"SELECT {PACK_COLUMNS}, o.max_score FROM pack AS o WHERE {where.sql} ORDER BY o.max_score DESC NULLS LAST"
+    need = None if query.limit is None else query.offset + query.limit
+    found: list[tuple[float, Key, OpenPack, DenseRow]] = []
+    floor = query.min_score
+
+    def place(entry: tuple[float, Key, OpenPack, DenseRow]) -> tuple[float, Key]:
+        return entry[0], entry[1]
+
+    for *row, best in rows(connection, sql, where.values):
+        if floor is not None and (best is None or best < floor):
+            break
+        pack = read_pack(row, makers)
+        for dense in pack.fitting(replace(query, min_score=floor), phrases):
+            rank = math.inf if dense.score is None else -dense.score
+            found.append((rank, pack.key(dense), pack, dense))
+        if need and len(found) > 2 * need:
+            found = nsmallest(need, found, key=place)
+            if found[-1][0] != math.inf:
+                floor = -found[-1][0]
+    return sorted(found, key=place)
 
 
 def packed_in_order(

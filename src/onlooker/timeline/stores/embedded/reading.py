@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from heapq import merge, nsmallest
+from heapq import merge
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -13,13 +13,12 @@ from onlooker.core.observation import Observation
 from onlooker.core.store import Query
 from onlooker.timeline.stores.embedded.codec import COLUMNS, observation_from_row
 from onlooker.timeline.stores.embedded.database import Connection, rows
-from onlooker.timeline.stores.embedded.dense import DENSE_KINDS, DenseRow
-from onlooker.timeline.stores.embedded.filters import ORDERS, conditions, pack_conditions, wanted_phrases
+from onlooker.timeline.stores.embedded.dense import DENSE_KINDS
+from onlooker.timeline.stores.embedded.filters import ORDERS, conditions, last_row, pack_conditions, wanted_phrases
 from onlooker.timeline.stores.embedded.packing import (
     PACK_COLUMNS,
     Key,
-    OpenPack,
-    open_packs,
+    packed_by_score,
     packed_in_order,
     read_pack,
 )
@@ -48,8 +47,8 @@ def _rows_in_order(
     connection: Connection, query: Query, phrases: Sequence[Phrase], makers: Makers
 ) -> Iterator[tuple[_Rank, Observation]]:
     where = conditions(query, phrases)
-    sql = f"SELECT {SELECT}, o.source FROM {FROM} WHERE {where.sql} ORDER BY {ORDERS[query.order]}"
-    for row in rows(connection, sql, where.values):
+    sql = f"SELECT {SELECT}, o.source FROM {FROM} WHERE {where.sql} ORDER BY {ORDERS[query.order]} LIMIT ?"
+    for row in rows(connection, sql, [*where.values, last_row(query)]):
         observation = read_row(row[:-1], makers)
         if query.span is None or query.span.overlaps(observation.span):
             key: Key = (row[-1], row[1], row[2], row[5], row[16], row[4])
@@ -71,19 +70,8 @@ def _packed(
         for key, pack, row in packed_in_order(connection, query, phrases, makers):
             yield (0.0, key), pack.observation(row)
         return
-    scored = (
-        ((_rank(query, row.score), pack.key(row)), pack, row)
-        for _, _, pack in open_packs(connection, query, phrases, makers)
-        for row in pack.fitting(query, phrases)
-    )
-
-    def rank(entry: tuple[_Rank, OpenPack, DenseRow]) -> _Rank:
-        return entry[0]
-
-    stop = None if query.limit is None else query.offset + query.limit
-    best = sorted(scored, key=rank) if stop is None else nsmallest(stop, scored, key=rank)
-    for place, pack, row in best:
-        yield place, pack.observation(row)
+    for rank, key, pack, row in packed_by_score(connection, query, phrases, makers):
+        yield (rank, key), pack.observation(row)
 
 
 def find(connection: Connection, query: Query) -> Iterator[Observation]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onlooker.core.errors import UsageError
 from onlooker.core.store import Hit, Query
 from onlooker.timeline.stores.embedded.database import Connection, rows
-from onlooker.timeline.stores.embedded.filters import TIME_ORDER, conditions, pack_conditions, wanted_phrases
+from onlooker.timeline.stores.embedded.filters import TIME_ORDER, conditions, last_row, pack_conditions, wanted_phrases
 from onlooker.timeline.stores.embedded.packing import PACK_COLUMNS, read_pack
 from onlooker.timeline.stores.embedded.reading import FROM, SELECT, read_row
 from onlooker.timeline.stores.embedded.runs import Makers
@@ -42,9 +42,9 @@ def _rows(connection: Connection, phrases: Sequence[Phrase], query: Query, maker
     where = conditions(query)
     sql = (
         f"SELECT {SELECT}, bm25(words) AS rank FROM words CROSS JOIN {FROM}"
-        f" WHERE words MATCH ? AND o.number = words.rowid AND {where.sql} ORDER BY rank, {TIME_ORDER}"
+        f" WHERE words MATCH ? AND o.number = words.rowid AND {where.sql} ORDER BY rank, {TIME_ORDER} LIMIT ?"
     )
-    for row in rows(connection, sql, [match_expression(phrases), *where.values]):
+    for row in rows(connection, sql, [match_expression(phrases), *where.values, last_row(query)]):
         observation = read_row(row[:-1], makers)
         if query.span is None or query.span.overlaps(observation.span):
             yield Hit(observation, -row[-1])
@@ -85,10 +85,12 @@ def search_vector(connection: Connection, space: str, vector: NDArray[np.float32
     sql = (
         "SELECT o.number, vec_distance_cosine(vector.value, ?) AS distance"
         " FROM vector CROSS JOIN observation AS o ON o.number = vector.observation"
-        f" WHERE vector.space = ? AND distance IS NOT NULL AND {where.sql} ORDER BY distance, {TIME_ORDER}"
+        f" WHERE vector.space = ? AND {where.sql} ORDER BY distance NULLS LAST, {TIME_ORDER} LIMIT ?"
     )
     hits: list[Hit] = []
-    for number, distance in rows(connection, sql, [wanted.tobytes(), found[0][0], *where.values]):
+    for number, distance in rows(connection, sql, [wanted.tobytes(), found[0][0], *where.values, last_row(query)]):
+        if distance is None:  # a vector of zeros is like nothing
+            break
         (row,) = rows(connection, f"SELECT {SELECT} FROM {FROM} WHERE o.number = ?", (number,))
         observation = read_row(row, makers)
         if query.span is None or query.span.overlaps(observation.span):
