@@ -21,8 +21,8 @@ __all__ = ["GRID", "SHARE", "Motion"]
 
 SHARE, GAIN, BOX, GRID = 0, 1, slice(2, 6), slice(6, 70)
 """Where in a measurement's values stand: share of changed pixels 0..1 (NaN where there is nothing to compare with);
-change of the light in grey levels where the whole picture became brighter or darker but kept its structure, else 0; left,
-top, right and bottom of what changed, in shares of the picture; share of changed pixels in 8 x 8 fields, row by row."""
+change of the light in grey levels where the whole picture became brighter or darker but kept its structure, else 0;
+left, top, right and bottom of what changed, in shares of the picture; share of changed pixels in 8 x 8 fields."""
 _WIDTH = 160
 _LIGHT = 6
 
@@ -166,7 +166,8 @@ def _together(changed: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _one_way(change: NDArray[np.int16], gain: int) -> bool:
     """Whether nearly all of the picture became brighter, or darker."""
     part = change[::3, ::3]
-    return np.count_nonzero(part * np.sign(gain) > 0) >= 0.8 * part.size
+    same = np.count_nonzero(part > 0 if gain > 0 else part < 0)
+    return bool(same >= 0.8 * part.size)
 
 
 def _likeness(now: NDArray[np.int16], before: NDArray[np.int16]) -> float:

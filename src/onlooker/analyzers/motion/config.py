@@ -24,13 +24,13 @@ class MotionConfig(AnalyzerConfig):
         longest_seconds: longer activity is reported in pieces of this length.
     """
 
-    rate: float = Field(4.0, gt=0, le=120)
-    difference: int = Field(12, ge=1, le=255)
-    on_share: float = Field(0.001, gt=0, le=1)
-    off_share: float = Field(0.0005, gt=0, le=1)
-    gap_seconds: float = Field(1.0, ge=0)
-    shortest_seconds: float = Field(0.5, ge=0)
-    longest_seconds: float = Field(60.0, gt=0)
+    rate: float = Field(default=4.0, gt=0, le=120)
+    difference: int = Field(default=12, ge=1, le=255)
+    on_share: float = Field(default=0.001, gt=0, le=1)
+    off_share: float = Field(default=0.0005, gt=0, le=1)
+    gap_seconds: float = Field(default=1.0, ge=0)
+    shortest_seconds: float = Field(default=0.5, ge=0)
+    longest_seconds: float = Field(default=60.0, gt=0)
 
     @classmethod
     def for_quality(cls, quality: Quality) -> dict[str, Any]:

@@ -45,12 +45,10 @@ class SoundQuality(Analyzer[SoundQualityConfig]):
 
     def _restart(self) -> None:
         config = self.config
-        second = Fraction(1)
+        second, silence = Fraction(1), -config.silence_level
         self._end: Timestamp | None = None
         finders = {
-            "silence": StretchFinder(
-                -config.silence_level, -config.silence_level - 3, minimum=_f(config.silence_seconds)
-            ),
+            "silence": StretchFinder(silence, silence - 3, minimum=_f(config.silence_seconds)),
             "clipping": StretchFinder(
                 config.clip_share, config.clip_share / 4, minimum=_f(config.clip_seconds), gap=second
             ),

@@ -31,12 +31,12 @@ class SoundQualityConfig(AnalyzerConfig):
     """
 
     cues: tuple[SoundCue, ...] = SOUND_CUES
-    silence_level: float = Field(-60.0, le=0)
-    silence_seconds: float = Field(1.0, ge=0)
-    clip_level: float = Field(0.98, gt=0)
-    clip_share: float = Field(0.004, gt=0, le=1)
-    clip_seconds: float = Field(0.2, ge=0)
-    offset_level: float = Field(0.02, gt=0)
-    offset_seconds: float = Field(2.0, ge=0)
-    missing_level: float = Field(40.0, gt=0)
-    missing_seconds: float = Field(2.0, ge=0)
+    silence_level: float = Field(default=-60.0, le=0)
+    silence_seconds: float = Field(default=1.0, ge=0)
+    clip_level: float = Field(default=0.98, gt=0)
+    clip_share: float = Field(default=0.004, gt=0, le=1)
+    clip_seconds: float = Field(default=0.2, ge=0)
+    offset_level: float = Field(default=0.02, gt=0)
+    offset_seconds: float = Field(default=2.0, ge=0)
+    missing_level: float = Field(default=40.0, gt=0)
+    missing_seconds: float = Field(default=2.0, ge=0)
