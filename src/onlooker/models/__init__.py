@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from onlooker.core.errors import ModelError, ModelMissing
 from onlooker.core.plugins import load_plugin, plugin_names

@@ -34,6 +34,28 @@ _STORAGES: dict[str, Any] = {
 }
 _SAFE = {"float32": "F32", "float64": "F64", "float16": "F16", "int64": "I64", "int32": "I32", "int16": "I16"}
 _SAFE |= {"int8": "I8", "uint8": "U8", "bool": "BOOL"}
+_LITERALS = frozenset(
+    [
+        "INT",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG",
+        "LONG1",
+        "LONG4",
+        "FLOAT",
+        "BINFLOAT",
+        "UNICODE",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE8",
+        "STRING",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "BINBYTES",
+        "SHORT_BINBYTES",
+    ]
+)
 _MARK = object()
 
 
@@ -103,9 +125,7 @@ class _Machine:
             stack.append(_MARK)
         elif name in ("NONE", "NEWTRUE", "NEWFALSE"):
             stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[name])
-        elif name.startswith(
-            ("BININT", "INT", "LONG", "BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "BINFLOAT", "FLOAT")
-        ) or name in ("BINSTRING", "SHORT_BINSTRING", "STRING", "BINBYTES", "SHORT_BINBYTES"):
+        elif name in _LITERALS:
             stack.append(argument)
         elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
             self.memo[int(argument)] = stack[-1]
@@ -243,8 +263,5 @@ def write_safetensors(arrays: dict[str, NDArray[Any]]) -> bytes:
         offset += array.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return (
-        struct.pack("<Q", len(text))
-        + text
-        + b"".join(np.ascontiguousarray(arrays[n]).tobytes() for n in sorted(arrays))
-    )
+    data = b"".join(np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays))
+    return struct.pack("<Q", len(text)) + text + data

@@ -78,7 +78,8 @@ def _info(port: Any, shapes: Mapping[str, Sequence[int]]) -> TensorInfo:
         if len(fixed) != len(shape) or any(d not in (-1, f) for d, f in zip(shape, fixed, strict=True)):
             raise ModelError(f"input {port.name} has the shape {shape} and cannot become {fixed} here")
         shape = fixed
-    return TensorInfo(port.name, shape, _DTYPES.get(port.type.removeprefix("tensor(").removesuffix(")"), port.type))
+    kind = str(port.type).removeprefix("tensor(").removesuffix(")")
+    return TensorInfo(port.name, shape, _DTYPES.get(kind) or kind)
 
 
 class _Loaded:
