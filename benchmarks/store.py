@@ -27,7 +27,9 @@ from _harness import save, timed
 from onlooker.core.observation import Box, Observation, Producer
 from onlooker.core.store import Batch, Query
 from onlooker.core.time import Span, Timestamp
+from onlooker.testing.store import StoreContract
 from onlooker.testing.store_values import SOURCE, source_info
+from onlooker.timeline import open_store
 from onlooker.timeline.stores.embedded import EmbeddedStore
 
 PACKING = "onlooker.timeline.stores.embedded"
@@ -57,9 +59,9 @@ def boxes(seconds: int, rate: int = 5, tracks: int = 6) -> Iterator[list[Observa
         made: list[Observation] = []
         for frame in range(at * rate, (at + 10) * rate):
             places = np.clip(places + chance.normal(0, 0.004, places.shape), 0, 0.8)
-            scores = np.float32(chance.uniform(0.4, 1, tracks))
+            scores = chance.uniform(0.4, 1, tracks).astype(np.float32)
             span = Span(Timestamp(frame * 2560, BASE), Timestamp((frame + 1) * 2560, BASE))
-            for i, (x, y) in enumerate(np.float32(places).tolist()):
+            for i, (x, y) in enumerate(places.astype(np.float32).tolist()):
                 made.append(
                     Observation(
                         span,
@@ -184,11 +186,29 @@ def vectors(count: int, size: int = 256) -> dict[str, Any]:
         }
 
 
+class _Suite(StoreContract):
+    opener = staticmethod(open_store)
+
+
+def kills(count: int) -> dict[str, Any]:
+    """Kill a writer ``count`` times at random moments, in rounds of ten, each compared with an undisturbed run."""
+    met = 0
+    for seed in range(0, count, 10):
+        with tempfile.TemporaryDirectory() as folder:
+            met += _Suite().kill_and_compare(Path(folder), kills=10, count=200, size=60, seed=seed)
+    return {"kills": count, "met_a_writer_at_work": met, "rounds_equal": -(-count // 10)}
+
+
 def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0)
-    scale = parser.parse_args().scale
+    parser.add_argument("--kills", type=int, default=0, help="kill a writer so many times and compare, instead")
+    arguments = parser.parse_args()
+    if arguments.kills:
+        save("store_kills", kills(arguments.kills))
+        return
+    scale = arguments.scale
     forms = [dense(int(1200 * scale) // 120 * 120, window) for window in (None, 5, 10, 30, 60)]
     result = {
         "dense": forms,

@@ -251,7 +251,8 @@ class Database:
                 connection.close()
             self._idle = []
             if self._writer is not None:
-                with contextlib.suppress(apsw.BusyError):
-                    self._writer.execute("PRAGMA optimize")
+                # a courtesy to the query planner; a full or damaged disk was reported by what came before
+                with contextlib.suppress(apsw.Error):
+                    list(self._writer.execute("PRAGMA optimize"))
                 self._writer.close()
                 self._writer = None

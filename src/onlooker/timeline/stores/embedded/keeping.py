@@ -29,7 +29,10 @@ def _media_of(connection: Connection, condition: str, value: int) -> set[str]:
 
 def _purge_run(database: Database, folder: Path, run: int) -> None:
     with database.snapshot() as connection:
-        ((source,),) = rows(connection, "SELECT source FROM run WHERE number = ?", (run,))
+        known = list(rows(connection, "SELECT source FROM run WHERE number = ?", (run,)))
+        if not known:
+            return  # another process was faster
+        source = known[0][0]
         files = _media_of(connection, "run = ?", run)
         if files:
             files -= _media_of(connection, f"run <> {run:d} AND source = ?", source)
@@ -39,7 +42,7 @@ def _purge_run(database: Database, folder: Path, run: int) -> None:
             with database.transaction() as connection:
                 connection.execute(
                     f"DELETE FROM {table} WHERE number IN (SELECT number FROM {table} WHERE run = ? LIMIT ?)",
-                    (run, SLICE if table == "observation" else SLICE // 100),
+                    (run, SLICE if table == "observation" else max(1, SLICE // 100)),
                 )
                 more = connection.changes() > 0
     # the files go before the run, so that a kill in between leaves the run to be purged again
