@@ -121,6 +121,8 @@ class Maker:
         self.letterbox = rng.random() < 0.2
         self.grain = rng.choice([0, 0, 0, 4, 10])
         self.last = ""
+        self.slowness = 1.5 if self.rate > 50 else 1.0
+        """Factor on the lengths of shots."""
 
     def shot(self) -> list[np.ndarray]:
         """Frames of one shot, another picture than the last one's (or, seldom, the same scene seen closer)."""
@@ -132,8 +134,7 @@ class Maker:
         closer = name == self.last
         self.last = name
         length = rng.choice([rng.randint(12, 30), rng.randint(25, 90), rng.randint(40, 140)])
-        if self.rate > 50:
-            length = int(length * 1.5)
+        length = int(length * self.slowness)
         frames = self._moving(picture, length) if picture.ndim == 3 else self._still_camera(picture, length, closer)
         return self._light(frames)
 

@@ -85,7 +85,7 @@ class _Group:
 
     def scene(self) -> Scene:
         """All of it as one scene."""
-        whole = self.past + [_scene_of(self.recent)]
+        whole = [*self.past, _scene_of(self.recent)]
         return whole[0] if len(whole) == 1 else whole[0].joined(whole[1])
 
     def take(self, later: Sequence[_Group], shot: Shot, reach: int) -> None:

@@ -16,6 +16,20 @@ __all__ = ["Similarity"]
 _LUMA = LUMA[0] * LUMA[1]
 _CHROMA_WEIGHT = 2.25
 _BINS = 32
+_SINGLE_THREAD = 200_000
+"""Multiplications in one call below which OpenBLAS stays in the calling thread (its own bound is 262,144)."""
+
+
+def _products(new: NDArray[np.float32], all_rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(len(new), len(all_rows)) inner products, in pieces so small that the BLAS does not wake its threads for
+    them: these would take the decoder's processors and spin.
+    """
+    piece = max(1, _SINGLE_THREAD // (len(new) * new.shape[1]))
+    while len(all_rows) % piece:
+        piece -= 1
+    pieces = all_rows.reshape(-1, piece, all_rows.shape[1])
+    made = np.matmul(new[None], pieces.transpose(0, 2, 1))
+    return made.transpose(1, 0, 2).reshape(len(new), len(all_rows))
 
 
 class Similarity:
@@ -50,7 +64,7 @@ class Similarity:
         rows[old:] -= 128
         for matrix, part in ((self._luma, slice(0, _LUMA)), (self._chroma, slice(_LUMA, GRID_BYTES))):
             matrix[:old, :old] = matrix[new:, new:].copy()
-            strip = rows[old:, part] @ rows[:, part].T
+            strip = _products(rows[old:, part], rows[:, part])
             matrix[old:, :] = strip
             matrix[:, old:] = strip.T
         bins = (grids[:, :_LUMA] >> 3).astype(np.intp) + np.arange(new)[:, None] * _BINS
