@@ -62,6 +62,7 @@ def test_like_a_moment_and_like_an_observation(search):
     hits = search("--like", f"{SOURCE}@7")["hits"]
     assert [h["start_seconds"] for h in hits] == [7.0, 2.0]
     assert search("--like", hits[1]["id"][:12])["hits"][0]["start_seconds"] == 2.0
+    assert search("--like", f"{SOURCE}@0")["hits"][0]["start_seconds"] == 2.0  # before the first keyframe
     # an observation without a vector stands for the keyframe before it
     text = search("Exit")["hits"][0]["id"]
     assert search("--like", text)["hits"][0]["start_seconds"] == 2.0
@@ -103,7 +104,7 @@ def test_the_table_speaks_of_each_source(library, capsys, monkeypatch):
         (["--from", "soon"], "not a time"),
         (["--from", "5", "--to", "1"], "swap"),
         (["--source", "nothing.mp4"], "nothing.mp4"),
-        (["--like", f"{SOURCE}@0:01"], "no keyframe"),
+        (["--like", f"{OTHER}@0:01"], "no keyframe"),
         (["--like", "x", "--like-image", "y"], "together"),
     ],
 )

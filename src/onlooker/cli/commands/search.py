@@ -161,13 +161,16 @@ def _moment(store: Store, like: str) -> Observation:
         if found.vector is not None:
             return found
         identity, moment = found.source, found.span.start
-    before = Span(Timestamp.of_seconds(-_FAR), max(moment, moment + Fraction(1, 10**9)))
     chosen: Observation | None = None
-    for keyframe in store.query(Query(sources=(identity,), kinds=("keyframe",), span=before)):
-        if keyframe.vector is not None and keyframe.span.start <= moment:
-            chosen = keyframe
+    for keyframe in store.query(Query(sources=(identity,), kinds=("keyframe",))):
+        if keyframe.vector is None:
+            continue
+        if chosen is not None and keyframe.span.start > moment:
+            break
+        # before the first keyframe, that one stands for the first shot
+        chosen = keyframe
     if chosen is None:
-        raise UsageError(f"no keyframe at or before {like}", hint="run: onlooker analyze --only keyframes")
+        raise UsageError(f"no keyframe near {like}", hint="run: onlooker analyze --only keyframes")
     return chosen
 
 
@@ -238,6 +241,8 @@ def _print(hits: list[Hit], paths: dict[str, str]) -> None:
     from rich.table import Table
 
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=200)  # a line stays a line in a pipe
     if not hits:
         console.print("nothing found")
         return
@@ -248,7 +253,7 @@ def _print(hits: list[Hit], paths: dict[str, str]) -> None:
         title = f"{escape(paths.get(identity, '?'))} [dim]({identity[:12]})[/dim]"
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         for name in ("time", "kind", "what", "score", "id", "media"):
-            table.add_column(name, overflow="fold")
+            table.add_column(name, overflow="fold", no_wrap=name in ("time", "score", "id"))
         for hit in members:
             o = hit.observation
             score = o.score if hit.score != hit.score else hit.score
