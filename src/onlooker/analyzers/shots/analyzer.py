@@ -109,11 +109,15 @@ class Shots(Analyzer[ShotsConfig]):
         return made
 
     def _make_detector(self, rate: float) -> BoundaryDetector:
+        dissolve = self.config.dissolve_threshold
+        if self.config.level == "fast":
+            # with every other frame gone a quick movement looks more like a dissolve
+            dissolve = 1 - (1 - dissolve) / 2
         return BoundaryDetector(
             rate,
             min_shot=self.config.min_shot_seconds,
             cut_threshold=self.config.cut_threshold,
-            dissolve_threshold=self.config.dissolve_threshold,
+            dissolve_threshold=dissolve,
         )
 
     def _decide(self, grids: list[UInt8Array]) -> list[Observation]:
@@ -136,7 +140,10 @@ class Shots(Analyzer[ShotsConfig]):
         assert self._start is not None  # boundaries come after frames
         at = self._time(boundary.frame)
         if boundary.transition == "cut" and self.config.level == "fast":
-            at = self._refined(boundary.frame)
+            exact = self._refined(boundary.frame)
+            if exact is None:
+                return None
+            at = exact
         if at <= self._start.time:
             return None
         shot = self._shot(at)
@@ -145,8 +152,8 @@ class Shots(Analyzer[ShotsConfig]):
             self._start.first, self._start.last = self._time(boundary.first), self._time(boundary.last)
         return shot
 
-    def _refined(self, frame: int) -> Timestamp:
-        """The exact first frame of a shot that begins between two frames seen."""
+    def _refined(self, frame: int) -> Timestamp | None:
+        """The exact first frame of a shot that begins between two frames seen, or None where none does."""
         before, after = self._time(frame - 1), self._time(frame)
         if self._context.read is None or float(after - before) < 1.5 / self._rate:
             return after

@@ -82,6 +82,8 @@ class BoundaryDetector:
         """Frames in the matrix."""
         self._flat: _FlatRun | None = None
         self._held: Boundary | None = None
+        self._dark_so_far = True
+        """Whether nothing but flat frames was shown yet."""
 
     def push(self, grids: Iterable[NDArray[np.uint8]]) -> list[Boundary]:
         """Take the next frames' grids; returns the boundaries that are decided now, in order."""
@@ -153,6 +155,7 @@ class BoundaryDetector:
             begin, end = base + found.first, base + found.last
             made.append(Boundary(base + found.middle, "dissolve", begin, end, found.score))
         swallowed = self._swallowed(edges)
+        self._dark_so_far = self._dark_so_far and bool((deviation[:last] < gradual.FLAT).all())
         for at, score in cut_at:
             if first <= at < last and at not in swallowed:
                 made.append(Boundary(base + at, "cut", base + at, base + at, score))
@@ -180,6 +183,9 @@ class BoundaryDetector:
     def _swallowed(self, edges: list[gradual.FlatEdge]) -> set[int]:
         """Positions at which a cut belongs to a fade, or is the first half of a cut by way of a few flat frames."""
         inside: set[int] = set()
+        if self._dark_so_far and edges and not edges[0].begins:
+            # a video that starts black (or flat) has not shown a first shot yet
+            inside.add(edges[0].at)
         for edge, following in zip(edges, [*edges[1:], None] if edges else [], strict=True):
             if edge.soft:
                 inside.update(range(edge.far + 1, edge.at + 1) if edge.begins else range(edge.at, edge.far + 1))

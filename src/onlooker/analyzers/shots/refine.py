@@ -13,11 +13,16 @@ from onlooker.core.time import NANOSECONDS, Timestamp
 
 __all__ = ["exact_cut"]
 
+_ABRUPT = 0.5
+"""Share of the squared distance that one step of a cut takes; two equal steps of a movement take a quarter each."""
+
 
 def exact_cut(
     read: Callable[[ReadRequest], Iterator[ReadItem]], before: Timestamp, after: Timestamp, threads: int = 1
-) -> Timestamp:
+) -> Timestamp | None:
     """Read the frames from ``before`` to ``after`` and say at which the new shot begins.
+
+    Where the change turns out to be spread over several frames, it was a movement and no cut.
 
     Args:
         read: opens another reader on the source.
@@ -26,7 +31,8 @@ def exact_cut(
         threads: decoder threads.
 
     Returns:
-        The time of the first frame after the largest change; ``after`` where nothing could be read.
+        The time of the first frame after the largest change; ``after`` where nothing could be read; None where
+        there is no cut.
     """
     request = ReadRequest(frames="all", start=before, end=after + NANOSECONDS, threads=threads)
     times, grids = [], []
@@ -37,4 +43,6 @@ def exact_cut(
     if len(grids) < 2:
         return after
     change = [int(((b - a) ** 2).sum()) for a, b in itertools.pairwise(grids)]
-    return times[int(np.argmax(change)) + 1]
+    largest = int(np.argmax(change))
+    whole = int(((grids[-1] - grids[0]) ** 2).sum())
+    return times[largest + 1] if change[largest] > _ABRUPT * whole else None
