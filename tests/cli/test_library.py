@@ -9,8 +9,8 @@ from fractions import Fraction
 
 import apsw
 import pytest
-from cli.sample_library import make_library, run
 
+from cli.sample_library import make_library, run
 from onlooker.cli.commands.library import parse_age, parse_size
 from onlooker.core.errors import UsageError
 from onlooker.testing.store_values import OTHER, SOURCE

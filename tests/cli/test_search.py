@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from cli.sample_library import make_library, run
 
+from cli.sample_library import make_library, run
 from onlooker.testing.store_values import OTHER, SOURCE
 
 

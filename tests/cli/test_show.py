@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from cli.sample_library import OBJECTS, SHOTS, make_library, run
 
+from cli.sample_library import OBJECTS, SHOTS, make_library, run
 from onlooker.core.store import Query
 from onlooker.testing.store_values import SOURCE
 from onlooker.timeline import open_store

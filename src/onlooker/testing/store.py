@@ -32,7 +32,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from onlooker.core.errors import UsageError
+from onlooker.core.errors import PluginError, UsageError
 from onlooker.core.measurement import Measurement
 from onlooker.core.observation import Attachment, Observation, Producer
 from onlooker.core.store import Batch, Failure, Query, RunState, Store
@@ -475,13 +475,26 @@ class StoreContract:
     # -- several at once --
 
     def test_a_reader_sees_one_state_during_a_write(self, store: Store) -> None:
-        store.commit(Batch(SOURCE, some_observations(100, producer())))
-        reading = store.query(Query())
+        made = some_observations(1000, producer())
+        measured = [Measurement(o.span.start, TICK, np.arange(4)) for o in made]
+        store.commit(Batch(SOURCE, made, [(producer(), measured, "always")]))
+        reading, measuring = store.query(Query()), store.measurements(SOURCE, producer())
         assert next(reading)
-        more = [replace(o, ordinal=1) for o in some_observations(100, producer())]
-        store.commit(Batch(SOURCE, more, states=[RunState(producer(), complete=True)]))
-        assert len(list(reading)) == 99
-        assert len(list(store.query(Query()))) == 200
+        assert next(measuring)
+        newer = producer(config="newer")
+        more = [replace(o, ordinal=1) for o in some_observations(1000, newer)]
+        store.commit(Batch(SOURCE, more, states=[RunState(newer, complete=True)]))
+        assert {o.producer for o in reading} == {producer()}
+        assert len(list(measuring)) == 999
+        assert {o.producer for o in store.query(Query())} == {newer}
+
+    def test_values_that_are_not_json_are_refused_whole(self, store: Store) -> None:
+        made = some_observations(6, producer())
+        for broken in (made[0], made[1]):
+            wrong = replace(broken, data={"count": np.float32(1)})  # type: ignore[dict-item]
+            with pytest.raises(PluginError, match="not JSON"):
+                store.commit(Batch(SOURCE, [*made[2:], wrong]))
+        assert store.counts() == {}
 
     def test_threads_write_and_read_at_once(self, store: Store) -> None:
         errors: list[BaseException] = []

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from onlooker.core.errors import PluginError
 from onlooker.core.media import AudioInfo, SourceInfo, VideoInfo
 from onlooker.core.observation import Box, Observation, Producer
 from onlooker.core.store import Failure
@@ -19,6 +20,7 @@ from onlooker.core.time import Span, Timestamp
 __all__ = [
     "COLUMNS",
     "clean",
+    "data_text",
     "failure_digest",
     "info_from_json",
     "info_to_json",
@@ -93,6 +95,23 @@ def span_from_text(text: str) -> Span:
 # -- observations --
 
 
+def data_text(observation: Observation) -> str | None:
+    """The kind's own fields as JSON, or None where there are none.
+
+    Raises:
+        PluginError: a value is not JSON (a numpy number, a set, ...).
+    """
+    if not observation.data:
+        return None
+    try:
+        return json.dumps(dict(observation.data))
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"{observation.producer}: data of a {observation.kind!r} observation is not JSON: {error}",
+            hint="turn numpy values into int, float or list",
+        ) from error
+
+
 def observation_to_row(observation: Observation) -> tuple[Any, ...]:
     """The values of `COLUMNS`."""
     o = observation
@@ -102,14 +121,14 @@ def observation_to_row(observation: Observation) -> tuple[Any, ...]:
         nanoseconds(o.span.start),
         nanoseconds(o.span.end),
         span_text(o.span),
-        o.ordinal,
+        int(o.ordinal),
         o.kind,
         None if o.label is None else clean(o.label),
         None if o.track is None else clean(o.track),
         None if o.score is None else float(o.score),
         *(None if v is None else float(v) for v in box),
         None if o.text is None else clean(o.text),
-        json.dumps(dict(o.data)) if o.data else None,
+        data_text(o),
         json.dumps(list(o.media)) if o.media else None,
     )
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onlooker.core.errors import StoreError
 from onlooker.core.observation import Box, Observation, Producer
 from onlooker.core.time import Span, Timestamp
-from onlooker.timeline.stores.embedded.codec import clean, nanoseconds
+from onlooker.timeline.stores.embedded.codec import clean, data_text, nanoseconds
 
 __all__ = ["DENSE_KINDS", "WINDOW_NS", "DenseRow", "Pack", "dense_row", "is_dense", "pack_rows", "unpack_rows"]
 
@@ -98,17 +98,17 @@ def dense_row(observation: Observation) -> DenseRow:
     o = observation
     score = None if o.score is None or o.score != o.score else float(o.score)
     return DenseRow(
-        o.span.start.pts,
+        int(o.span.start.pts),
         o.span.start.time_base,
-        o.span.end.pts,
+        int(o.span.end.pts),
         o.span.end.time_base,
-        o.ordinal,
+        int(o.ordinal),
         bytes.fromhex(o.id[:8]),
         score,
         None if o.label is None else clean(o.label),
         None if o.box is None else (float(o.box[0]), float(o.box[1]), float(o.box[2]), float(o.box[3])),
         None if o.text is None else clean(o.text),
-        json.dumps(dict(o.data)) if o.data else None,
+        data_text(o),
     )
 
 

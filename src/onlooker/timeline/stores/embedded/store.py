@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from heapq import merge
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +34,9 @@ from onlooker.timeline.stores.embedded.writing import prepare_batch, write_batch
 __all__ = ["EmbeddedStore"]
 
 FILE = "library.sqlite"
+_AHEAD = 256
+"""Observations, and bytes of measurements, that are read before the first is given out."""
+_AHEAD_BYTES = 16 << 20
 
 
 class EmbeddedStore:
@@ -254,7 +258,14 @@ class EmbeddedStore:
 
     def _stream(self, query: Query) -> Iterator[Observation]:
         with self.database.snapshot() as connection:
-            yield from reading.find(connection, query)
+            found = reading.find(connection, query)
+            head = list(islice(found, _AHEAD))
+            if len(head) == _AHEAD:
+                yield from head
+                yield from found
+                return
+        # a short answer does not hold its snapshot, and with it the write-ahead log, while the caller thinks
+        yield from head
 
     def get(self, observation_id: str) -> Observation:
         """One observation by its id or a unique beginning of it (8 digits or more)."""
@@ -288,10 +299,14 @@ class EmbeddedStore:
             if span is not None:
                 where += " AND first_ns <= ? AND last_ns >= ?"
                 values += [nanoseconds(span.end), nanoseconds(span.start)]
+            ((size,),) = rows(connection, f"SELECT ifnull(sum(length(body)), 0) FROM measurement WHERE {where}", values)
             sql = f"SELECT first_ns, last_ns, body FROM measurement WHERE {where} ORDER BY first_ns, number"
-            for measurement in _in_order(rows(connection, sql, values)):
-                if span is None or span.contains(measurement.time):
-                    yield measurement
+            chunks = rows(connection, sql, values)
+            if size > _AHEAD_BYTES:
+                yield from _within(_in_order(chunks), span)
+                return
+            held = list(chunks)
+        yield from _within(_in_order(held), span)
 
     # -- failures --
 
@@ -366,6 +381,10 @@ class EmbeddedStore:
             self.database.close()
 
 
+def _within(measurements: Iterable[Measurement], span: Span | None) -> Iterator[Measurement]:
+    return (m for m in measurements if span is None or span.contains(m.time))
+
+
 def _check_header(path: Path) -> None:
     """Look at the file without SQLite, which would leave files beside a library that is only looked at, and takes
     any very short file for an empty database.
@@ -382,7 +401,7 @@ def _check_header(path: Path) -> None:
         migrations.check_version(path, mark, version)
 
 
-def _in_order(chunks: Iterable[tuple[int, int, bytes]]) -> Iterator[Measurement]:
+def _in_order(chunks: Iterable[tuple[Any, ...]]) -> Iterator[Measurement]:
     """The measurements of chunks that come by their first time, and may overlap."""
     together: list[Iterable[Measurement]] = []
     reach: int | None = None
