@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,7 +24,7 @@ from onlooker.core.time import Span, Timestamp
 
 __all__ = ["Keyframes"]
 
-_BIN: Final = Fraction(5)
+_BIN: Final = Fraction(30)
 """Of each stretch of so many seconds the best candidate is kept until its shot is known."""
 _LONG: Final = Fraction(60)
 """A longer shot chooses among the best of these stretches, a shorter one among all its candidates."""
@@ -106,8 +107,7 @@ class Keyframes(Analyzer[KeyframesConfig]):
         self._shots += [o for o in window.observations if o.kind == "shot"]
         self._mark(int(window.end.value // _BIN))
         made: list[Observation] = []
-        # a shot waits for the end of the stretch that it ends in, so that the choice does not depend on the windows
-        while self._shots and -(-self._shots[0].span.end.value // _BIN) * _BIN <= window.end.value:
+        while self._shots and self._ready(self._shots[0].span) <= window.end.value:
             made += self._of_shot(self._shots.pop(0))
         self._forget()
         return made
@@ -121,6 +121,13 @@ class Keyframes(Analyzer[KeyframesConfig]):
         self._shots, self._candidates, self._end = [], [], None
         self._sheet.pictures, self._tiles.pictures = [], []
         return made
+
+    @staticmethod
+    def _ready(span: Span) -> Fraction:
+        """When a shot's candidates are all known: a long shot waits for the end of the stretch that it ends in, so
+        that the choice does not depend on the windows.
+        """
+        return span.end.value if span.duration <= _LONG else -(-span.end.value // _BIN) * _BIN
 
     def _mark(self, until: int) -> None:
         """Mark the best candidate of each full stretch, the earliest of equals."""
@@ -157,11 +164,16 @@ class Keyframes(Analyzer[KeyframesConfig]):
         if not clear:
             extra = self._read(span)
             return [] if extra is None else [self._keyframe(extra, shot)]
-        parts = max(1, -(-span.duration // Fraction(self.config.every_seconds)))
+        every = Fraction(self.config.every_seconds)
+        if span.duration > _LONG:
+            groups = [[k for k in clear if k.at // every == n] for n in sorted({k.at // every for k in clear})]
+        else:
+            count = max(1, -(-span.duration // every))
+            edges = [span.start.value + span.duration * n / count for n in range(count + 1)]
+            groups = [[k for k in clear if a <= k.at < b] for a, b in itertools.pairwise(edges)]
         made: list[Observation] = []
-        for i in range(parts):
-            first, last = (span.start.value + span.duration * n / parts for n in (i, i + 1))
-            part = [k.measurement for k in clear if first <= k.at < last]
+        for group in groups:
+            part = [k.measurement for k in group]
             if part:
                 made.append(self._keyframe(part[pick_best(np.stack([m.values for m in part]))], shot))
         return made

@@ -109,15 +109,12 @@ class Shots(Analyzer[ShotsConfig]):
         return made
 
     def _make_detector(self, rate: float) -> BoundaryDetector:
-        dissolve = self.config.dissolve_threshold
-        if self.config.level == "fast":
-            # with every other frame gone a quick movement looks more like a dissolve
-            dissolve = 1 - (1 - dissolve) / 2
         return BoundaryDetector(
             rate,
             min_shot=self.config.min_shot_seconds,
             cut_threshold=self.config.cut_threshold,
-            dissolve_threshold=dissolve,
+            dissolve_threshold=self.config.dissolve_threshold,
+            sparse=rate < 0.75 * self._rate,
         )
 
     def _decide(self, grids: list[UInt8Array]) -> list[Observation]:

@@ -55,6 +55,7 @@ class BoundaryDetector:
         min_shot: shortest shot, in seconds.
         cut_threshold: least probability of a cut.
         dissolve_threshold: least score of a dissolve.
+        sparse: whether every other frame or so is left out.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class BoundaryDetector:
         min_shot: float = 0.25,
         cut_threshold: float = 0.5,
         dissolve_threshold: float = 0.5,
+        sparse: bool = False,
     ) -> None:
+        self._sparse = sparse
         rate = frame_rate or 25.0
         self._pace = min(4, max(1, round(rate / 30)))
         self._min_frames = max(1, round(min_shot * rate))
@@ -151,6 +154,7 @@ class BoundaryDetector:
             last,
             pace,
             self._dissolve_threshold,
+            sparse=self._sparse,
         ):
             begin, end = base + found.first, base + found.last
             made.append(Boundary(base + found.middle, "dissolve", begin, end, found.score))

@@ -35,6 +35,7 @@ FADE = 36
 """Longest fade out or in that is followed, in frames (times the pace)."""
 
 LENGTHS = (7, 10, 14, 19, 26, 34, 46)
+SPARSE_LENGTHS = (5, *LENGTHS)
 """Distances between the two ends that are tried, in frames (times the pace)."""
 SHORTEST = 5
 """Mixed frames that a dissolve has at least (times the pace); what is shorter is a fast movement."""
@@ -181,6 +182,8 @@ def dissolve_candidates(
     last: int,
     pace: int,
     threshold: float,
+    *,
+    sparse: bool = False,
 ) -> list[Dissolve]:
     """Dissolves whose window has its middle in [first, last), each the best of its surroundings.
 
@@ -194,10 +197,11 @@ def dissolve_candidates(
         last: one past the last.
         pace: frames per 1/30 s.
         threshold: least score.
+        sparse: whether every other frame or so was left out, so that a dissolve may have few.
     """
     reach = REACH * pace
     found: list[tuple[float, int, int]] = []
-    for length in LENGTHS:
+    for length in SPARSE_LENGTHS if sparse else LENGTHS:
         span = length * pace
         a, features = window_features(
             squared, correlation, step, blocked, first - reach // 2, last + reach // 2, span, pace
@@ -219,7 +223,7 @@ def dissolve_candidates(
         alpha = _profile(squared, a, b, a, b + 1)
         inside = np.flatnonzero((alpha > 0.03) & (alpha < 0.97))
         start, stop = (a + int(inside[0]), a + int(inside[-1])) if len(inside) else (a + 1, b - 1)
-        if stop - start + 1 < SHORTEST * pace:
+        if stop - start + 1 < (SHORTEST - sparse) * pace:
             continue
         middle = a + int(np.argmax(alpha >= 0.5))
         left = similarity.explained_by_shift(start - 1, middle) + similarity.explained_by_shift(middle, stop + 1)
