@@ -68,7 +68,8 @@ def translated(path: Path) -> Generator[None]:
         ) from error
     except apsw.FullError as error:
         raise StoreError(
-            f"{path} cannot grow: the disk is full", hint="free space, or run: onlooker library retain"
+            f"{path} cannot grow: the disk is full",
+            hint="free some space on it; then onlooker library retain can free more",
         ) from error
     except apsw.ReadOnlyError as error:
         raise StoreError(f"{path} cannot be written: {error}", hint="check the folder's permissions") from error
