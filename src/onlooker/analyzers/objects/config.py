@@ -44,10 +44,10 @@ class ObjectsConfig(AnalyzerConfig):
     tiles: int = Field(default=1, ge=1, le=2)
     score: float = Field(default=0.45, ge=0, le=1)
     labels: tuple[str, ...] = ()
-    confirm: int = Field(default=2, ge=1)
+    confirm: int = Field(default=3, ge=1)
     lost_seconds: float = Field(default=2.5, ge=0)
-    match: float = Field(default=0.25, ge=0, le=1)
-    margin: float = Field(default=0.15, ge=0, le=2)
+    match: float = Field(default=0.15, ge=0, le=1)
+    margin: float = Field(default=0.2, ge=0, le=2)
     least_seconds: float = Field(default=0.3, ge=0)
 
     @classmethod

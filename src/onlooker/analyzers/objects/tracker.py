@@ -21,7 +21,7 @@ __all__ = ["Track", "Tracker", "grown_iou"]
 
 Floats = NDArray[np.float64]
 # spread of a detected side and of its change in a second, in heights of the object
-_MEASURE, _DRIFT = 0.05, 0.6
+_MEASURE, _DRIFT = 0.1, 0.2
 
 
 def grown_iou(first: Floats, second: Floats, margin: float) -> Floats:
@@ -120,10 +120,10 @@ class Tracker:
         self,
         *,
         score: float = 0.45,
-        confirm: int = 2,
+        confirm: int = 3,
         lost_seconds: float = 2.5,
-        match: float = 0.25,
-        margin: float = 0.15,
+        match: float = 0.15,
+        margin: float = 0.2,
         groups: Sequence[int] = (),
     ) -> None:
         self._score, self._confirm, self._lost = score, confirm, lost_seconds
