@@ -1,7 +1,7 @@
 """How well copies are found, how often others are taken for copies, and how fast whole archives are compared.
 
-Copies of real clips are encoded anew, scaled, cropped, brightened, given a logo, another frame rate, or set as a part into
-another clip. All of them are compared with all originals, and the originals with each other.
+Copies of real clips are encoded anew, scaled, cropped, brightened, given a logo, another frame rate, or set as a part
+into another clip. All of them are compared with all originals, and the originals with each other.
 
     python benchmarks/duplicates.py [--seconds 12] [--hours 200]
 """
@@ -25,6 +25,7 @@ from onlooker.analyzers.duplicates.config import DuplicatesConfig
 from onlooker.analyzers.duplicates.fingerprint import ROW, Series
 from onlooker.analyzers.duplicates.match import Index, Match, find_matches
 from onlooker.core.analyzer import Context
+from onlooker.core.media import Frame, ReadRequest
 from onlooker.sources import open_source
 from onlooker.testing.drive import measure
 
@@ -51,16 +52,18 @@ Pictures = Iterator[np.ndarray]
 
 def pictures(path: Path, start: float, seconds: float, rate: Fraction) -> Pictures:
     """RGB pictures of a stretch at a steady rate."""
-    with av.open(str(path)) as clip:
-        shown, first = 0, None
-        for frame in clip.decode(video=0):
-            first = frame.time if first is None else first
-            at = frame.time - first - start
-            while at >= 0 and shown / rate <= at and shown < seconds * rate:
-                yield frame.to_ndarray(format="rgb24")
-                shown += 1
-            if shown >= seconds * rate:
-                return
+    shown = 0
+    source = open_source(str(path))
+    for frame in source.read(ReadRequest()):
+        if not isinstance(frame, Frame):
+            continue
+        at = frame.time.seconds - start
+        while at >= 0 and shown / rate <= at and shown < seconds * rate:
+            yield frame.image()
+            shown += 1
+        if shown >= seconds * rate:
+            break
+    source.close()
 
 
 def encode(shown: Pictures, target: Path, rate: Fraction, crf: int = 23) -> Path:

@@ -26,7 +26,7 @@ class DuplicatesConfig(AnalyzerConfig):
     chunk_seconds: int = Field(default=600, ge=10)
     distance: int = Field(default=18, ge=0, le=28)
     shortest_seconds: float = Field(default=3.0, ge=1)
-    movement: float = Field(default=0.85, gt=0, le=1)
+    movement: float = Field(default=0.83, gt=0, le=1)
     apart_seconds: float = Field(default=10.0, ge=2)
     repeats: bool = True
     others: bool = True

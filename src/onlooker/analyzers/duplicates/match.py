@@ -26,6 +26,7 @@ _BANDS, _BITS = 4, 16
 _VOTES = 3
 _CANDIDATES = 24
 _BRIDGE = 8
+_TOGETHER = 1.7
 _SMOOTH = 5
 _SHORT = 6_000_000
 _WHOLE, _MIDDLE = 0, 1
@@ -133,8 +134,13 @@ def _grid(series: Series) -> NDArray[np.float64]:
     """(n, 16) quick changes on a steady grid of `RATE`, strong ones held back."""
     count = int((series.times[-1] - series.times[0]) * RATE) + 1
     times = series.times[0] + np.arange(count) / RATE
-    parts = np.stack([np.interp(times, series.times, series.parts[:, i].astype(np.float64)) for i in range(16)], axis=1)
-    return np.clip(_quick(parts), -3 * 64, 3 * 64)
+    return np.clip(_quick(_at(series, times)), -3 * 64, 3 * 64)
+
+
+def _at(series: Series, times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 16) brightness of the parts between samples."""
+    parts = series.parts.astype(np.float64)
+    return np.stack([np.interp(times, series.times, parts[:, i]) for i in range(16)], axis=1)
 
 
 def find_matches(index: Index, other: Series, config: DuplicatesConfig, *, same: bool = False) -> list[Match]:
@@ -181,10 +187,11 @@ def _along(series: Series, other: Series, offset: float, config: DuplicatesConfi
             continue
         part = slice(first, last + 1)
         movement, exact = _movement(series, other, part, offset)
-        if movement < config.movement:
+        similarity = 1 - float(distance[part].mean()) / 64
+        # people on one path before one camera come near in either, seldom in both
+        if movement < config.movement or movement + similarity < _TOGETHER:
             continue
         here = other.times[part]
-        similarity = 1 - float(distance[part].mean()) / 64
         # both sides must be seen there
         end = min(float(here[-1]) + 1 / RATE, float(series.times[there[part][-1]]) + 1 / RATE - exact)
         start = max(float(here[0]), -exact)
@@ -240,11 +247,7 @@ def _movement(series: Series, other: Series, part: slice, offset: float) -> tupl
     best = (0.0, offset)
     for step in np.arange(-8, 9) / (8 * RATE):
         wanted = times + offset + step
-        theirs = _quick(
-            np.stack(
-                [np.interp(wanted, series.times, series.parts[:, i].astype(np.float64)) for i in range(16)], axis=1
-            )
-        )
+        theirs = _quick(_at(series, wanted))
         norm = float(np.sqrt(energy * float(np.square(theirs).sum())))
         fit = float((mine * theirs).sum()) / norm if norm > 0 else 0.0
         if fit > best[0]:

@@ -93,17 +93,18 @@ class Frozen(Detector):
     def __init__(self, config: QualityConfig) -> None:
         self._noise = config.frozen_noise
         self._black = 1 - config.black_share
-        self._bars = 0.0
+        self._bars, self._texture = 0.0, 0.0
         # a keyframe coded anew in a frozen stretch differs a little from the copies before it
         super().__init__(StretchFinder(1.0, 1.0, minimum=exact(config.frozen_seconds), gap=Fraction(3, 25)))
 
     def _look(self, time: Timestamp, row: Row) -> tuple[Timestamp, float, dict[str, float]]:
-        self._bars = row.get("bars", self._bars)
+        self._bars, self._texture = row.get("bars", self._bars), row.get("texture", self._texture)
         still = row["region"] <= self._noise and row["bright"] > self._black
-        return time, float(still), {"region": row["region"], "bars": self._bars}
+        return time, float(still), {"region": row["region"], "bars": self._bars, "texture": self._texture}
 
     def _describe(self, stretch: Stretch) -> tuple[float, dict[str, float]] | None:
-        if stretch.mean("bars") >= 0.5 or stretch.count < 0.9 * stretch.seen:
+        # nothing can be seen to stand still where nothing is seen
+        if stretch.mean("bars") >= 0.5 or stretch.mean("texture") < 0.6 or stretch.count < 0.9 * stretch.seen:
             return None
         difference = stretch.mean("region")
         return 1 - difference / max(self._noise, 1e-6) / 2, {"difference": difference}
@@ -125,7 +126,7 @@ class Bars(Detector):
 
 
 class Flicker(Detector):
-    """The gain of the whole picture goes up and down at least 2.5 times a second."""
+    """The gain of the whole picture goes up and down at least 3.5 times a second."""
 
     label = "flicker"
 
@@ -140,7 +141,7 @@ class Flicker(Detector):
         while time - self._recent[0][0] > 1:
             self._recent.popleft()
         swing, rate = self._swing()
-        value = min(swing / self._gain, 4.0) if rate >= 5 else 0.0
+        value = min(swing / self._gain, 4.0) if rate >= 7 else 0.0
         return _middle(time), value, {"swing": swing, "per_second": rate / 2}
 
     def _swing(self) -> tuple[float, float]:
@@ -194,7 +195,9 @@ class Exposure(Detector):
         if row["bright"] <= 1 - self._config.black_share or row["bars"] >= 0.6:
             value = 0.0
         elif self._over:
-            value = row["clipped"] / self._config.over_share
+            # nothing dark left is as bad as much that is white
+            washed = row["low"] / 100 if row["median"] >= 150 else 0.0
+            value = max(row["clipped"] / self._config.over_share, washed)
         else:
             value = self._config.under_level / max(row["high"], 1.0)
         return time, value, {"median_level": row["median"], "clipped": row["clipped"], "crushed": row["crushed"]}
@@ -228,7 +231,7 @@ class Shake(Detector):
             return 0.0
         values = np.array([v[1:] for v in self._recent])
         moves, match = values[:, :2], values[:, 2]
-        if np.isnan(match).any() or np.count_nonzero(match > 0.6) < 0.7 * len(match):
+        if np.isnan(match).any() or np.count_nonzero(match > 0.5) < 0.6 * len(match):
             return 0.0
         rest = moves - moves.mean(0)
         turns = np.count_nonzero(np.diff(np.sign(rest), axis=0), axis=0)

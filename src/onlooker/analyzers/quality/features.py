@@ -3,7 +3,7 @@
 Three levels, each more seldom than the one before; a row of values is as long as the levels that were due:
 
 - every frame: `BASE`, from 54 x 96 single samples of the brightness;
-- 8 a second: `SHIFT` besides, how far the picture moved as a whole, from sums of rows and columns;
+- 12 a second: `SHIFT` besides, how far the picture moved as a whole, from sums of rows and columns;
 - 2 a second: `SLOW` besides, exposure, sharpness, colour bars and black borders.
 """
 
@@ -129,7 +129,8 @@ def _displacement(now: Floats, before: Floats) -> tuple[float, float]:
     if np.count_nonzero(detailed) < 4:
         return 0.0, 0.0
     move = float(np.median(moves[detailed]))
-    alike = detailed & (np.abs(moves - move) < 0.0015) & (fits[parts, best] > 0.7)
+    # movement along the other direction changes what a part shows, so large moves agree less well
+    alike = detailed & (np.abs(moves - move) < 0.002 + 0.3 * abs(move)) & (fits[parts, best] > 0.5)
     return move, np.count_nonzero(alike) / np.count_nonzero(detailed)
 
 
@@ -164,7 +165,7 @@ def blur(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         after = np.abs(np.diff(again, axis=2))
         total = before.sum((1, 2))
         lost = np.maximum(before - after, 0).sum((1, 2))
-        enough &= total > 0.8 * before[0].size
+        enough &= total > 0.5 * before[0].size
         worst = np.maximum(worst, 1 - lost / np.maximum(total, 1e-6))
     worst[~enough] = np.nan
     return worst
@@ -210,6 +211,8 @@ def slow(frame: Frame, grey: UInt8Array) -> list[float]:
         blurred = blur(tiles)
         if not np.isnan(blurred).all():
             sharpness = 1 - float(np.nanpercentile(blurred, 15))
+        elif high - low >= 40:
+            sharpness = 0.2  # light and dark without a single edge between them
     return [
         *(top, bottom, left, right),
         *(median, low, high),
