@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +136,7 @@ def test_a_migration_that_fails_leaves_the_old_library(tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="full"):
         EmbeddedStore(folder)
     monkeypatch.undo()
+    assert list(folder.glob("*.backup-*")) == []
     with EmbeddedStore(folder) as store:
         assert len(list(store.query(Query()))) == 30
 
@@ -270,6 +272,16 @@ def test_a_library_that_is_held_too_long(library):
                 second.cache_id("/a", 1, 2, SOURCE)
             assert len(list(second.query(Query()))) == 300  # readers do not wait
         second.cache_id("/a", 1, 2, SOURCE)
+
+
+def test_a_reading_thread_does_not_wait_for_a_writing_one(library):
+    with EmbeddedStore(library) as store:
+        found = []
+        with store.database.transaction():
+            thread = threading.Thread(target=lambda: found.append(sum(store.counts().values())))
+            thread.start()
+            thread.join(20)
+        assert found == [300]
 
 
 def test_a_forked_child_has_connections_of_its_own(library):

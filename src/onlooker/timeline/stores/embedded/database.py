@@ -109,6 +109,7 @@ class Database:
         self.read_only = read_only
         self.busy_seconds = busy_seconds
         self._lock = threading.RLock()
+        self._pool_lock = threading.Lock()  # apart, so that a reader never waits for a writer
         self._pid = os.getpid()
         self._writer: Connection | None = None
         self._idle: list[Connection] = []
@@ -129,7 +130,7 @@ class Database:
         connection.load_extension(sqlite_vec.loadable_path())
         connection.enable_load_extension(False)
         made = cast("Connection", connection)
-        for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "cache_size=-16000", "temp_store=MEMORY"):
+        for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "cache_size=-16000"):
             made.execute(f"PRAGMA {pragma}")
         if writing:
             made.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
@@ -154,7 +155,8 @@ class Database:
     def _check(self) -> None:
         if self._pid != os.getpid():
             # after a fork: the parent's connections must be neither used nor closed here
-            self._pid, self._writer, self._idle, self._lock = os.getpid(), None, [], threading.RLock()
+            self._pid, self._writer, self._idle = os.getpid(), None, []
+            self._lock, self._pool_lock = threading.RLock(), threading.Lock()
         if self._closed:
             raise StoreError(f"{self.path} was closed", hint="open the library again")
 
@@ -197,7 +199,7 @@ class Database:
         """Read from one state of the library, whatever is written meanwhile."""
         self._check()
         with translated(self.path):
-            with self._lock:
+            with self._pool_lock:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
                 connection = self.connect(writing=False)
@@ -217,7 +219,7 @@ class Database:
         except (apsw.Error, apsw.ThreadingViolationError):
             connection.close(True)
             return
-        with self._lock:
+        with self._pool_lock:
             if not self._closed and len(self._idle) < _IDLE_READERS:
                 self._idle.append(connection)
                 return
@@ -247,10 +249,11 @@ class Database:
         self._closed = True
         if self._pid != os.getpid():
             return
+        with self._pool_lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
         with self._lock:
-            for connection in self._idle:
-                connection.close()
-            self._idle = []
             if self._writer is not None:
                 # a courtesy to the query planner; a full or damaged disk was reported by what came before
                 with contextlib.suppress(apsw.Error):

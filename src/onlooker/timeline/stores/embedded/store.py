@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.core.errors import StoreBusy, StoreError, UsageError
+from onlooker.core.errors import StoreError, UsageError
 from onlooker.core.measurement import Measurement, unpack_measurements
 from onlooker.core.media import SourceInfo
 from onlooker.core.observation import Attachment, Observation, Producer
@@ -111,8 +111,8 @@ class EmbeddedStore:
             finally:
                 probe.close()
         self.migrated_copy = migrations.prepare(self.database)
-        # a run given up by a process that was killed; when others are busy it can wait
-        with contextlib.suppress(StoreBusy):
+        # a run given up by a process that was killed; it can wait where others are busy or the disk is full
+        with contextlib.suppress(StoreError):
             self._purge_if_needed()
 
     def _purge_if_needed(self) -> None:
@@ -214,8 +214,8 @@ class EmbeddedStore:
         with self.database.transaction() as connection:
             gone = write_batch(connection, prepared)
         if gone:
-            # they are invisible already; whoever opens the library next goes on if this is busy or killed
-            with contextlib.suppress(StoreBusy):
+            # the batch is written and they are invisible already; whoever opens the library next goes on with it
+            with contextlib.suppress(StoreError):
                 keeping.purge(self.database, self._folder)
 
     def _with_media(self, batch: Batch) -> Batch:

@@ -99,12 +99,18 @@ def prepare(database: Database) -> Path | None:
             database.retry_busy("PRAGMA auto_vacuum=INCREMENTAL")
         database.retry_busy("PRAGMA journal_mode=WAL")
     copy: Path | None = None
-    with database.transaction() as connection:
-        version = version_of(connection, path)
-        if version == CURRENT:
-            return None
-        if version:
-            # this transaction keeps other writers out while the copy is made
-            copy = back_up(database, version)
-        _steps(connection, version)
+    try:
+        with database.transaction() as connection:
+            version = version_of(connection, path)
+            if version == CURRENT:
+                return None
+            if version:
+                # this transaction keeps other writers out while the copy is made
+                copy = back_up(database, version)
+            _steps(connection, version)
+    except BaseException:
+        # nothing was changed, so the library is its own copy
+        if copy is not None:
+            copy.unlink(missing_ok=True)
+        raise
     return copy
