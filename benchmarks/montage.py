@@ -92,7 +92,7 @@ def footage() -> tuple[tuple[str, np.ndarray], ...]:
 def photographs() -> tuple[tuple[str, np.ndarray], ...]:
     """(name, picture (h, w, 3) BGR) of the photographs."""
     paths = sorted((DATA / "coco128" / "images").glob("*.jpg"))
-    return tuple((p.name, cv2.imread(str(p))) for p in paths)
+    return tuple((p.name, np.asarray(cv2.imread(str(p)))) for p in paths)
 
 
 def _window(picture: np.ndarray, box: tuple[float, float, float], size: tuple[int, int]) -> np.ndarray:
@@ -103,7 +103,7 @@ def _window(picture: np.ndarray, box: tuple[float, float, float], size: tuple[in
     cw = ch * tw / th
     x = box[0] * (w - cw)
     y = box[1] * (h - ch)
-    matrix = np.float32([[tw / cw, 0, -x * tw / cw], [0, th / ch, -y * th / ch]])
+    matrix = np.array([[tw / cw, 0, -x * tw / cw], [0, th / ch, -y * th / ch]], np.float32)
     return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -170,7 +170,11 @@ class Maker:
         out = []
         for i in range(length):
             t = min(1.0, max(0.0, (i - start) / span))
-            out.append(_window(photo, tuple(p + (q - p) * t for p, q in zip(a, b, strict=True)), self.size))
+            out.append(
+                _window(
+                    photo, (a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t), self.size
+                )
+            )
         return out
 
     def _light(self, frames: list[np.ndarray]) -> list[np.ndarray]:
@@ -270,7 +274,7 @@ def write(path: Path, seed: int, frames: int = 900) -> Truth:
     maker, truth = Maker(seed), Truth()
     codec, options = maker.codec
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=maker.rate, options=dict(options))
+        stream: Any = container.add_stream(codec, rate=maker.rate, options=dict(options))
         stream.width, stream.height = maker.size
         stream.pix_fmt = "yuv420p"
         for picture in edit(maker, frames, truth):

@@ -23,6 +23,10 @@ import av
 from _harness import DATA, RESULTS, save, timed
 from montage import ensure, load
 
+from onlooker.analyzers.keyframes.analyzer import Keyframes
+from onlooker.analyzers.keyframes.config import KeyframesConfig
+from onlooker.analyzers.scenes.analyzer import Scenes
+from onlooker.analyzers.scenes.config import ScenesConfig
 from onlooker.analyzers.shots.analyzer import Shots
 from onlooker.analyzers.shots.config import ShotsConfig
 from onlooker.core.media import Frame, ReadRequest
@@ -148,7 +152,7 @@ def make_1080p(path: Path, frames: int, seed: int = 7) -> None:
     maker.slowness = 2.0
     noise = np.random.default_rng(0).integers(-2, 3, (1080, 1920, 1), np.int16)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "medium", "crf": "23"})
+        stream: Any = container.add_stream("libx264", rate=25, options={"preset": "medium", "crf": "23"})
         stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
         for i, picture in enumerate(edit(maker, frames, Truth())):
             grainy = np.clip(picture + np.roll(noise, i * 37, axis=1), 0, 255).astype(np.uint8)
@@ -174,6 +178,11 @@ def speed(frames: int, rounds: int) -> dict[str, Any]:
         for level in LEVELS:
             config = ShotsConfig.model_validate({"level": level})
             works[level] = lambda c=config: drive([Shots(c)], open_source(str(path)), threads=2)
+        works["shots+keyframes+scenes"] = lambda: drive(
+            [Shots(ShotsConfig()), Keyframes(KeyframesConfig()), Scenes(ScenesConfig())],
+            open_source(str(path)),
+            threads=2,
+        )
         works["AdaptiveDetector"] = lambda: peer(path, "AdaptiveDetector")
         for work in works.values():
             work()

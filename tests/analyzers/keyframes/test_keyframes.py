@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,10 @@ from onlooker.testing.analyzer import AnalyzerCase, check_analyzer
 from onlooker.testing.drive import drive
 
 
+def run(analyzers, path) -> list[Any]:
+    return drive(analyzers, open_source(str(path)))
+
+
 def pixels(attachment):
     return np.asarray(Image.open(io.BytesIO(attachment.data)).convert("RGB"))
 
@@ -37,7 +42,7 @@ def textured(seed):
 
 
 def test_every_shot_has_a_keyframe_that_lies_in_it(data, make):
-    made = drive(make(), open_source(str(data("shots/montage_a.mp4"))))
+    made = run(make(), data("shots/montage_a.mp4"))
     shots = {o.data["index"]: o for o in made if o.kind == "shot"}
     keyframes = [o for o in made if o.kind == "keyframe"]
     assert {k.data["shot"] for k in keyframes} == set(shots)
@@ -52,7 +57,7 @@ def test_every_shot_has_a_keyframe_that_lies_in_it(data, make):
 
 def test_shots_between_two_candidates_get_a_keyframe_too(write, make):
     path = write([p for seed in range(8) for p in [picture(seed)] * 8])
-    made = drive(make(rate=1), open_source(str(path)))
+    made = run(make(rate=1), path)
     assert len([o for o in made if o.kind == "shot"]) == 8
     assert [o.data["shot"] for o in made if o.kind == "keyframe"] == list(range(8))
 
@@ -63,13 +68,13 @@ def test_blurred_and_black_frames_are_not_chosen(write, make):
     blurred = np.asarray(image)
     pictures = [black] * 10 + [mix(black, blurred, t) for t in np.linspace(0, 1, 10)] + [blurred] * 40
     pictures += [sharp] * 15 + [blurred] * 40
-    made = drive(make(rate=5), open_source(str(write(pictures))))
+    made = run(make(rate=5), write(pictures))
     (keyframe,) = [o for o in made if o.kind == "keyframe"]
     assert 60 <= keyframe.span.start.seconds * 25 < 75
 
 
 def test_sheet_and_sprite(data, make):
-    made = drive(make(), open_source(str(data("shots/montage_a.mp4"))))
+    made = run(make(), data("shots/montage_a.mp4"))
     sheet, sprite = (o for o in made if o.kind == "picture")
     assert (sheet.label, [a.name for a in sheet.attachments]) == ("contact-sheet", ["contact-sheet.jpg"])
     assert pixels(sheet.attachments[0]).std() > 20
@@ -98,7 +103,7 @@ def test_an_hour_in_one_shot_stays_bounded_and_gets_pictures_all_along():
     analyzer = Keyframes(KeyframesConfig())
     analyzer.open(Context(SourceInfo("0" * 32, "x", "x", Fraction(3600), None, None)))
     jpegs = [(encode_jpeg(textured(s), 80), candidate_values(textured(s))) for s in range(5)]
-    made: list[Observation] = []
+    made: list[Any] = []
     most = 0
     for second in range(3600):
         ms = [

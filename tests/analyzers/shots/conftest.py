@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -33,7 +34,7 @@ def write(tmp_path_factory):
     def make(pictures, *, times=None, options=None, codec="libx264", pix_fmt="yuv420p"):
         path = tmp_path_factory.mktemp("video") / "video.mp4"
         with av.open(str(path), "w") as container:
-            stream = container.add_stream(codec, rate=25, options=options or {"preset": "ultrafast", "crf": "20"})
+            stream: Any = container.add_stream(codec, rate=25, options=options or {"preset": "ultrafast", "crf": "20"})
             stream.height, stream.width = pictures[0].shape[:2]
             stream.pix_fmt = pix_fmt
             stream.codec_context.time_base = Fraction(1, 1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from onlooker.testing.analyzer import AnalyzerCase, check_analyzer
 from onlooker.testing.drive import drive
 
 
-def run(path, **config):
+def run(path, **config) -> list[Any]:
     return drive([Shots(ShotsConfig(**config))], open_source(str(path)))
 
 
