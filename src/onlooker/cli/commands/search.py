@@ -103,7 +103,7 @@ def command(
         )
         wanted = _Wanted(text, *_likeness(store, like, like_image))
         hits = _search(store, wanted, query, order)
-        paths = {s.info.id: s.paths[-1] for s in store.sources()} if hits else {}
+        paths = {i: store.source(i).info.path for i in {hit.observation.source for hit in hits}}
         if as_json:
             asked = _asked(query, text, like, like_image, order)
             typer.echo(
