@@ -1,0 +1,46 @@
+"""MOTChallenge text: frame, id, left, top, width, height, score, -1, -1, -1 (frames and ids from 1)."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, ClassVar
+
+from onlooker.reports.export import ExportRequest, ExportSummary, frame_number, frame_rate, only_source, write_text
+
+__all__ = ["PLUGIN", "Mot"]
+
+PLUGIN = "onlooker.reports.exports.mot:Mot"
+
+
+class Mot:
+    """Objects that belong to a track, in pixels of the displayed picture."""
+
+    name: ClassVar[str] = "mot"
+    extension: ClassVar[str] = ".txt"
+    description: ClassVar[str] = "tracks as MOTChallenge text"
+    kinds: ClassVar[tuple[str, ...]] = ("object",)
+    single: ClassVar[bool] = True
+
+    def write(self, request: ExportRequest, out: BinaryIO) -> ExportSummary:
+        """See `Export.write`."""
+        source = only_source(request, "MOT")
+        rate, video = frame_rate(source), source.info.video
+        assert video is not None
+        summary = ExportSummary()
+        numbers: dict[str, int] = {}
+        for observation in request.of(source, self.kinds):
+            if observation.box is None or observation.track is None:
+                summary.left_out[observation.kind] += 1
+                continue
+            number = numbers.setdefault(observation.track, len(numbers) + 1)
+            left, top, right, bottom = observation.box
+            values = (
+                left * video.width,
+                top * video.height,
+                (right - left) * video.width,
+                (bottom - top) * video.height,
+            )
+            score = 1.0 if observation.score is None else observation.score
+            place = ",".join(f"{v:.2f}" for v in values)
+            write_text(out, f"{frame_number(observation, rate) + 1},{number},{place},{score:.4f},-1,-1,-1\n")
+            summary.written += 1
+        return summary
