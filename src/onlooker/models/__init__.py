@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from onlooker.core.errors import ModelError, ModelMissing
+from onlooker.core.errors import ModelError, ModelMissing, UsageError
 from onlooker.core.plugins import load_plugin, plugin_names
 from onlooker.core.runtime import LoadedModel, Runtime
 from onlooker.models.entries import Entry, cache_folder, catalogue, entry
@@ -26,7 +28,9 @@ def _record(path: Path) -> Path:
 def _mark(path: Path, sha256: str) -> None:
     """Remember that the file with this size and time had this digest."""
     stat = path.stat()
-    _record(path).write_text(json.dumps([stat.st_size, stat.st_mtime_ns, sha256]))
+    # a cache that may only be read is digested each time instead
+    with contextlib.suppress(OSError):
+        _record(path).write_text(json.dumps([stat.st_size, stat.st_mtime_ns, sha256]))
 
 
 def _is_marked(path: Path, sha256: str) -> bool:
@@ -98,7 +102,7 @@ def verify(names: Iterable[str] = ()) -> dict[str, str]:
 
 def bundle_digest(name: str) -> str:
     """The digest that observations of this model are signed with, without loading it."""
-    return entry(name).sha256[:32]
+    return entry(name).digest()
 
 
 def load(
@@ -113,7 +117,7 @@ def load(
 
     Args:
         name: the entry.
-        threads: how many it may use.
+        threads: how many it may use; 0 for all processors that this process may run on.
         device: ``auto``, or the engine's name of a device.
         runtime: name of the engine; by default the entry's, else the first that is here and reads the file.
         shapes: input shapes to fix, by input name.
@@ -122,11 +126,14 @@ def load(
         ModelError: not here, altered, or not readable.
     """
     path, wanted = model_path(name), entry(name)
+    if wanted.runtime == "weights":
+        raise ModelError(f"{name} is a file of weights, not a model that can be run")
+    if threads < 0:
+        raise UsageError(f"threads: expected 0 or more, got {threads}")
+    threads = threads or len(os.sched_getaffinity(0))
     order = [runtime] if runtime else [wanted.runtime, *(n for n in plugin_names("runtimes") if n != wanted.runtime)]
     for choice in order:
-        if choice == "weights":
-            raise ModelError(f"{name} is a file of weights, not a model that can be run")
         engine: Runtime = load_plugin("runtimes", choice)()
         if engine.available() and engine.reads(path):
             return engine.load(path, threads=threads, device=device, shapes=shapes)
-    raise ModelError(f"no engine here reads {path.name}", hint="see onlooker doctor")
+    raise ModelError(f"no engine here reads {path.name}", hint="pip install openvino, or choose another engine")

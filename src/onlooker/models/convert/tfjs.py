@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from onlooker.core.errors import ModelError
 
-__all__ = ["convert_tfjs"]
+__all__ = ["convert_tfjs", "read_weights"]
 
 _TYPES = {
     "DT_FLOAT": 1,
@@ -129,6 +129,18 @@ def _weights(model: Mapping[str, Any], read: Callable[[str], bytes]) -> dict[str
                 array = array.astype(np.float32) * np.float32(packed["scale"]) + np.float32(packed["min"])
             found[weight["name"]] = array.astype(weight["dtype"]).reshape(shape)
     return found
+
+
+def read_weights(manifest_json: bytes, read: Callable[[str], bytes]) -> dict[str, NDArray[Any]]:
+    """The arrays of a TensorFlow.js weights manifest without a graph; quantised ones as float32.
+
+    Raises:
+        ModelError: it is no such manifest, or a shard is too short.
+    """
+    try:
+        return _weights({"weightsManifest": json.loads(manifest_json)}, read)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"not a TensorFlow.js weights manifest: {error!r}") from error
 
 
 def _constant(name: str, array: NDArray[Any]) -> Node:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import pickletools
 import struct
 import zipfile
@@ -57,6 +58,9 @@ _LITERALS = frozenset(
     ]
 )
 _MARK = object()
+_MAX_VALUES = 100_000
+_MAX_DEPTH = 64
+_MAX_BYTES = 4 * 1024**3
 
 
 class _Name:
@@ -183,15 +187,21 @@ class _Machine:
             raise ModelError(f"the weights file uses {name}, which plain weights do not need", hint="do not trust it")
 
 
-def _tensors(value: Any, prefix: str = "") -> dict[str, _Tensor]:
-    if isinstance(value, _Tensor):
-        return {prefix: value}
-    if not isinstance(value, dict):
-        return {}
+def _tensors(value: Any) -> dict[str, _Tensor]:
+    """Tensors by dotted name. Dictionaries that hold each other many times over are refused, not followed."""
     found: dict[str, _Tensor] = {}
-    for key, inner in value.items():
-        found |= _tensors(inner, f"{prefix}.{key}" if prefix else str(key))
-    return found
+    waiting: list[tuple[str, Any]] = [("", value)]
+    for seen in range(_MAX_VALUES):
+        if not waiting:
+            return found
+        prefix, inner = waiting.pop()
+        if isinstance(inner, _Tensor):
+            found[prefix] = inner
+        elif isinstance(inner, dict):
+            if len(inner) + seen > _MAX_VALUES or prefix.count(".") > _MAX_DEPTH:
+                break
+            waiting += [(f"{prefix}.{key}" if prefix else str(key), v) for key, v in inner.items()]
+    raise ModelError("the weights file is nested beyond what weights need", hint="do not trust it")
 
 
 def _array(tensor: _Tensor, data: NDArray[Any]) -> NDArray[Any]:
@@ -200,7 +210,8 @@ def _array(tensor: _Tensor, data: NDArray[Any]) -> NDArray[Any]:
         raise ModelError("a tensor of the weights file has a negative size")
     if 0 in tensor.shape:
         return np.zeros(tensor.shape, data.dtype)
-    if last >= len(data):
+    # a stride of zero repeats a value: a few bytes would become any number of gigabytes
+    if last >= len(data) or math.prod(tensor.shape) > len(data):
         raise ModelError("a tensor of the weights file reaches beyond its storage", hint="the file is damaged")
     strides = [s * data.itemsize for s in tensor.stride]
     return np.lib.stride_tricks.as_strided(data[tensor.offset :], tensor.shape, strides).copy()
@@ -225,6 +236,8 @@ def read_torch(data: bytes) -> dict[str, NDArray[Any]]:
 
 def _read_zip(data: bytes) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
+            raise ModelError("the weights file unpacks to more than 4 GiB", hint="do not trust it")
         (pickle,) = [n for n in archive.namelist() if n.endswith("data.pkl")]
         prefix = pickle[: -len("data.pkl")]
         tensors = _tensors(_Machine().run(io.BytesIO(archive.read(pickle))))
