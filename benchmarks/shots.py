@@ -175,12 +175,13 @@ def speed(frames: int, rounds: int) -> dict[str, Any]:
         path = Path(folder) / "speed.mp4"
         make_1080p(path, frames)
         works: dict[str, Callable[[], Any]] = {"bare": lambda: bare_decode(path, 2)}
+        source = open_source(str(path))
         for level in LEVELS:
             config = ShotsConfig.model_validate({"level": level})
-            works[level] = lambda c=config: drive([Shots(c)], open_source(str(path)), threads=2)
+            works[level] = lambda c=config: drive([Shots(c)], source, threads=2)
         works["shots+keyframes+scenes"] = lambda: drive(
             [Shots(ShotsConfig()), Keyframes(KeyframesConfig()), Scenes(ScenesConfig())],
-            open_source(str(path)),
+            source,
             threads=2,
         )
         works["AdaptiveDetector"] = lambda: peer(path, "AdaptiveDetector")
@@ -194,6 +195,7 @@ def speed(frames: int, rounds: int) -> dict[str, Any]:
                 cpu[name].append(c)
                 wall[name].append(w)
         count = bare_decode(path, 2)
+        source.close()
     result: dict[str, Any] = {"picture": "1920x1080 H.264, B-frames, 25 frames/s", "frames": count, "threads": 2}
     for name in works:
         result[name] = {

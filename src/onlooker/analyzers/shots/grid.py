@@ -21,15 +21,17 @@ CHROMA = (9, 16)
 """Rows and columns of each chroma grid."""
 GRID_BYTES = LUMA[0] * LUMA[1] + 2 * CHROMA[0] * CHROMA[1]
 
-_TAPS = 4
+_CHROMA_TAPS = 2
 _LOW = np.uint64(0x00FF00FF00FF00FF)
 _EIGHT = np.uint64(8)
 
 
 @lru_cache(maxsize=32)
-def _plan(height: int, width: int, rows: int, columns: int) -> tuple[NDArray[np.intp], int, NDArray[np.intp], NDArray]:
+def _plan(
+    height: int, width: int, rows: int, columns: int, most: int
+) -> tuple[NDArray[np.intp], int, NDArray[np.intp], NDArray]:
     """Rows to read, rows per band, where each column starts in pairs of pixels, pixels per cell."""
-    taps = min(_TAPS, height // rows)
+    taps = min(most, height // rows)
     # pairs of neighbouring rows, so that both fields of an interlaced picture are seen
     offsets = (np.arange(taps) // 2 * (height / rows / max(1, (taps + 1) // 2))).astype(np.intp) + np.arange(taps) % 2
     first = np.arange(rows) * height // rows
@@ -40,13 +42,14 @@ def _plan(height: int, width: int, rows: int, columns: int) -> tuple[NDArray[np.
     return index, taps, starts, count.astype(np.uint32)
 
 
-def reduce_plane(plane: UInt8Array, rows: int, columns: int) -> NDArray[np.uint8]:
+def reduce_plane(plane: UInt8Array, rows: int, columns: int, taps: int = 4) -> NDArray[np.uint8]:
     """Area means of a plane.
 
     Args:
         plane: (height, width) uint8, any strides.
         rows: rows of the grid.
         columns: columns of the grid.
+        taps: rows of the plane that are read for each row of the grid.
 
     Returns:
         (rows, columns) uint8.
@@ -56,7 +59,7 @@ def reduce_plane(plane: UInt8Array, rows: int, columns: int) -> NDArray[np.uint8
         index_y = np.arange(rows) * height // rows
         index_x = np.arange(columns) * width // columns
         return plane[np.ix_(index_y, index_x)]
-    index, taps, starts, count = _plan(height, width, rows, columns)
+    index, taps, starts, count = _plan(height, width, rows, columns, taps)
     words = np.ascontiguousarray(plane[index])[:, : width // 8 * 8].view(np.uint64)
     lanes = words >> _EIGHT
     lanes &= _LOW
@@ -80,6 +83,6 @@ def grid_of(frame: Frame) -> NDArray[np.uint8]:
     if planes is None:
         out[luma:] = 128
     else:
-        out[luma : luma + chroma] = reduce_plane(planes[0], *CHROMA).reshape(-1)
-        out[luma + chroma :] = reduce_plane(planes[1], *CHROMA).reshape(-1)
+        out[luma : luma + chroma] = reduce_plane(planes[0], *CHROMA, _CHROMA_TAPS).reshape(-1)
+        out[luma + chroma :] = reduce_plane(planes[1], *CHROMA, _CHROMA_TAPS).reshape(-1)
     return out
