@@ -118,7 +118,7 @@ class DecodedFrame:
             interpolation=Interpolation.BILINEAR if same else Interpolation.AREA,
             threads=1,
         )
-        array = scaled.to_ndarray()
+        array: Any = scaled.to_ndarray()
         if mapped:
             array = tone_map(array, self._picture)
             if format == "bgr24":

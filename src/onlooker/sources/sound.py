@@ -56,7 +56,7 @@ class Blocks:
             self._place(frame)
             frame.pts = None
             for part in self._resampler.resample(frame):
-                self._append(np.ascontiguousarray(part.to_ndarray().T))
+                self._append(np.ascontiguousarray(part.to_ndarray().T, np.float32))
         return self._cut(last=False)
 
     def rest(self) -> Iterator[AudioBlock]:
@@ -64,7 +64,7 @@ class Blocks:
         if not self._flushed and self._seen is not None:
             self._flushed = True
             for part in self._resampler.resample(None):
-                self._append(np.ascontiguousarray(part.to_ndarray().T))
+                self._append(np.ascontiguousarray(part.to_ndarray().T, np.float32))
         yield from self._cut(last=True)
 
     def _place(self, frame: Any) -> None:

@@ -60,4 +60,4 @@ class FileOpener:
         def opener(rotation: int) -> Opened:
             return open_container(resolved, protocols="file", rotation=rotation)
 
-        return RecordedSource(opener, known_id or content_id(path), address, status.st_size)
+        return RecordedSource(opener, known_id or content_id(path), os.path.abspath(address), status.st_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class ImagesOpener:
             return _open_list(text, address, rotation)
 
         size = sum(p.stat().st_size for p in pictures)
-        return RecordedSource(opener, known_id or sequence_id(pictures), address, size)
+        return RecordedSource(opener, known_id or sequence_id(pictures), os.path.abspath(address), size)
 
 
 def _open_list(text: str, address: str, rotation: int) -> Opened:
