@@ -32,7 +32,7 @@ from onlooker.core.time import Timestamp
 
 __all__ = ["Quality"]
 
-_SHIFT_RATE, _SLOW_RATE, _THUMB_RATE = Fraction(12), Fraction(2), Fraction(1)
+_SHIFT_RATE, _SLOW_RATE, _THUMB_RATE = Fraction(8), Fraction(2), Fraction(1)
 _NAMES: tuple[str, ...] = (*BASE, *SHIFT, *SLOW)
 _LOOK_BACK = Fraction(1)
 _RECENT = _LOOK_BACK / 2

@@ -54,7 +54,7 @@ class QualityConfig(AnalyzerConfig):
     black_level: int = Field(default=32, ge=0, le=255)
     black_share: float = Field(default=0.98, gt=0, le=1)
     black_seconds: float = Field(default=0.4, ge=0)
-    frozen_noise: float = Field(default=0.25, ge=0)
+    frozen_noise: float = Field(default=0.2, ge=0)
     frozen_seconds: float = Field(default=2.0, ge=0)
     bars_seconds: float = Field(default=0.5, ge=0)
     flicker_gain: float = Field(default=0.02, gt=0)

@@ -173,7 +173,7 @@ class Blur(Detector):
     def _look(self, time: Timestamp, row: Row) -> tuple[Timestamp, float, dict[str, float]] | None:
         if "sharpness" not in row:
             return None
-        blur = 1 - row["sharpness"]
+        blur = 1 - row["sharpness"] if row["bars"] < 0.6 else 0.0
         return time, blur, {"blur": blur}
 
     def _describe(self, stretch: Stretch) -> tuple[float, dict[str, float]]:
@@ -231,7 +231,7 @@ class Shake(Detector):
             return 0.0
         values = np.array([v[1:] for v in self._recent])
         moves, match = values[:, :2], values[:, 2]
-        if np.isnan(match).any() or np.count_nonzero(match > 0.5) < 0.6 * len(match):
+        if np.isnan(match).any() or np.count_nonzero(match > 0.4) < 0.6 * len(match):
             return 0.0
         rest = moves - moves.mean(0)
         turns = np.count_nonzero(np.diff(np.sign(rest), axis=0), axis=0)
