@@ -1,0 +1,142 @@
+"""A picture of a source's timeline: a strip of keyframes over rows of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from onlooker.core.observation import Observation
+from onlooker.core.store import Query, SourceStatus
+from onlooker.core.time import Timestamp
+
+__all__ = ["draw_timeline"]
+
+_ORDER = ("chapter", "scene", "shot", "speech", "text", "track", "motion", "cue")
+_PALETTE = ("#1769aa", "#2e7d32", "#8e44ad", "#b35900", "#00796b", "#ad1457", "#5d4037", "#455a64", "#9e6a03")
+_HIDDEN = frozenset({"object", "fingerprint", "picture", "keyframe"})
+_LEFT, _RIGHT, _LANE, _STRIP, _MOST_LANES = 110, 20, 24, 96, 5
+_INK, _SOFT, _LINE, _GROUND = "#1a2028", "#5c6773", "#dde2e8", "#ffffff"
+
+
+def draw_timeline(
+    source: SourceStatus,
+    observations: Callable[[Query], Iterator[Observation]],
+    folder: Path,
+    *,
+    width: int = 1400,
+) -> Image.Image:
+    """Draw what is known of one source.
+
+    Args:
+        source: the source.
+        observations: answers queries (``Store.query``).
+        folder: the library folder, for keyframe pictures.
+        width: of the picture in pixels.
+    """
+    found = list(observations(Query(sources=(source.info.id,), kinds=())))
+    rows: dict[str, list[Observation]] = {}
+    for o in found:
+        if o.kind not in _HIDDEN:
+            rows.setdefault(o.kind, []).append(o)
+    total = float(source.info.duration or 0) or max((o.span.end.seconds for o in found), default=1.0) or 1.0
+    order = sorted(rows, key=lambda k: (_ORDER.index(k) if k in _ORDER else 99, k))
+    placed = {kind: _lanes(rows[kind]) for kind in order}
+    height = 64 + _STRIP + 34 + sum(max(n for _, n in placed[k]) * _LANE + _LANE + 8 for k in order) + 16
+    picture = Image.new("RGB", (width, height), _GROUND)
+    canvas = _Canvas(ImageDraw.Draw(picture), width, total)
+    canvas.title(source)
+    _strip(picture, canvas, [o for o in found if o.kind == "keyframe"], folder)
+    top = 64 + _STRIP + 34
+    canvas.ruler(64 + _STRIP + 8, height)
+    for kind in order:
+        lanes = max(n for _, n in placed[kind]) + 1
+        canvas.name(kind, top, lanes)
+        for observation, lane in placed[kind]:
+            canvas.bar(observation, top + lane * _LANE)
+        top += lanes * _LANE + 8
+    return picture
+
+
+def _lanes(observations: list[Observation]) -> list[tuple[Observation, int]]:
+    ends: list[float] = []
+    placed: list[tuple[Observation, int]] = []
+    for o in observations:
+        start = o.span.start.seconds
+        lane = next((n for n, end in enumerate(ends) if end <= start + 1e-6), len(ends))
+        if lane >= _MOST_LANES:
+            lane = _MOST_LANES - 1
+        if lane == len(ends):
+            ends.append(0.0)
+        ends[lane] = max(ends[lane], o.span.end.seconds)
+        placed.append((o, lane))
+    return placed
+
+
+def _strip(picture: Image.Image, canvas: _Canvas, keyframes: list[Observation], folder: Path) -> None:
+    edge = 0.0
+    for o in keyframes:
+        path = folder / o.media[0] if o.media else None
+        x = canvas.x(o.span.start.seconds)
+        if path is None or not path.is_file() or x < edge:
+            continue
+        with Image.open(path) as image:
+            image.thumbnail((170, _STRIP))
+            if x + image.width > picture.width - _RIGHT:
+                x = picture.width - _RIGHT - image.width
+                if x < edge:
+                    continue
+            picture.paste(image.convert("RGB"), (int(x), 64 + (_STRIP - image.height) // 2))
+            edge = x + image.width + 4
+
+
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)
+
+
+class _Canvas:
+    """Draws in seconds and lanes."""
+
+    def __init__(self, pen: ImageDraw.ImageDraw, width: int, total: float) -> None:
+        self._pen, self._width, self._total = pen, width, total
+
+    def x(self, seconds: float) -> float:
+        return _LEFT + (self._width - _LEFT - _RIGHT) * max(0.0, min(1.0, seconds / self._total))
+
+    def title(self, source: SourceStatus) -> None:
+        name = "".join(c if c.isprintable() else "?" for c in Path(source.info.path).name)
+        self._pen.text((20, 12), name, font=_font(22), fill=_INK)
+        video = source.info.video
+        facts = f"{self._total:.1f} s" + (f", {video.codec} {video.width}x{video.height}" if video else "")
+        self._pen.text((20, 40), facts, font=_font(14), fill=_SOFT)
+
+    def ruler(self, top: int, bottom: int) -> None:
+        steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+        step = next((s for s in steps if self._total / s <= 12), 14400)
+        at = 0.0
+        while at <= self._total:
+            x = self.x(at)
+            self._pen.line([(x, top), (x, bottom - 10)], fill=_LINE)
+            self._pen.text((x + 3, top), str(Timestamp.of_seconds(at)).removesuffix(".000"), font=_font(12), fill=_SOFT)
+            at += step
+
+    def name(self, kind: str, top: int, lanes: int) -> None:
+        self._pen.text((20, top + 4), kind, font=_font(14), fill=_INK)
+        y = top + lanes * _LANE + 3
+        self._pen.line([(20, y), (self._width - _RIGHT, y)], fill=_LINE)
+
+    def bar(self, observation: Observation, top: int) -> None:
+        left, right = self.x(observation.span.start.seconds), self.x(observation.span.end.seconds)
+        right = max(right - 1, left + 2)
+        colour = _PALETTE[sum(map(ord, observation.label or observation.kind)) % len(_PALETTE)]
+        self._pen.rounded_rectangle([left, top + 2, right, top + _LANE - 3], 3, fill=colour)
+        parts = [observation.text or observation.label or "", observation.track or ""]
+        words = " ".join(p for p in parts if p) or str(observation.data.get("transition") or "")
+        words = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in words)
+        font = _font(12)
+        while words and self._pen.textlength(words, font=font) > right - left - 8:
+            words = words[:-1]
+        if len(words) > 2:
+            self._pen.text((left + 5, top + 5), words, font=font, fill="#ffffff")
