@@ -85,6 +85,9 @@ def _info(port: Any, shapes: Mapping[str, Sequence[int]]) -> TensorInfo:
 class _Loaded:
     def __init__(self, session: Any, report: RuntimeReport, shapes: Mapping[str, Sequence[int]]) -> None:
         self._session = session
+        known = [p.name for p in session.get_inputs()]
+        if unknown := sorted(set(shapes) - set(known)):
+            raise ModelError(f"shapes: expected names of {known}, got {unknown}")
         self.inputs: Sequence[TensorInfo] = [_info(p, shapes) for p in session.get_inputs()]
         self.outputs: Sequence[TensorInfo] = [_info(p, {}) for p in session.get_outputs()]
         self.report = report

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onlooker.core.plugins import load_plugin, plugin_names
+from onlooker.models import load, pull
+from onlooker.testing.runtime import check_parity, check_runtime
+
+
+@pytest.mark.parametrize("name", plugin_names("runtimes"))
+def test_engine(name, tmp_path):
+    check_runtime(load_plugin("runtimes", name)(), tmp_path)
+
+
+def _both(name):
+    pull([name])
+    return [load(name, threads=1, runtime=engine) for engine in ("openvino", "onnxruntime")]
+
+
+@pytest.mark.network
+def test_both_engines_find_the_same_faces():
+    pixels = np.random.default_rng(0).uniform(0, 255, (10, 3, 32, 32)).astype(np.float32)
+    check_parity(_both("centerface"), [pixels])
+
+
+@pytest.mark.network
+def test_both_engines_hear_the_same_voice():
+    random = np.random.default_rng(0)
+    sound = random.normal(0, 0.1, (1, 576)).astype(np.float32)
+    check_parity(_both("silero-vad"), [sound, np.zeros((2, 1, 128), np.float32)])
+
+
+@pytest.mark.network
+def test_the_converted_detector_gives_boxes_of_three_strides():
+    pull(["nanodet-416"])
+    model = load("nanodet-416", threads=1)
+    found = model.run([np.zeros((1, 3, 416, 416), np.float32)])
+    shapes = sorted(a.shape for a in found)
+    assert shapes == [(1, 169, 44), (1, 169, 80), (1, 676, 44), (1, 676, 80), (1, 2704, 44), (1, 2704, 80)]
