@@ -42,7 +42,7 @@ def _plan(
     return index, taps, starts, count.astype(np.uint32)
 
 
-def reduce_plane(plane: UInt8Array, rows: int, columns: int, taps: int = 4) -> NDArray[np.uint8]:
+def reduce_plane(plane: UInt8Array, rows: int, columns: int, taps: int = 2) -> NDArray[np.uint8]:
     """Area means of a plane.
 
     Args:
