@@ -18,7 +18,7 @@ from onlooker.core.runtime import LoadedModel, Runtime
 from onlooker.models.entries import Entry, cache_folder, catalogue, entry
 from onlooker.models.fetch import Progress, file_sha256, pull_entry
 
-__all__ = ["Entry", "bundle_digest", "catalogue", "entry", "load", "model_path", "pull", "state", "verify"]
+__all__ = ["Entry", "bundle_digest", "catalogue", "discard", "entry", "load", "model_path", "pull", "state", "verify"]
 
 
 def _record(path: Path) -> Path:
@@ -84,6 +84,16 @@ def pull(names: Iterable[str], progress: Progress | None = None) -> list[Path]:
         _mark(path, wanted.sha256)
         paths.append(path)
     return paths
+
+
+def discard(name: str) -> None:
+    """Delete a model's file, unless another entry is that same file."""
+    wanted = entry(name)
+    if any(e.file == wanted.file and e.name != name for e in catalogue().values()):
+        return
+    path = cache_folder() / wanted.file
+    path.unlink(missing_ok=True)
+    _record(path).unlink(missing_ok=True)
 
 
 def verify(names: Iterable[str] = ()) -> dict[str, str]:

@@ -38,7 +38,15 @@ def _facts(entry: Entry) -> dict[str, Any]:
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """List all models with task, licence, size and state."""
+    """List all models with task, licence, size and state.
+
+    The states: pulled (in the cache), missing (can be pulled), needs download (no package registry has it).
+
+    \b
+    Examples:
+      onlooker models list
+      onlooker models list --json
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -56,7 +64,12 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="Name of the model.")], as_json: AsJson = False) -> None:
-    """Show everything about one model."""
+    """Show everything about one model: licence, sources, digests, how it is fed.
+
+    \b
+    Examples:
+      onlooker models show nanodet-416
+    """
     from rich.console import Console
 
     from onlooker.models.entries import entry
@@ -130,7 +143,13 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Models; all pulled ones without names.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Digest the files anew and compare; exits with 1 if one is missing or altered."""
+    """Digest the files anew and compare; exits with 1 if one is missing or altered.
+
+    \b
+    Examples:
+      onlooker models verify
+      onlooker models verify nanodet-416 --json
+    """
     from onlooker import models
 
     found = models.verify(names or [])
@@ -145,7 +164,13 @@ def verify(
 
 @app.command()
 def add(path: Annotated[Path, typer.Argument(help="A YAML file with one entry.")]) -> None:
-    """Add an entry of your own to the catalogue; see docs/guides/models.md for its form."""
+    """Add an entry of your own to the catalogue; see docs/guides/models.md for its form.
+
+    \b
+    Examples:
+      onlooker models add my-detector.yaml
+      onlooker models pull my-detector
+    """
     from onlooker.models.entries import catalogue, parse_entry, user_entries
 
     try:
@@ -155,6 +180,8 @@ def add(path: Annotated[Path, typer.Argument(help="A YAML file with one entry.")
     target = user_entries() / f"{own.name}.yaml"
     if own.name in catalogue() and not target.is_file():
         raise UsageError(f"the catalogue has a {own.name} already", hint="give yours another name")
+    if taken := [e.name for e in catalogue().values() if e.file == own.file and e.name != own.name]:
+        raise UsageError(f"the file name {own.file} is that of {taken[0]}", hint="give yours another file name")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, target)
     print(f"{own.name}: added; run: onlooker models pull {own.name}")
@@ -162,11 +189,16 @@ def add(path: Annotated[Path, typer.Argument(help="A YAML file with one entry.")
 
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="Name of the model.")]) -> None:
-    """Delete a model's file, and the entry if you added it."""
-    from onlooker.models.entries import cache_folder, entry, user_entries
+    """Delete a model's file, and the entry if you added it.
 
-    one = entry(name)
-    (cache_folder() / one.file).unlink(missing_ok=True)
+    \b
+    Examples:
+      onlooker models remove nanodet-416
+    """
+    from onlooker.models import discard
+    from onlooker.models.entries import user_entries
+
+    discard(name)
     (user_entries() / f"{name}.yaml").unlink(missing_ok=True)
     print(f"{name}: removed")
 
