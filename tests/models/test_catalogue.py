@@ -78,7 +78,7 @@ def test_a_pulled_model_runs_without_network(cache, tmp_path, monkeypatch):
     for engine in ("openvino", "onnxruntime"):
         model = models.load("own", threads=0, runtime=engine)
         assert model.report.threads == len(os.sched_getaffinity(0))
-        found = model.run([np.float32([[1, 2, 3]]), np.zeros(3, np.float32)])
+        found = model.run([np.array([[1, 2, 3]], np.float32), np.zeros(3, np.float32)])
         assert found[0].tolist() == [[2, 3, 4]]
 
 

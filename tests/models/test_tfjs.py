@@ -46,7 +46,7 @@ def _model(steps: list[str], extra: dict[str, np.ndarray], weight: np.ndarray, *
 def test_a_fused_convolution_gives_what_its_parts_give(steps, tmp_path):
     random = np.random.default_rng(0)
     weight = random.standard_normal((1, 1, 2, 3)).astype(np.float32)
-    bias, slope = random.standard_normal(3).astype(np.float32), np.float32([0.1, 0.2, 0.3])
+    bias, slope = random.standard_normal(3).astype(np.float32), np.array([0.1, 0.2, 0.3], np.float32)
     extra = {"bias": bias} | ({"slope": slope} if "Prelu" in steps else {})
     model, data = _model(steps, extra, weight)
     path = tmp_path / "m.pb"
