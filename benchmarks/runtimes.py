@@ -63,7 +63,7 @@ def measure(name: str, runs: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Latency of every pulled model in each engine.")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--runs", type=int, default=30)
     options = parser.parse_args()

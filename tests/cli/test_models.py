@@ -18,7 +18,7 @@ def own(tmp_path, monkeypatch):
     """A YAML file with an entry whose model is a local file."""
     monkeypatch.setenv("ONLOOKER_CACHE", str(tmp_path / "cache"))
     (tmp_path / "w.npz").write_bytes(DATA)
-    facts = {
+    facts: dict[str, object] = {
         "name": "own",
         "title": "Mine",
         "task": "weights",

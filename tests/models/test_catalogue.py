@@ -43,6 +43,7 @@ def test_shipped_entries_are_whole():
     assert len(files) == len(set(files)), "two models would overwrite each other"
     for name, entry in entries.items():
         assert entry.name == name
+        assert entry.licence_note, f"{name} does not say whose licence it is"
         assert entry.homepage, f"{name} does not say where it is documented"
         assert entry.digest() == models.bundle_digest(name) == entry.sha256
         for source in entry.sources:
