@@ -101,10 +101,10 @@ def _fetch(entry: Entry, source: ModelSource, work: Path, progress: Progress | N
     elif source.kind == "file":
         archive = _file(source, work)
     else:
-        kept = cache_folder() / f".{source.sha256[:16]}.part"
+        kept = cache_folder() / f".{entry.name}-{source.sha256[:16]}.part"
         archive = _download(_address(source), kept, limit, progress)
-        moved = work / "download"
-        archive = archive.replace(moved)
+
+        archive = archive.replace(work / "download")
     if (found := file_sha256(archive)) != source.sha256:
         raise ModelError(f"expected sha256 {source.sha256}, got {found}", hint="do not use it; report it")
     if not source.members:
