@@ -2,7 +2,7 @@
 
 The adaptive ratio is that of PySceneDetect's AdaptiveDetector (the change against that of the neighbours); the
 comparison of several frames before with several after is the novelty measure of Foote (2000); the
-weights of the logistic decision were fitted on montages with exact truth (benchmarks/shots.py --fit).
+weights of the logistic decision were fitted on montages with exact truth (benchmarks/shots.py fit).
 """
 
 from __future__ import annotations

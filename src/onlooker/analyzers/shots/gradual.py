@@ -59,7 +59,7 @@ FEATURES = (
     "unexplained",
 )
 WEIGHTS = np.array([-8.25, -15.35, -13.03, -2.79, -8.9, 8.21, -11.66, 3.13, 4.54, 2.76, 0.05, -7.11, -1.12])
-"""Fitted on montages with exact truth (benchmarks/shots.py --fit)."""
+"""Fitted on montages with exact truth (benchmarks/shots.py fit)."""
 
 
 @dataclass(frozen=True, slots=True)
