@@ -73,6 +73,10 @@ def _options(
         os.environ["ONLOOKER_DEBUG"] = "1"
 
 
+# numpy's products are small here: threads of its own would only take the decoder's processors
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: 0 good, 1 bad use or an error, 130 stopped by Ctrl-C."""
     sys.exit(_run(arguments))

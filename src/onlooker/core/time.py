@@ -174,7 +174,7 @@ def parse_seconds(text: str) -> Fraction:
         body = body[:-1]
     parts = body.split(":")
     try:
-        if not 1 <= len(parts) <= 3 or (len(parts) > 1 and factor != 1):
+        if not 1 <= len(parts) <= 3 or (len(parts) > 1 and body != text.strip()):
             raise ValueError(text)
         total = Fraction(0)
         for part in parts:
