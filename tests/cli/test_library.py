@@ -81,7 +81,8 @@ def test_vacuum_deletes_old_strays_only(call, library):
     old, young = (library / "media" / SOURCE / name for name in ("old.jpg", "young.jpg"))
     for path in (old, young):
         path.write_bytes(b"x")
-    os.utime(old, (time.time() - 7200,) * 2)
+    before = time.time() - 7200
+    os.utime(old, (before, before))
     assert call("vacuum")["media_deleted"] == 1
     assert young.exists()
     assert not old.exists()

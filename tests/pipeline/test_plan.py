@@ -30,7 +30,7 @@ def test_a_setting_of_the_light_part_keeps_the_heavy_digest():
 
 
 def test_unknown_names_and_settings_are_refused():
-    with pytest.raises(UsageError, match="no analyzer is called 'shotz'.*known: .*test_light"):
+    with pytest.raises(UsageError, match=r"no analyzer is called 'shotz'.*known: .*test_light"):
         select_stages({}, "balanced", ["shotz"])
     with pytest.raises(ConfigError, match=r"test_light\.stepp.*settings of test_light: step"):
         select_stages({"test_light": {"stepp": 1}}, "balanced")

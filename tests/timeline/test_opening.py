@@ -27,6 +27,8 @@ from onlooker.timeline.stores.embedded.migrations import CURRENT
 
 def old_library():
     spec = importlib.util.spec_from_file_location("old_library", Path(__file__).parent / "old_library.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -171,10 +171,6 @@ class Store(Protocol):
         """Remember a file's content digest."""
         ...
 
-    def put_media(self, source: str, attachment: Attachment) -> str:
-        """Store an attachment's bytes whole or not at all; returns its path relative to ``folder``."""
-        ...
-
     def commit(self, batch: Batch) -> None:
         """Write a batch in one transaction.
 

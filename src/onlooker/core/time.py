@@ -68,7 +68,7 @@ class Timestamp:
 
     def __add__(self, delta: Fraction | int) -> Timestamp:
         ticks = delta / self.time_base
-        if isinstance(ticks, Fraction) and ticks.denominator != 1:
+        if ticks.denominator != 1:
             return Timestamp.of_seconds(self.value + delta)
         return Timestamp(self.pts + int(ticks), self.time_base)
 

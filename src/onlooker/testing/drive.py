@@ -16,11 +16,9 @@ from onlooker.core.media import AudioBlock, Frame, Packet, ReadFailure, ReadItem
 from onlooker.core.observation import Observation
 from onlooker.core.time import Timestamp
 from onlooker.pipeline.sampling import is_due
+from onlooker.pipeline.stages import decoded_frames
 
 __all__ = ["decide", "drive", "measure"]
-
-_ORDER = ("none", "key", "reference", "all")
-
 
 def measure(
     analyzers: Sequence[Analyzer[Any]],
@@ -46,7 +44,7 @@ def measure(
     hearing = [n for n in needs.values() if n.audio_rate]
     look_back = max((n.look_back for n in needs.values()), default=Fraction(0)) + 2
     request = ReadRequest(
-        frames=max((n.frames for n in needs.values()), key=_ORDER.index, default="none"),
+        frames=decoded_frames(list(needs.values())),
         packets=any(n.packets for n in needs.values()),
         start=None if start is None or start.value < look_back else start - look_back,
         end=end,

@@ -102,7 +102,7 @@ def test_what_is_on_the_photos_is_found(data):
         truth = folder / "object_detection_labels" / f"{path.stem}.txt"
         if not truth.is_file():
             continue
-        rows = detector.detect(Photo(path))
+        rows = detector.detect(Photo(path))  # pyright: ignore[reportArgumentType]
         for line in truth.read_text().splitlines():
             kind, x, y, w, h = map(float, line.split())
             if w * h < 0.15:
