@@ -75,10 +75,9 @@ def main() -> None:
         first = sum(m for _, m in tail[:quarter]) / quarter
         final = sum(m for _, m in tail[-quarter:]) / quarter
         wall = time.monotonic() - begun
-        print(
-            f"{options.hours} h in {wall:.0f} s ({options.hours * 3600 / wall:.1f} x real time), exit {process.returncode}"
-        )
-        print(f"first quarter {first:.0f} MB, last quarter {final:.0f} MB, peak {max(m for _, m in curve):.0f} MB")
+        pace = options.hours * 3600 / wall
+        print(f"{options.hours} h in {wall:.0f} s ({pace:.1f} x real time), exit {process.returncode}")
+        print(f"first quarter {first:.0f} MB, last quarter {final:.0f} MB, peak {peak:.0f} MB")
         RESULTS.mkdir(exist_ok=True)
         draw(curve, RESULTS / "memory.png")
         save(

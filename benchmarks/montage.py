@@ -6,6 +6,9 @@ a moving window. Each seed gives another edit, frame rate, picture size, codec, 
     python benchmarks/montage.py OUT_DIR --seeds 0:8
 """
 
+# peers are installed for benchmarks only
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import argparse

@@ -8,6 +8,9 @@
 report on others. Timed parts compare in one run, alternating, and quote medians of ratios.
 """
 
+# peers are installed for benchmarks only
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import argparse

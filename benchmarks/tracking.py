@@ -6,6 +6,9 @@ detections, by the same evaluator (that of `trackers`, which follows TrackEval).
 Result: results/tracking.json.
 """
 
+# peers are installed for benchmarks only
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import argparse
