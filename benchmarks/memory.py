@@ -75,6 +75,7 @@ def main() -> None:
         first = sum(m for _, m in tail[:quarter]) / quarter
         final = sum(m for _, m in tail[-quarter:]) / quarter
         wall = time.monotonic() - begun
+        peak = max(m for _, m in curve)
         pace = options.hours * 3600 / wall
         print(f"{options.hours} h in {wall:.0f} s ({pace:.1f} x real time), exit {process.returncode}")
         print(f"first quarter {first:.0f} MB, last quarter {final:.0f} MB, peak {peak:.0f} MB")
