@@ -168,3 +168,24 @@ def test_media_files_are_stored_beside_the_rows(data, tmp_path, run, rows):
     for row in rows(tmp_path / "lib"):
         (path,) = row["media"]
         assert float((tmp_path / "lib" / path).read_text()) == pytest.approx(row["score"], abs=1e-3)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_copies_among_the_sources_of_one_run_are_found_on_both_sides(data, tmp_path, run, rows, workers):
+    from onlooker.core.time import Span
+    from onlooker.sources import open_source
+    from onlooker.sources.cut import cut_exact
+
+    original, copy = data("clips/tv_whitehouse_performance.mp4"), tmp_path / "part.mp4"
+    source = open_source(str(original))
+    cut_exact(source, [Span.of_seconds(1, 9)], copy, height=180)
+    source.close()
+    report = run([original, copy, data("clips/carphone.mp4")], tmp_path / "lib", ["duplicates"], workers=workers)
+    assert report.exit_code == 0
+    found = [r for r in rows(tmp_path / "lib", kinds=("duplicate",)) if r.get("other_source")]
+    ids = {s.path: s.source for s in report.sources}
+    pairs = {(r["source"], r["other_source"]) for r in found}
+    assert pairs == {(ids[str(original)], ids[str(copy)]), (ids[str(copy)], ids[str(original)])}
+    assert [s.counts.get("duplicate", 0) for s in report.sources] == [1, 1, 0]
+    again = run([original, copy], tmp_path / "lib", ["duplicates"], workers=workers)
+    assert [s.ran for s in again.sources] == [(), ()]

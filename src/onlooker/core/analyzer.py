@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -183,6 +183,11 @@ class Analyzer(ABC, Generic[C]):
 
     def close(self) -> None:
         """Release models and buffers."""
+
+    @property
+    def relates(self) -> bool:
+        """Whether it defines `relate`."""
+        return type(self).relate is not cast(Any, Analyzer).relate
 
     def relate(self, store: Store, source: SourceInfo, producer: Producer) -> Iterable[Observation]:
         """Observations about ``source`` that rest on what the store holds of other sources.

@@ -6,106 +6,25 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from onlooker.core.errors import OnlookerError, SourceError, StoreError
 from onlooker.core.media import Source
 from onlooker.core.store import Batch, Failure, Store
+from onlooker.pipeline.options import RunOptions, RunReport, SourceReport
 from onlooker.pipeline.plan import Plan, make_plan
 from onlooker.pipeline.run_source import Progress, SourceOutcome, Stop, run_source
-from onlooker.pipeline.segments import OpenSource, OpenStore, can_segment, segmented
-from onlooker.pipeline.stages import Stage
+from onlooker.pipeline.segments import can_segment, segmented
 from onlooker.pipeline.workers import make_pool, new_stop_event, report_queue, stop_event
 
 __all__ = ["RunOptions", "RunReport", "SourceReport", "analyze_paths", "plan_paths"]
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a run works with; it travels to worker processes.
-
-    Args:
-        folder: the library folder.
-        stages: what to run, each after those it needs.
-        open_source: ``onlooker.sources.open_source``.
-        open_store: ``onlooker.timeline.open_store``.
-        redo: forget the stages' earlier results first.
-        threads: decoder and model threads of one process; 0 shares the cores evenly.
-    """
-
-    folder: Path
-    stages: tuple[Stage, ...]
-    open_source: OpenSource
-    open_store: OpenStore
-    redo: bool = False
-    threads: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SourceReport:
-    """What became of one path. ``source`` is empty where it could not be opened."""
-
-    source: str
-    path: str
-    duration_seconds: float | None
-    frames: int
-    counts: Mapping[str, int]
-    failures: tuple[Failure, ...]
-    elapsed_seconds: float
-    ran: tuple[str, ...] = ()
-    stopped: bool = False
-
-    @property
-    def worked(self) -> bool:
-        """Whether it was opened and at least one analyzer came through."""
-        broken = {f.analyzer for f in self.failures if f.stage == "analyze"}
-        return bool(self.source) and (not self.ran or any(name not in broken for name in self.ran))
-
-    def as_dict(self) -> dict[str, Any]:
-        """The public JSON form."""
-        return {
-            "source": self.source or None,
-            "path": self.path,
-            "duration_seconds": self.duration_seconds,
-            "frames": self.frames,
-            "counts": dict(self.counts),
-            "failures": [f.as_dict() for f in self.failures],
-            "elapsed_seconds": round(self.elapsed_seconds, 3),
-            "ran": list(self.ran),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """What became of a run."""
-
-    sources: tuple[SourceReport, ...]
-    elapsed_seconds: float
-    stopped: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """0 all good, 2 something failed, 3 no source worked, 130 stopped by the user."""
-        if self.stopped:
-            return 130
-        if not any(s.worked for s in self.sources):
-            return 3
-        return 2 if any(s.failures for s in self.sources) else 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """The public JSON form."""
-        return {
-            "sources": [s.as_dict() for s in self.sources],
-            "elapsed_seconds": round(self.elapsed_seconds, 3),
-            "stopped": self.stopped,
-            "exit_code": self.exit_code,
-        }
 
 
 def analyze_paths(
@@ -135,13 +54,25 @@ def analyze_paths(
     wanted = max(1, wanted)
     options = replace(options, threads=options.threads or max(1, cores // wanted))
     options.open_store(options.folder).close()  # made or migrated once, before several processes open it
-    if wanted == 1:
-        reports = [_run_one(a, options, stop, progress) for a in _until(addresses, stop)]
-    elif len(addresses) == 1:
-        reports = [_run_segmented(addresses[0], options, wanted, stop, progress)]
+    if len(addresses) == 1:
+        run = _run_one if wanted == 1 else partial(_run_segmented, workers=wanted)
+        reports = [run(addresses[0], options, stop=stop, progress=progress)]
     else:
-        reports = _run_many(addresses, options, wanted, stop, progress)
+        first = replace(options, relate=False)
+        if wanted == 1:
+            reports = [_run_one(a, first, stop, progress) for a in _until(addresses, stop)]
+        else:
+            reports = _run_many(addresses, first, wanted, stop, progress)
+        again = replace(options, redo=False)
+        reports = [_related(r, again, stop) if r.open and not stop.is_set() else r for r in reports]
     return RunReport(tuple(reports), time.monotonic() - begun, stop.is_set())
+
+
+def _related(report: SourceReport, options: RunOptions, stop: Stop) -> SourceReport:
+    """Complete the stages that waited for all sources; what they had decided is decided again from the store."""
+    done = _run_one(report.path, options, stop, None)
+    elapsed = report.elapsed_seconds + done.elapsed_seconds
+    return replace(report, counts=done.counts, failures=done.failures, elapsed_seconds=elapsed, open=False)
 
 
 def plan_paths(addresses: Sequence[str], options: RunOptions) -> list[Plan | Failure]:
@@ -246,7 +177,14 @@ def _run_opened(
         progress(Progress(address, 0.0, float(info.duration or 0), "start"))
     try:
         outcome = run_source(
-            source, store, plan, threads=options.threads, stop=stop, progress=progress, read=reader(plan)
+            source,
+            store,
+            plan,
+            threads=options.threads,
+            relate=options.relate,
+            stop=stop,
+            progress=progress,
+            read=reader(plan),
         )
     except StoreError:
         raise
@@ -269,6 +207,7 @@ def _run_opened(
         time.monotonic() - begun,
         outcome.ran,
         outcome.stopped,
+        outcome.open,
     )
 
 
@@ -287,9 +226,9 @@ def _unopened(
 def _run_segmented(
     address: str,
     options: RunOptions,
-    workers: int,
     stop: threading.Event,
     progress: Callable[[Progress], None] | None,
+    workers: int,
 ) -> SourceReport:
     shared = new_stop_event()
     with make_pool(workers, shared) as pool:

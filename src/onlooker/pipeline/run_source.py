@@ -32,13 +32,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class SourceOutcome:
-    """What became of one source: ``ran`` names the stages that worked in this run."""
+    """What became of one source.
+
+    ``ran`` names the stages that worked in this run; ``open`` says that some wait for other sources to relate to.
+    """
 
     source: str
     frames: int
     failures: tuple[Failure, ...]
     ran: tuple[str, ...]
     stopped: bool = False
+    open: bool = False
 
 
 class Stop(Protocol):
@@ -80,11 +84,13 @@ def run_source(
     plan: Plan,
     *,
     threads: int,
+    relate: bool = True,
     stop: Stop | None = None,
     progress: Callable[[Progress], None] | None = None,
     read: Callable[[Session], Iterator[None]] | None = None,
 ) -> SourceOutcome:
-    """Carry out ``plan``; ``read`` replaces the reading in this process (see ``segments``).
+    """Carry out ``plan``; ``read`` replaces the reading in this process (see ``segments``); ``relate`` as in
+    `Session.finish`.
 
     Raises:
         SourceError: nothing at all could be read.
@@ -97,7 +103,7 @@ def run_source(
     session = Session(source, store, plan, threads=threads)
     tell = progress or _quiet
     duration = float(plan.source.duration or 0)
-    stopped = False
+    stopped = left_open = False
     try:
         for _ in chain(session.replay(), read(session) if read else _read(session, threads)):
             at = session.position
@@ -110,10 +116,12 @@ def run_source(
             session.step(force=True)
         else:
             tell(Progress(plan.source.path, duration, duration, "finish"))
-            session.finish()
+            left_open = session.finish(relate=relate)
     finally:
         session.close()
-    return SourceOutcome(plan.source.id, session.frames, tuple(session.failures), tuple(session.tasks), stopped)
+    return SourceOutcome(
+        plan.source.id, session.frames, tuple(session.failures), tuple(session.tasks), stopped, left_open
+    )
 
 
 def _read(session: Session, threads: int) -> Iterator[None]:

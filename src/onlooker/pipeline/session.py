@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import takewhile
@@ -216,18 +216,28 @@ class Session:
         else:
             self._fail(failure)
 
-    def finish(self) -> None:
-        """The source has ended: flush, relate to other sources, and complete."""
+    def finish(self, *, relate: bool = True) -> bool:
+        """The source has ended: flush, relate to other sources, and complete.
+
+        Args:
+            relate: False leaves the stages that relate sources to each other open, for a later run to complete.
+
+        Returns:
+            Whether such stages were left open.
+        """
         self.fan_out.finish()
         self.step(force=False)
         self._collect(self.decider.finish())
         self._note_failures()
-        self._commit(complete=False)
-        for name, analyzer in self.analyzers.items():
-            if name not in self.decider.failed:
-                self._relate(name, analyzer)
-        self._note_failures()
-        self._commit(complete=True)
+        relating = {n for n, a in self.analyzers.items() if a.relates}
+        relating -= set(self.decider.failed)
+        self._commit(complete=True, leave=relating)
+        if relating and relate:
+            for name in relating:
+                self._relate(name, self.analyzers[name])
+            self._note_failures()
+            self._commit(complete=True)
+        return bool(relating) and not relate
 
     def close(self) -> None:
         """Release the analyzers."""
@@ -286,7 +296,8 @@ class Session:
         self.failures.append(failure)
         self._new_failures.append(failure)
 
-    def _commit(self, *, complete: bool) -> None:
+    def _commit(self, *, complete: bool, leave: Collection[str] = ()) -> None:
+        """Write everything that is new; with ``complete`` the stages end, except those in ``leave``."""
         self._count_frames(complete=complete)
         seconds, self._clock.begun = time.monotonic() - self._clock.begun, time.monotonic()
         states: list[RunState] = []
@@ -300,7 +311,8 @@ class Session:
             position = None if again and not complete else position
             frames = task.state.frames if again and task.state else self._frames
             self._seconds[name] = self._seconds.get(name, self._earlier(task)) + seconds
-            states.append(RunState(task.stage.producer, position, complete, frames, self._seconds[name]))
+            done = complete and name not in leave
+            states.append(RunState(task.stage.producer, position, done, frames, self._seconds[name]))
         measurements: list[tuple[Producer, Sequence[Measurement], Literal["always", "run"]]] = []
         for name, made in self._measured.items():
             stage = self.tasks[name].stage

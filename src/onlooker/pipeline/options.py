@@ -1,0 +1,100 @@
+"""What a run over many sources is given, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onlooker.core.store import Failure
+from onlooker.pipeline.segments import OpenSource, OpenStore
+from onlooker.pipeline.stages import Stage
+
+__all__ = ["RunOptions", "RunReport", "SourceReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run works with; it travels to worker processes.
+
+    Args:
+        folder: the library folder.
+        stages: what to run, each after those it needs.
+        open_source: ``onlooker.sources.open_source``.
+        open_store: ``onlooker.timeline.open_store``.
+        redo: forget the stages' earlier results first.
+        threads: decoder and model threads of one process; 0 shares the cores evenly.
+        relate: whether sources are related to each other (near-duplicates) as each one ends; with several sources it
+            is done after all, so that the result does not depend on which ended first.
+    """
+
+    folder: Path
+    stages: tuple[Stage, ...]
+    open_source: OpenSource
+    open_store: OpenStore
+    redo: bool = False
+    threads: int = 0
+    relate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What became of one path. ``source`` is empty where it could not be opened."""
+
+    source: str
+    path: str
+    duration_seconds: float | None
+    frames: int
+    counts: Mapping[str, int]
+    failures: tuple[Failure, ...]
+    elapsed_seconds: float
+    ran: tuple[str, ...] = ()
+    stopped: bool = False
+    open: bool = False
+
+    @property
+    def worked(self) -> bool:
+        """Whether it was opened and at least one analyzer came through."""
+        broken = {f.analyzer for f in self.failures if f.stage == "analyze"}
+        return bool(self.source) and (not self.ran or any(name not in broken for name in self.ran))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The public JSON form."""
+        return {
+            "source": self.source or None,
+            "path": self.path,
+            "duration_seconds": self.duration_seconds,
+            "frames": self.frames,
+            "counts": dict(self.counts),
+            "failures": [f.as_dict() for f in self.failures],
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+            "ran": list(self.ran),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What became of a run."""
+
+    sources: tuple[SourceReport, ...]
+    elapsed_seconds: float
+    stopped: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 all good, 2 something failed, 3 no source worked, 130 stopped by the user."""
+        if self.stopped:
+            return 130
+        if not any(s.worked for s in self.sources):
+            return 3
+        return 2 if any(s.failures for s in self.sources) else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The public JSON form."""
+        return {
+            "sources": [s.as_dict() for s in self.sources],
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+            "stopped": self.stopped,
+            "exit_code": self.exit_code,
+        }
