@@ -49,7 +49,8 @@ def disturbed(clip: Path, library: Path, analyzers: str, workers: int, rng: rand
             command(clip, library, analyzers, workers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            process.wait(timeout=rng.uniform(0.2, longest))
+            # later kills come later, or a busy machine would never get past the start
+            process.wait(timeout=rng.uniform(0.2, longest * (1 + kills / 8)))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
