@@ -55,9 +55,10 @@ class SourceReport:
 
     @property
     def worked(self) -> bool:
-        """Whether it was opened and at least one analyzer came through."""
+        """Whether it was opened, something of it could be read, and at least one analyzer came through."""
         broken = {f.analyzer for f in self.failures if f.stage == "analyze"}
-        return bool(self.source) and (not self.ran or any(name not in broken for name in self.ran))
+        unread = self.frames == 0 and any(f.stage == "read" for f in self.failures)
+        return bool(self.source) and not unread and (not self.ran or any(name not in broken for name in self.ran))
 
     def as_dict(self) -> dict[str, Any]:
         """The public JSON form."""
