@@ -8,9 +8,9 @@ from typing import Any
 import av
 from av.error import FFmpegError
 
-from onlooker.core.errors import SourceError, UnsupportedMedia
+from onlooker.core.errors import SourceError, UnsupportedMedia, UsageError
 from onlooker.core.media import AudioInfo, SourceInfo, VideoInfo
-from onlooker.core.time import Timestamp
+from onlooker.core.time import Timestamp, parse_seconds
 from onlooker.sources.timing import TIMED, Clock, stream_origin
 from onlooker.sources.tone import is_hdr
 
@@ -118,9 +118,20 @@ class Opened:
     def video_end(self) -> Fraction | None:
         """The end of the video by what the container states, or None."""
         stream = self.video
-        if stream is not None and stream.duration and stream.time_base:
-            begin = (stream.start_time or 0) * stream.time_base - self.origin
+        if stream is None:
+            return None
+        begin = (stream.start_time or 0) * stream.time_base - self.origin
+        if stream.duration and stream.time_base:
             return stream.duration * stream.time_base + begin
+        # Matroska states the length of a track as a tag, and that of the file, which is the video's if it is alone
+        tag = stream.metadata.get("DURATION") or stream.metadata.get("DURATION-eng")
+        if tag:
+            try:
+                return parse_seconds(tag) - self.origin
+            except UsageError:
+                return None
+        if not self.audio and self.timed and self.container.duration:
+            return Fraction(self.container.duration, 1_000_000) - self.origin
         return None
 
     def duration(self) -> Fraction | None:
