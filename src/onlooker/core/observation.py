@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 from onlooker.core.time import Span
 
-__all__ = ["Attachment", "Box", "Json", "Observation", "Producer", "observation_id"]
+__all__ = ["Attachment", "Box", "Json", "Observation", "Producer", "finite", "observation_id"]
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
@@ -133,7 +134,8 @@ class Observation:
         """The public JSON form, one line of the JSONL export.
 
         ``box`` is ``[left, top, right, bottom]`` in fractions of the displayed picture. The kind's
-        own fields (``data``) stand beside the common ones, without hiding any of them.
+        own fields (``data``) stand beside the common ones, without hiding any of them. Numbers that JSON
+        cannot hold (infinite, not a number) are None.
         """
         common: dict[str, Json] = {
             "id": self.id,
@@ -141,15 +143,30 @@ class Observation:
             "kind": self.kind,
             "start_seconds": round(self.span.start.seconds, 6),
             "end_seconds": round(self.span.end.seconds, 6),
-            "score": None if self.score is None else round(self.score, 6),
+            "score": None if self.score is None else finite(round(self.score, 6)),
             "label": self.label,
-            "box": None if self.box is None else [round(v, 6) for v in self.box],
+            "box": None if self.box is None else [finite(round(v, 6)) for v in self.box],
             "track": self.track,
             "text": self.text,
             "media": list(self.media),
             "producer": str(self.producer) if self.producer else None,
         }
-        return {**{k: v for k, v in self.data.items() if k not in common}, **common}
+        return {**{k: finite(v) for k, v in self.data.items() if k not in common}, **common}
+
+
+def finite(value: Json) -> Json:
+    """The value with None for each number that JSON cannot hold, at any depth.
+
+    >>> finite([1.5, float("nan"), {"a": float("-inf")}])
+    [1.5, None, {'a': None}]
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [finite(v) for v in value]
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    return value
 
 
 def observation_id(observation: Observation) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,18 +10,22 @@ from fractions import Fraction
 from typing import BinaryIO, ClassVar, Protocol
 
 from onlooker.core.errors import UsageError
-from onlooker.core.observation import Observation
+from onlooker.core.observation import Box, Observation
 from onlooker.core.store import Query, SourceStatus
+from onlooker.core.time import Timestamp
 
 __all__ = [
     "Export",
     "ExportRequest",
     "ExportSummary",
+    "box_of",
     "chosen",
     "frame_number",
     "frame_rate",
+    "millis",
     "one_line",
     "only_source",
+    "score_of",
     "write_text",
 ]
 
@@ -112,12 +117,30 @@ def frame_rate(source: SourceStatus) -> Fraction:
     return video.frame_rate
 
 
+def millis(time: Timestamp) -> int:
+    """The moment in whole milliseconds, not before the start."""
+    return max(0, round(time.value * 1000))
+
+
+def score_of(observation: Observation) -> float | None:
+    """The score, or None where there is none or it is not a finite number."""
+    score = observation.score
+    return None if score is None or not math.isfinite(score) else float(score)
+
+
+def box_of(observation: Observation) -> Box | None:
+    """The box, or None where there is none or a side is not a finite number."""
+    box = observation.box
+    return None if box is None or not all(math.isfinite(v) for v in box) else box
+
+
 def one_line(text: str | None) -> str:
-    """Text without line breaks and control characters."""
-    return " ".join("".join(c if c.isprintable() or c in "\t\n\r" else " " for c in text or "").split())
+    """Text without line breaks and control characters; joiners of emoji and Arabic scripts stay."""
+    kept = (c if c.isprintable() or c in "\u200c\u200d" else " " for c in text or "")
+    return " ".join("".join(kept).split())
 
 
 def chosen(observation: Observation) -> str:
     """Words for an observation: its text, else its label and track, else its kind."""
     parts = [p for p in (observation.label, observation.track) if p]
-    return one_line(observation.text) or " ".join(parts) or observation.kind
+    return one_line(observation.text) or one_line(" ".join(parts)) or one_line(observation.kind)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import json
+import math
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from onlooker.core.observation import Observation
+from onlooker.core.observation import Observation, finite
 from onlooker.core.store import Failure, Query, SourceStatus
 
 __all__ = ["ReportInput", "build_report", "link_to"]
@@ -77,9 +79,8 @@ def build_report(given: ReportInput, made: str) -> str:
         "@@JS@@": (folder / "report.js").read_text(encoding="utf-8"),
         "@@DATA@@": text,
     }
-    # data last, so that nothing in it is taken for a mark
-    for mark, value in parts.items():
-        page = page.replace(mark, value, 1)
+    # in one pass, so that nothing in a name or in the data is taken for a mark
+    page = re.sub("|".join(parts), lambda found: parts[found[0]], page)
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -125,7 +126,7 @@ def _item(observation: Observation, folder: Path, budget: list[int]) -> dict[str
         "label": observation.label,
         "text": observation.text,
         "track": observation.track,
-        "score": None if observation.score is None else round(observation.score, 3),
+        "score": None if observation.score is None else finite(round(observation.score, 3)),
         "producer": observation.producer.analyzer if observation.producer else "",
     }
     if isinstance(observation.data.get("transition"), str):
@@ -159,7 +160,7 @@ def _boxes(given: ReportInput, source: str) -> tuple[dict[str, Any], int]:
     labels: dict[str, int] = {}
     count = left = 0
     for o in given.observations(Query(sources=(source,), kinds=("object", "face"))):
-        if o.box is None:
+        if o.box is None or not all(map(math.isfinite, o.box)):
             continue
         if count >= MOST_BOXES:
             left += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, BinaryIO, ClassVar
 
-from onlooker.reports.export import ExportRequest, ExportSummary, chosen, write_text
+from onlooker.reports.export import ExportRequest, ExportSummary, chosen, score_of, write_text
 
 __all__ = ["PLUGIN", "ActivityNet"]
 
@@ -34,8 +34,9 @@ class ActivityNet:
                 segment = [round(t.seconds, 6) for t in (observation.span.start, observation.span.end)]
                 label = observation.kind if observation.label is None else f"{observation.kind}/{observation.label}"
                 note: dict[str, Any] = {"segment": segment, "label": label, "id": observation.id}
-                if observation.score is not None:
-                    note["score"] = round(observation.score, 6)
+                score = score_of(observation)
+                if score is not None:
+                    note["score"] = round(score, 6)
                 if observation.text:
                     note["text"] = chosen(observation)
                 notes.append(note)

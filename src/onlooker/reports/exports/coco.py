@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, BinaryIO, ClassVar
 
-from onlooker.reports.export import ExportRequest, ExportSummary, frame_number, frame_rate, write_text
+from onlooker.reports.export import ExportRequest, ExportSummary, box_of, frame_number, frame_rate, score_of, write_text
 
 __all__ = ["PLUGIN", "Coco"]
 
@@ -34,7 +34,8 @@ class Coco:
                 continue
             rate = frame_rate(source)
             for observation in request.of(source, self.kinds):
-                if observation.box is None:
+                box = box_of(observation)
+                if box is None:
                     summary.left_out[observation.kind] += 1
                     continue
                 frame = frame_number(observation, rate)
@@ -51,7 +52,7 @@ class Coco:
                     },
                 )
                 label = observation.label or observation.kind
-                left, top, right, bottom = observation.box
+                left, top, right, bottom = box
                 width, height = (right - left) * video.width, (bottom - top) * video.height
                 note = {
                     "id": summary.written + 1,
@@ -60,7 +61,7 @@ class Coco:
                     "bbox": [round(v, 2) for v in (left * video.width, top * video.height, width, height)],
                     "area": round(width * height, 2),
                     "iscrowd": 0,
-                    "score": observation.score,
+                    "score": score_of(observation),
                     "attributes": {"track": observation.track, "observation": observation.id},
                 }
                 write_text(out, ("," if summary.written else "") + "\n" + json.dumps(note, ensure_ascii=False))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import BinaryIO, ClassVar
 
-from onlooker.reports.export import ExportRequest, ExportSummary
+from onlooker.core.observation import Observation, finite
+from onlooker.reports.export import ExportRequest, ExportSummary, box_of
 
 __all__ = ["COLUMNS", "PLUGIN", "Csv"]
 
@@ -33,24 +35,29 @@ class Csv:
         """See `Export.write`."""
         summary = ExportSummary()
         text = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="")
-        writer = csv.DictWriter(text, COLUMNS)
-        writer.writeheader()
-        for source in request.sources:
-            for observation in request.of(source):
-                whole = observation.as_dict()
-                row = {k: whole.get(k) for k in COLUMNS if k in whole}
-                row["path"] = source.info.path
-                if observation.box is not None:
-                    row |= dict(
-                        zip(("left", "top", "right", "bottom"), (round(v, 6) for v in observation.box), strict=True)
-                    )
-                row["media"] = " ".join(observation.media)
-                row["data"] = json.dumps(dict(observation.data), ensure_ascii=False) if observation.data else ""
-                writer.writerow({k: _harmless(v) for k, v in row.items()})
-                summary.written += 1
-        text.flush()
-        text.detach()
+        try:
+            writer = csv.DictWriter(text, COLUMNS)
+            writer.writeheader()
+            for source in request.sources:
+                for observation in request.of(source):
+                    row = _row(observation, source.info.path)
+                    writer.writerow({k: _harmless(v) for k, v in row.items()})
+                    summary.written += 1
+        finally:
+            # else the wrapper would close the caller's file
+            text.detach()
         return summary
+
+
+def _row(observation: Observation, path: str) -> dict[str, object]:
+    # without the kind's own fields, which could carry the name of a column
+    whole = replace(observation, data={}).as_dict()
+    row: dict[str, object] = {k: whole[k] for k in COLUMNS if k in whole}
+    box = box_of(observation)
+    if box is not None:
+        row |= {side: round(v, 6) for side, v in zip(("left", "top", "right", "bottom"), box, strict=True)}
+    data = json.dumps(finite(dict(observation.data)), ensure_ascii=False) if observation.data else ""
+    return row | {"path": path, "media": " ".join(observation.media), "data": data}
 
 
 def _harmless(value: object) -> object:

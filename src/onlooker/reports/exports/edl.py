@@ -27,8 +27,10 @@ def timecode(frame: int, rate: Fraction) -> str:
     >>> timecode(1800, Fraction(30000, 1001))
     '00:01:00;02'
     """
-    nominal = round(rate)
-    drop = 2 * nominal // 30 if rate.denominator == 1001 and nominal in (30, 60) else 0
+    nominal = max(1, round(rate))
+    # containers give 29.97 as 30000/1001, as 2997/100, or as the average of their frames
+    near = abs(rate - Fraction(nominal * 1000, 1001)) < Fraction(nominal, 5000)
+    drop = 2 * nominal // 30 if nominal in (30, 60) and near else 0
     if drop:
         ten_minutes = nominal * 600 - drop * 9
         minute = nominal * 60 - drop
@@ -58,7 +60,7 @@ class Edl:
         title = one_line(source.info.path.rsplit("/", 1)[-1])
         write_text(out, f"TITLE: {title}\nFCM: {'DROP FRAME' if drop else 'NON-DROP FRAME'}\n")
         for observation in request.of(source, self.kinds):
-            start, end = (round(t.value * rate) for t in (observation.span.start, observation.span.end))
+            start, end = (max(0, round(t.value * rate)) for t in (observation.span.start, observation.span.end))
             if end <= start or summary.written >= _MOST_EVENTS:
                 summary.left_out[observation.kind] += 1
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO, ClassVar
 
-from onlooker.reports.export import ExportRequest, ExportSummary, chosen, only_source, write_text
+from onlooker.reports.export import ExportRequest, ExportSummary, chosen, millis, only_source, write_text
 
 __all__ = ["PLUGIN", "FfMetadata"]
 
@@ -27,7 +27,7 @@ class FfMetadata:
         summary = ExportSummary()
         write_text(out, ";FFMETADATA1\n")
         for observation in request.of(only_source(request, "FFmpeg metadata"), self.kinds):
-            start, end = (round(t.value * 1000) for t in (observation.span.start, observation.span.end))
+            start, end = millis(observation.span.start), millis(observation.span.end)
             if end <= start:
                 summary.left_out[observation.kind] += 1
                 continue

@@ -13,9 +13,10 @@ from fractions import Fraction
 from typing import Any, BinaryIO, ClassVar
 
 from onlooker.core.observation import Observation
+from onlooker.core.media import VideoInfo
 from onlooker.core.store import SourceStatus
 from onlooker.core.time import Span, Timestamp
-from onlooker.reports.export import ExportRequest, ExportSummary, write_text
+from onlooker.reports.export import ExportRequest, ExportSummary, box_of, score_of, write_text
 
 __all__ = ["PLUGIN", "Insights", "moment"]
 
@@ -50,21 +51,26 @@ def _named(observations: Iterable[Observation], field: str) -> list[dict[str, An
     for observation in observations:
         name = observation.label or observation.kind
         group = groups.setdefault(name, {"id": len(groups) + 1, field: name, "instances": []})
-        confidence = 1.0 if observation.score is None else round(min(1.0, max(0.0, observation.score)), 4)
-        group["instances"].append(_instance(observation.span, confidence=confidence))
+        group["instances"].append(_instance(observation.span, confidence=_confidence(observation)))
     return list(groups.values())
 
 
-def _lines(observations: Iterable[Observation]) -> list[dict[str, Any]]:
+def _confidence(observation: Observation) -> float:
+    score = score_of(observation)
+    return 1.0 if score is None else round(min(1.0, max(0.0, score)), 4)
+
+
+def _lines(observations: Iterable[Observation], video: VideoInfo | None) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for number, o in enumerate(observations, 1):
-        confidence = 1.0 if o.score is None else round(o.score, 4)
-        entry: dict[str, Any] = {"id": number, "text": o.text or "", "confidence": confidence}
+        entry: dict[str, Any] = {"id": number, "text": o.text or "", "confidence": _confidence(o)}
         language = o.data.get("language")
         entry |= {"language": language if isinstance(language, str) else "", "instances": [_instance(o.span)]}
-        if o.box is not None:
-            entry |= {"left": o.box.left, "top": o.box.top, "width": o.box.right - o.box.left}
-            entry["height"] = o.box.bottom - o.box.top
+        box = box_of(o)
+        if box is not None and video is not None:
+            left, top = round(box.left * video.width), round(box.top * video.height)
+            right, bottom = round(box.right * video.width), round(box.bottom * video.height)
+            entry |= {"left": left, "top": top, "width": right - left, "height": bottom - top}
         found.append(entry)
     return found
 
@@ -115,8 +121,8 @@ class Insights:
             "duration": duration,
             "sourceLanguage": "",
             "language": "",
-            "transcript": _lines(by_kind.get("speech", [])),
-            "ocr": _lines(by_kind.get("text", [])),
+            "transcript": _lines(by_kind.get("speech", []), info.video),
+            "ocr": _lines(by_kind.get("text", []), info.video),
             "labels": _named([*tracks, *by_kind.get("label", [])], "name"),
             "detectedObjects": [
                 {**entry, "type": entry["displayName"], "thumbnailId": ""} for entry in _named(tracks, "displayName")
@@ -145,7 +151,8 @@ def _shots(shots: list[Observation], keyframes: list[Observation]) -> list[dict[
     at = 0
     for entry, shot in zip(entries, shots, strict=True):
         frames: list[dict[str, Any]] = []
-        while at < len(keyframes) and keyframes[at].span.start < shot.span.end:
+        last = shot is shots[-1]
+        while at < len(keyframes) and (last or keyframes[at].span.start < shot.span.end):
             image = keyframes[at].media[0] if keyframes[at].media else ""
             frames.append({"id": at + 1, "instances": [_instance(keyframes[at].span, thumbnailId=image)]})
             at += 1

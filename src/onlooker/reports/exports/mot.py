@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import BinaryIO, ClassVar
 
-from onlooker.reports.export import ExportRequest, ExportSummary, frame_number, frame_rate, only_source, write_text
+from onlooker.reports.export import (
+    ExportRequest,
+    ExportSummary,
+    box_of,
+    frame_number,
+    frame_rate,
+    only_source,
+    score_of,
+    write_text,
+)
 
 __all__ = ["PLUGIN", "Mot"]
 
@@ -28,19 +37,23 @@ class Mot:
         summary = ExportSummary()
         numbers: dict[str, int] = {}
         for observation in request.of(source, self.kinds):
-            if observation.box is None or observation.track is None:
+            box = box_of(observation)
+            if box is None or observation.track is None:
                 summary.left_out[observation.kind] += 1
                 continue
             number = numbers.setdefault(observation.track, len(numbers) + 1)
-            left, top, right, bottom = observation.box
+            left, top, right, bottom = box
             values = (
                 left * video.width,
                 top * video.height,
                 (right - left) * video.width,
                 (bottom - top) * video.height,
             )
-            score = 1.0 if observation.score is None else observation.score
+            score = score_of(observation)
             place = ",".join(f"{v:.2f}" for v in values)
-            write_text(out, f"{frame_number(observation, rate) + 1},{number},{place},{score:.4f},-1,-1,-1\n")
+            write_text(
+                out,
+                f"{frame_number(observation, rate) + 1},{number},{place},{1.0 if score is None else score:.4f},-1,-1,-1\n",
+            )
             summary.written += 1
         return summary

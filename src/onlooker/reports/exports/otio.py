@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, BinaryIO, ClassVar
 
 from onlooker.core.observation import Observation
-from onlooker.reports.export import ExportRequest, ExportSummary, chosen, frame_rate, only_source, write_text
+from onlooker.reports.export import ExportRequest, ExportSummary, chosen, frame_rate, only_source, score_of, write_text
 
 __all__ = ["PLUGIN", "Otio"]
 
@@ -40,11 +40,19 @@ class Otio:
         total = float((source.info.duration or Fraction(0)) * rate)
         summary = ExportSummary()
         clips: list[dict[str, Any]] = []
+        edge, shots = 0.0, 0
         markers: list[dict[str, Any]] = []
         for observation in request.of(source, self.kinds):
             start, end = (float(t.value * rate) for t in (observation.span.start, observation.span.end))
             if observation.kind == "shot":
-                clips.append(_clip(source.info.path, f"shot {len(clips) + 1}", start, end, total, rate, observation))
+                if start < edge:  # one track holds one clip at a time
+                    summary.left_out[observation.kind] += 1
+                    continue
+                if start > edge:
+                    clips.append(_gap(start - edge, rate))
+                shots += 1
+                clips.append(_clip(source.info.path, f"shot {shots}", start, end, total, rate, observation))
+                edge = end
             else:
                 markers.append(_marker(start, end, rate, observation))
             summary.written += 1
@@ -85,7 +93,20 @@ class Otio:
 def _facts(observation: Observation | None) -> Mapping[str, Any]:
     if observation is None:
         return {}
-    return {"onlooker": {"id": observation.id, "kind": observation.kind, "score": observation.score}}
+    return {"onlooker": {"id": observation.id, "kind": observation.kind, "score": score_of(observation)}}
+
+
+def _gap(frames: float, rate: Fraction) -> dict[str, Any]:
+    """Nothing for so long, so that what follows stands where it is in the source."""
+    return {
+        "OTIO_SCHEMA": "Gap.1",
+        "name": "",
+        "source_range": _range(0.0, frames, rate),
+        "markers": [],
+        "effects": [],
+        "metadata": {},
+        "enabled": True,
+    }
 
 
 def _clip(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import BinaryIO, ClassVar
 
-from onlooker.core.time import Timestamp
-from onlooker.reports.export import ExportRequest, ExportSummary, chosen, only_source, write_text
+from onlooker.reports.export import ExportRequest, ExportSummary, chosen, millis, only_source, write_text
 
 __all__ = ["PLUGIN", "SubRip", "clock"]
 
 PLUGIN = "onlooker.reports.exports.srt:SubRip"
 
 
-def clock(time: Timestamp, mark: str) -> str:
-    """``HH:MM:SS,mmm`` with ``mark`` before the milliseconds."""
-    millis = max(0, round(time.value * 1000))
-    hours, rest = divmod(millis, 3_600_000)
+def clock(moment: int, mark: str) -> str:
+    """``HH:MM:SS,mmm`` of so many milliseconds, with ``mark`` before their part."""
+    hours, rest = divmod(moment, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}{mark}{rest % 1000:03d}"
 
@@ -33,12 +31,13 @@ class SubRip:
         """See `Export.write`."""
         summary = ExportSummary()
         for observation in request.of(only_source(request, "SRT"), self.kinds):
-            if round(observation.span.duration * 1000) < 1:
+            start, end = millis(observation.span.start), millis(observation.span.end)
+            if end <= start:
                 summary.left_out[observation.kind] += 1
                 continue
             summary.written += 1
             # an arrow inside a caption would read as a new time
             text = chosen(observation).replace("-->", "→")
-            times = f"{clock(observation.span.start, ',')} --> {clock(observation.span.end, ',')}"
+            times = f"{clock(start, ',')} --> {clock(end, ',')}"
             write_text(out, f"{summary.written}\n{times}\n{text}\n\n")
         return summary

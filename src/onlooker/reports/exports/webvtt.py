@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, ClassVar
 
-from onlooker.reports.export import ExportRequest, ExportSummary, chosen, only_source, write_text
+from onlooker.reports.export import ExportRequest, ExportSummary, chosen, millis, only_source, write_text
 from onlooker.reports.exports.srt import clock
 
 __all__ = ["PLUGIN", "WebVtt"]
@@ -26,11 +26,12 @@ class WebVtt:
         summary = ExportSummary()
         write_text(out, "WEBVTT\n\n")
         for observation in request.of(only_source(request, "WebVTT"), self.kinds):
-            if round(observation.span.duration * 1000) < 1:
+            start, end = millis(observation.span.start), millis(observation.span.end)
+            if end <= start:
                 summary.left_out[observation.kind] += 1
                 continue
             text = chosen(observation).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-            times = f"{clock(observation.span.start, '.')} --> {clock(observation.span.end, '.')}"
+            times = f"{clock(start, '.')} --> {clock(end, '.')}"
             write_text(out, f"{observation.id}\n{times}\n{text}\n\n")
             summary.written += 1
         return summary
