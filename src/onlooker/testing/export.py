@@ -186,7 +186,7 @@ def _several(export: Export) -> None:
             try:
                 exported(export, given, chosen)
             except UsageError as error:
-                assert error.hint, "the error says nothing of what to do"
+                _helps(error)
             else:
                 raise AssertionError(f"single: expected a UsageError for {len(chosen)} sources, got none")
         return
@@ -206,7 +206,7 @@ def _leaves_open(export: Export) -> None:
     try:
         write(no_video)
     except UsageError as error:
-        assert error.hint, "sound only: the error says nothing of what to do"
+        _helps(error)
     assert not out.closed, "the file belongs to the caller and was closed"
 
     def broken(_: Query) -> Iterator[Observation]:
@@ -219,6 +219,10 @@ def _leaves_open(export: Export) -> None:
         assert not out.closed, "the file belongs to the caller and was closed after an error"
     else:
         raise AssertionError("an error of the library was swallowed")
+
+
+def _helps(error: UsageError) -> None:
+    assert error.hint, f"the error says nothing of what to do: {error}"
 
 
 def _readable(export: Export, written: bytes) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, BinaryIO, ClassVar
 
-from onlooker.core.observation import Observation
 from onlooker.core.media import VideoInfo
+from onlooker.core.observation import Observation
 from onlooker.core.store import SourceStatus
 from onlooker.core.time import Span, Timestamp
 from onlooker.reports.export import ExportRequest, ExportSummary, box_of, score_of, write_text

@@ -51,9 +51,7 @@ class Mot:
             )
             score = score_of(observation)
             place = ",".join(f"{v:.2f}" for v in values)
-            write_text(
-                out,
-                f"{frame_number(observation, rate) + 1},{number},{place},{1.0 if score is None else score:.4f},-1,-1,-1\n",
-            )
+            number_of_frame = frame_number(observation, rate) + 1
+            write_text(out, f"{number_of_frame},{number},{place},{1.0 if score is None else score:.4f},-1,-1,-1\n")
             summary.written += 1
         return summary
