@@ -19,7 +19,7 @@ def probe(address: str, *, policy: AddressPolicy | None = None) -> dict[str, Any
 
     Returns:
         JSON values: ``id``, ``path``, ``container``, ``duration_seconds``, ``size``, ``video``, ``audio``,
-        ``keyframes`` (count, mean and greatest interval in seconds, whether they come at even intervals), ``tags``, ``warnings``.
+        ``keyframes`` (count, mean and greatest interval in seconds, whether they come evenly), ``tags``, ``warnings``.
 
     Raises:
         SourceError: it cannot be opened.

@@ -31,7 +31,7 @@ class StreamOpener:
     @staticmethod
     def takes(address: str) -> int:
         """3 for the schemes of live streams."""
-        return 3 if urlsplit(address).scheme.lower() in _PROTOCOLS else 0
+        return 3 if "://" in address and urlsplit(address).scheme.lower() in _PROTOCOLS else 0
 
     @staticmethod
     def open(address: str, policy: AddressPolicy, known_id: str | None) -> Source:

@@ -22,7 +22,7 @@ class WebOpener:
     @staticmethod
     def takes(address: str) -> int:
         """3 for http and https."""
-        return 3 if urlsplit(address).scheme.lower() in ("http", "https") else 0
+        return 3 if address.lower().startswith(("http://", "https://")) else 0
 
     @staticmethod
     def open(address: str, policy: AddressPolicy, known_id: str | None) -> Source:
