@@ -37,7 +37,7 @@ class Timestamp:
     time_base: Fraction
 
     def __post_init__(self) -> None:
-        if self.time_base <= 0:
+        if self.time_base.numerator <= 0:
             raise ValueError(f"time_base: expected a positive fraction, got {self.time_base}")
 
     @property
@@ -49,6 +49,11 @@ class Timestamp:
     def seconds(self) -> float:
         """The moment in seconds, as a float for the edge."""
         return self.pts * self.time_base.numerator / self.time_base.denominator
+
+    def tick(self, rate: Fraction) -> int:
+        """How many whole ticks of 1/``rate`` seconds have passed: ``floor(value * rate)``."""
+        base = self.time_base
+        return (self.pts * base.numerator * rate.numerator) // (base.denominator * rate.denominator)
 
     @property
     def nanoseconds(self) -> int:
@@ -67,10 +72,11 @@ class Timestamp:
         return cls(round(seconds * 1_000_000_000), NANOSECONDS)
 
     def __add__(self, delta: Fraction | int) -> Timestamp:
-        ticks = delta / self.time_base
-        if ticks.denominator != 1:
+        # in whole numbers: this runs several times for each frame
+        ticks, rest = divmod(delta.numerator * self.time_base.denominator, delta.denominator * self.time_base.numerator)
+        if rest:
             return Timestamp.of_seconds(self.value + delta)
-        return Timestamp(self.pts + int(ticks), self.time_base)
+        return Timestamp(self.pts + ticks, self.time_base)
 
     @overload
     def __sub__(self, other: Timestamp) -> Fraction: ...
@@ -78,18 +84,20 @@ class Timestamp:
     def __sub__(self, other: Fraction | int) -> Timestamp: ...
     def __sub__(self, other: Timestamp | Fraction | int) -> Fraction | Timestamp:
         if isinstance(other, Timestamp):
+            if self.time_base is other.time_base or self.time_base == other.time_base:
+                return (self.pts - other.pts) * self.time_base
             return self.value - other.value
         return self + (-other)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Timestamp):
             return NotImplemented
-        if self.time_base == other.time_base:
+        if self.time_base is other.time_base or self.time_base == other.time_base:
             return self.pts == other.pts
         return self.value == other.value
 
     def __lt__(self, other: Timestamp) -> bool:
-        if self.time_base == other.time_base:
+        if self.time_base is other.time_base or self.time_base == other.time_base:
             return self.pts < other.pts
         return self.value < other.value
 

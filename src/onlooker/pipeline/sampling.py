@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import floor
 
 from onlooker.core.time import Timestamp
 
@@ -22,7 +21,7 @@ def is_due(time: Timestamp, previous: Timestamp | None, rate: Fraction | None) -
     """
     if rate is None or previous is None:
         return True
-    return floor(time.value * rate) > floor(previous.value * rate)
+    return time.tick(rate) > previous.tick(rate)
 
 
 def warm_margin(look_back: Fraction, rate: Fraction | None) -> Fraction:
