@@ -8,16 +8,19 @@ const make = (tag, props = {}, ...children) => {
 };
 const FIRST = ["chapter", "scene", "shot", "keyframe", "speech", "text", "track", "motion", "cue"];
 const PALETTE = ["#1769aa", "#2e7d32", "#8e44ad", "#b35900", "#00796b", "#ad1457", "#5d4037", "#455a64", "#9e6a03", "#3949ab"];
+// the same colours, light enough to be seen on any picture
+const BRIGHT = ["#5ab4ff", "#69e070", "#e08cff", "#ffb04d", "#3ce0cf", "#ff7ab0", "#d9a08c", "#a9c4d1", "#ffd24d", "#9aa7ff"];
 const MOST_HITS = 500;
 const state = { source: null, zoom: 1, hidden: new Set(), query: "", label: "" };
 const video = $("video");
 let clock = 0;
 
-const color = (text) => {
+const shade = (text) => {
   let sum = 7;
   for (const c of text) sum = (sum * 31 + c.codePointAt(0)) >>> 0;
-  return PALETTE[sum % PALETTE.length];
+  return sum % PALETTE.length;
 };
+const color = (text) => PALETTE[shade(text)];
 const time = (s) => {
   const ms = Math.max(0, Math.round(s * 1000));
   const pad = (n, w = 2) => String(n).padStart(w, "0");
@@ -28,8 +31,10 @@ const duration = () => Math.max(state.source.duration || 0, state.source.end || 
 
 function seek(s) {
   clock = Math.min(Math.max(0, s), duration());
-  if (video.readyState > 0) video.currentTime = clock;
-  else video.dataset.wanted = String(clock);
+  // a little into the frame: times are rounded, and the frame before is another shot
+  const inside = Math.min(clock + 0.001, duration());
+  if (video.readyState > 0) video.currentTime = inside;
+  else video.dataset.wanted = String(inside);
   paint();
 }
 function paint() {
@@ -53,13 +58,14 @@ function drawBoxes() {
   while (low < top) { const mid = (low + top) >> 1; if (times[mid] <= clock + 1e-3) low = mid + 1; else top = mid; }
   const at = times[low - 1];
   if (at === undefined || clock - at > state.source.boxes.hold) return;
-  pen.font = "12px system-ui, sans-serif"; pen.lineWidth = 2;
+  pen.font = "12px system-ui, sans-serif";
   for (const [l, t, r, b, n] of rows[low - 1]) {
-    pen.strokeStyle = pen.fillStyle = color(labels[n].split(" ")[0]);
-    pen.strokeRect(l * wide, t * high, (r - l) * wide, (b - t) * high);
+    const place = [l * wide, t * high, (r - l) * wide, (b - t) * high];
+    pen.lineWidth = 4; pen.strokeStyle = "rgba(0, 0, 0, .6)"; pen.strokeRect(...place);
+    pen.lineWidth = 2; pen.strokeStyle = pen.fillStyle = BRIGHT[shade(labels[n].split(" ")[0])]; pen.strokeRect(...place);
     const width = pen.measureText(labels[n]).width + 8;
     pen.fillRect(l * wide - 1, Math.max(0, t * high - 16), width, 16);
-    pen.fillStyle = "#fff"; pen.fillText(labels[n], l * wide + 3, Math.max(12, t * high - 4));
+    pen.fillStyle = "#101418"; pen.fillText(labels[n], l * wide + 3, Math.max(12, t * high - 4));
   }
 }
 function peek(event, o) {
@@ -87,7 +93,7 @@ function lanes(items) {
 }
 function buildRows() {
   const rows = $("rows"), names = $("names");
-  rows.replaceChildren(); names.replaceChildren(make("div", { style: "height:23px" }));
+  rows.replaceChildren(); names.replaceChildren(make("div", { style: "height:22px" }));
   const groups = new Map();
   for (const o of state.source.items) {
     if (!groups.has(o.kind)) groups.set(o.kind, []);
@@ -102,13 +108,15 @@ function buildRows() {
     const high = kind === "keyframe" ? 54 : 20;
     const row = make("div", { className: "row" });
     row.dataset.kind = kind; row.style.height = `${high * count}px`;
-    names.append(make("div", { textContent: `${kind} (${items.length})`, title: kind, style: `height:${high * count + 1}px` }));
+    names.append(make("div", { textContent: `${kind} (${items.length})`, title: kind, style: `height:${high * count}px` }));
     for (const o of items) {
       const shown = kind === "motion" ? "" : words(o);
       const item = make("button", { className: "item", textContent: shown, type: "button" });
       item.dataset.id = o.id; item.tabIndex = -1;
       item.setAttribute("aria-label", `${kind} ${words(o)} at ${time(o.start)}`);
-      item.style.left = `${(100 * o.start) / total}%`;
+      const left = `${(100 * Math.max(0, o.start)) / total}%`;
+      // pictures have a width of their own and stay inside at the right end
+      item.style.left = kind === "keyframe" ? `min(${left}, calc(100% - 84px))` : left;
       item.style.width = kind === "keyframe" ? "84px" : `${(100 * (o.end - o.start)) / total}%`;
       item.style.background = color(o.label || kind);
       if (kind === "motion" && o.score !== null) item.style.opacity = String(0.25 + 0.75 * Math.min(1, o.score * 3));
@@ -129,7 +137,12 @@ function buildRuler() {
   ruler.replaceChildren();
   const wanted = Math.max(4, lanesBox.clientWidth / 90), raw = total / wanted;
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600].find((s) => s >= raw) || 7200;
-  for (let s = 0; s < total; s += step) ruler.append(make("span", { textContent: time(s).replace(/\.000$/, ""), style: `left:${(100 * s) / total}%` }));
+  const room = 1 - 62 / Math.max(1, lanesBox.clientWidth);
+  for (let n = 0; n * step < total; n++) {
+    // a label that would be cut at the right end is left out, its mark stays
+    const at = (n * step) / total;
+    ruler.append(make("span", { textContent: at > room && n ? "" : time(n * step).replace(/\.000$/, ""), style: `left:${100 * at}%` }));
+  }
 }
 function mark(id) {
   for (const node of document.querySelectorAll(".item.on")) node.classList.remove("on");
@@ -143,11 +156,14 @@ function buildHits() {
     return parts.every((p) => text.includes(p));
   };
   const hits = state.source.items.filter(fits);
+  const all = hits.length === state.source.items.filter((o) => !state.hidden.has(o.kind)).length;
+  const ids = new Set(all ? [] : hits.map((o) => o.id));
+  for (const node of document.querySelectorAll(".item")) node.classList.toggle("dim", !all && !ids.has(node.dataset.id));
   $("found").textContent = `${hits.length} of ${state.source.items.length} observations${hits.length > MOST_HITS ? `, first ${MOST_HITS} shown` : ""}`;
   $("hits").replaceChildren(...hits.slice(0, MOST_HITS).map((o) => {
     const dot = make("span", { className: "dot" }); dot.style.background = color(o.label || o.kind);
     const row = make("tr", { tabIndex: 0 },
-      make("td", { textContent: `${time(o.start)} – ${time(o.end)}` }), make("td", {}, dot, o.kind),
+      make("td", { textContent: `${time(o.start)}\u00a0– ${time(o.end)}` }), make("td", {}, dot, o.kind),
       make("td", { textContent: words(o) }), make("td", { textContent: o.score === null ? "" : String(o.score) }), make("td", { textContent: o.producer }));
     row.onclick = () => { seek(o.start); mark(o.id); };
     row.onkeydown = (e) => { if (e.key === "Enter") row.onclick(); };
@@ -174,8 +190,11 @@ function buildFacts() {
 }
 function show(index) {
   state.source = data.sources[index]; state.label = ""; clock = 0;
-  $("novideo").hidden = true; video.hidden = false;
-  video.src = state.source.video;
+  state.zoom = 1; $("scroll").scrollLeft = 0; $("peek").hidden = true;
+  delete video.dataset.wanted;
+  video.hidden = !state.source.video; $("novideo").hidden = !video.hidden;
+  if (state.source.video) video.src = state.source.video;
+  else { video.removeAttribute("src"); video.load(); }
   buildFacts(); buildRows(); buildHits(); paint();
 }
 function zoom(factor) {
@@ -198,12 +217,16 @@ $("boxes").onchange = paint;
 $("in").onclick = () => zoom(2); $("out").onclick = () => zoom(0.5); $("fit").onclick = () => zoom(0);
 $("ruler").onclick = (e) => seek(((e.clientX - $("ruler").getBoundingClientRect().left) / $("ruler").clientWidth) * duration());
 $("scroll").onwheel = (e) => { if (e.ctrlKey) { e.preventDefault(); zoom(e.deltaY < 0 ? 1.25 : 0.8); } };
-video.ontimeupdate = () => { clock = video.currentTime; paint(); };
+video.ontimeupdate = () => { if (video.readyState > 0 && !video.seeking && !video.dataset.wanted) { clock = video.currentTime; paint(); } };
+// with every frame where the browser can, so that boxes keep up
+const follow = () => { if (!video.seeking && !video.dataset.wanted) { clock = video.currentTime; paint(); } video.requestVideoFrameCallback(follow); };
+if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(follow);
 video.onloadedmetadata = () => { if (video.dataset.wanted) { video.currentTime = Number(video.dataset.wanted); delete video.dataset.wanted; } paint(); };
-video.onerror = () => { video.hidden = true; $("novideo").hidden = false; };
+video.onerror = () => { if (!state.source.video) return; video.hidden = true; $("novideo").hidden = false; };
 addEventListener("resize", () => { buildRuler(); paint(); });
 addEventListener("keydown", (e) => {
   if (["INPUT", "SELECT", "TEXTAREA"].includes(e.target.tagName)) { if (e.key === "Escape") e.target.blur(); return; }
+  if (e.ctrlKey || e.metaKey || e.altKey || (e.key === " " && e.target.closest("button, summary"))) return;
   const keys = { "/": () => $("search").focus(), " ": () => (video.paused ? video.play().catch(() => {}) : video.pause()), ArrowLeft: () => seek(clock - (e.shiftKey ? 10 : 1)), ArrowRight: () => seek(clock + (e.shiftKey ? 10 : 1)), n: () => nextShot(1), p: () => nextShot(-1), "+": () => zoom(2), "-": () => zoom(0.5), 0: () => zoom(0), Home: () => seek(0), End: () => seek(duration()) };
   if (keys[e.key]) { e.preventDefault(); keys[e.key](); }
 });
