@@ -63,7 +63,7 @@ class Opened:
         self.page = page
         self.complaints = []
         self.asked = []
-        page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: self.complaints.append(str(e)))
         page.on("dialog", lambda d: (self.complaints.append(f"dialog {d.message}"), d.dismiss()))
         page.route("**/*", self._route)
@@ -78,10 +78,16 @@ class Opened:
     def clock(self):
         return self.page.evaluate("document.getElementById('video').currentTime")
 
+    def until(self, expression):
+        """Wait for it to be true. The page forbids eval, by which playwright's own waiting works."""
+        for _ in range(200):
+            if self.page.evaluate(expression):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"never came true: {expression}; the clock shows {self.clock()}")
+
     def wait_clock(self, seconds):
-        self.page.wait_for_function(
-            "s => Math.abs(document.getElementById('video').currentTime - s) < 0.01", arg=seconds, timeout=10_000
-        )
+        self.until(f"Math.abs(document.getElementById('video').currentTime - {seconds}) < 0.01")
 
 
 @pytest.fixture
