@@ -24,7 +24,7 @@ class KeyframesConfig(AnalyzerConfig):
         sprite_tile_width: width of a tile in pixels.
     """
 
-    rate: float = Field(default=2.0, gt=0, le=30)
+    rate: float = Field(default=1.0, gt=0, le=30)
     width: int = Field(default=640, ge=64, le=960)
     jpeg_quality: int = Field(default=80, ge=1, le=95)
     every_seconds: float = Field(default=30.0, ge=30)
@@ -35,4 +35,4 @@ class KeyframesConfig(AnalyzerConfig):
     @classmethod
     def for_quality(cls, quality: Quality) -> dict[str, Any]:
         """Fewer candidates when fast; larger pictures when best."""
-        return {"fast": {"rate": 1.0}, "balanced": {}, "best": {"rate": 4.0, "width": 960}}[quality]
+        return {"fast": {"rate": 0.5}, "balanced": {}, "best": {"rate": 2.0, "width": 960}}[quality]
