@@ -35,6 +35,7 @@ def encode(
     sounds=0,
     start=0,
     container_options=None,
+    rotation=0,
 ):
     """Write ``pictures`` as a file; ``times`` in milliseconds, ``sounds`` tones of 440, 880, ... Hz as audio tracks."""
     with av.open(str(path), "w", options=container_options or {}) as out:
@@ -44,6 +45,8 @@ def encode(
             stream.options = {"preset": "ultrafast", "g": "20", "bf": "2", **(options or {})}
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
+        if rotation:
+            stream.set_display_rotation(rotation)
         tracks = []
         for _ in range(sounds):
             tracks.append(out.add_stream("aac", rate=16000, layout="mono"))
@@ -95,3 +98,40 @@ def media(tmp_path_factory, pictures):
         "vp9.webm": {"codec": "libvpx-vp9"},
     }
     return {name: encode(folder / name, pictures, **how) for name, how in made.items()}
+
+
+@pytest.fixture(scope="session")
+def more_media(tmp_path_factory, pictures):
+    """Paths by name: codings without clean keyframes, a late picture, turned, deep, interlaced."""
+    folder = tmp_path_factory.mktemp("more_media")
+    made = {
+        "refresh.mkv": {"options": {"x264-params": "intra-refresh=1:keyint=25", "bf": "0"}},
+        "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "keyint=20:bframes=3:open-gop=0:log-level=none"}},
+        "hevc_open.mkv": {"codec": "libx265", "options": {"x265-params": "keyint=20:bframes=3:log-level=none"}},
+        "interlaced.mkv": {"options": {"x264-params": "interlaced=1:tff=1"}},
+        "rotated.mp4": {"rotation": 90},
+    }
+    paths = {name: encode(folder / name, pictures, **how) for name, how in made.items()}
+    paths["late_video.mp4"] = _late_video(folder / "late_video.mp4", pictures)
+    return paths
+
+
+def _late_video(path, pictures):
+    """Sound from 0, pictures from 0.6 s: an edit list shifts them."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.options = {"preset": "ultrafast", "g": "20", "bf": "2"}
+        track = out.add_stream("aac", rate=16000, layout="mono")
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts, frame.time_base = number + 15, Fraction(1, RATE)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+        wave = np.random.default_rng(4).normal(0, 0.1, (1, 16000 * SECONDS)).astype(np.float32)
+        for at in range(0, wave.shape[1], 1024):
+            block = av.AudioFrame.from_ndarray(wave[:, at : at + 1024], format="fltp", layout="mono")
+            block.sample_rate, block.time_base, block.pts = 16000, Fraction(1, 16000), at
+            out.mux(track.encode(block))
+        out.mux(track.encode(None))
+    return path

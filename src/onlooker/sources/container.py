@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import av
@@ -17,7 +18,15 @@ from onlooker.sources.tone import is_hdr
 __all__ = ["MAX_PIXELS", "Opened", "first_rotation", "open_container"]
 
 MAX_PIXELS = 8192 * 8192
+# formats that open other files or addresses named inside them, or that are devices
+_INDIRECT = frozenset(("hls", "dash", "concat", "imf", "sdp", "rtsp", "rtp", "sap", "lavfi", "image2", "tty"))
 _DEEP = {"p9": 9, "p10": 10, "p12": 12, "p14": 14, "p16": 16, "10le": 10, "12le": 12, "16le": 16}
+
+
+@cache
+def _direct_formats() -> str:
+    """FFmpeg's formats whose content is in the one file that is opened."""
+    return ",".join(sorted(av.formats_available - _INDIRECT))
 
 
 def open_container(
@@ -28,6 +37,7 @@ def open_container(
     options: dict[str, str] | None = None,
     container_format: str | None = None,
     guard: Any = None,
+    indirect: bool = False,
     rotation: int = 0,
 ) -> Opened:
     """Open and look at a container.
@@ -39,6 +49,7 @@ def open_container(
         options: more FFmpeg options.
         container_format: FFmpeg's name of the format, or None to guess.
         guard: PyAV's ``io_open`` for addresses inside playlists.
+        indirect: whether a format may lead to other files or addresses, such as a playlist.
         rotation: what `first_rotation` said of this source.
 
     Raises:
@@ -46,6 +57,8 @@ def open_container(
         UnsupportedMedia: there is nothing in it that can be decoded.
     """
     given = {"protocol_whitelist": protocols, "max_pixels": str(MAX_PIXELS), **(options or {})}
+    if not indirect:
+        given["format_whitelist"] = _direct_formats()
     extra: dict[str, Any] = {"io_open": guard} if guard is not None else {}
     try:
         container = av.open(
@@ -71,6 +84,8 @@ def _hint(error: FFmpegError) -> str:
     name = type(error).__name__
     if name == "FileNotFoundError":
         return "check the path"
+    if name == "ArgumentError":
+        return "it is a playlist or script that refers to other files: give the files themselves"
     if name in ("InvalidDataError", "EOFError"):
         return "it is no media file, or it is damaged"
     return "check that it is there, readable and a media file"

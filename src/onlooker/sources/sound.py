@@ -38,7 +38,6 @@ class Blocks:
         self._count = 0
         self._given = 0
         self._seen: int | None = None
-        self._flushed = False
 
     @property
     def time(self) -> Timestamp:
@@ -59,10 +58,15 @@ class Blocks:
                 self._append(np.ascontiguousarray(part.to_ndarray().T, np.float32))
         return self._cut(last=False)
 
-    def rest(self) -> Iterator[AudioBlock]:
-        """The last blocks; the final one may be short."""
-        if not self._flushed and self._seen is not None:
-            self._flushed = True
+    def rest(self, *, whole: bool) -> Iterator[AudioBlock]:
+        """The last blocks; the final one may be short.
+
+        Args:
+            whole: whether the stream was read to its end; if not, there is more to come that was not asked for.
+        """
+        if not whole:
+            return
+        if self._seen is not None:
             for part in self._resampler.resample(None):
                 self._append(np.ascontiguousarray(part.to_ndarray().T, np.float32))
         yield from self._cut(last=True)

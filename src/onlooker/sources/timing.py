@@ -37,38 +37,25 @@ class Clock:
         return Timestamp(pts * self._scale - self._offset, self.time_base)
 
 
-def shown_frames(
-    decoded: Iterator[Any], clock: Clock, default: Fraction, *, by_order: bool
-) -> Iterator[tuple[Any, Timestamp, Fraction]]:
-    """Decoded frames with their time and duration; anything else that ``decoded`` gives is handed through first.
+def shown_frames(decoded: Iterator[tuple[Any, Timestamp] | None]) -> Iterator[tuple[Any, Timestamp, Fraction] | None]:
+    """Decoded frames with their time and duration; a frame's duration reaches to the frame that follows.
+
+    A frame that is shown at the moment of its forerunner or before it is left out: its timestamp is repeated or
+    damaged.
 
     Args:
-        decoded: PyAV frames in the order shown, or other items.
-        clock: the stream's.
-        default: duration of a frame where nothing says it.
-        by_order: number the frames by ``default`` instead of trusting their ticks.
+        decoded: PyAV frames in the order shown, with their time; the last one's own duration counts. A None is handed
+            through at once.
     """
     held: tuple[Any, Timestamp] | None = None
-    count = 0
     for item in decoded:
-        if not hasattr(item, "pict_type"):
-            yield item, Timestamp.of_seconds(0), Fraction(0)
+        if item is None:
+            yield None
             continue
-        if by_order:
-            time = Timestamp(count * default.numerator, Fraction(1, default.denominator))
-            count += 1
-        elif item.pts is not None:
-            time = clock.at(item.pts)
-        elif held is not None:
-            time = held[1] + default
-        else:
-            time = Timestamp.of_seconds(Fraction(0))
         if held is not None:
-            if time <= held[1]:
-                continue  # shown at the same moment or before: a repeated or damaged timestamp
-            yield held[0], held[1], time - held[1]
-        held = (item, time)
+            if item[1] <= held[1]:
+                continue
+            yield held[0], held[1], item[1] - held[1]
+        held = item
     if held is not None:
-        own = held[0].duration
-        last = own * held[0].time_base if own and not by_order else default
-        yield held[0], held[1], last
+        yield held[0], held[1], Fraction(0)

@@ -17,7 +17,7 @@ __all__ = ["PICTURES", "PLUGIN", "ImagesOpener", "pictures_of"]
 
 PLUGIN = "onlooker.sources.openers.images:ImagesOpener"
 PICTURES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"))
-RATE = "25"
+_HEADS = (b"\x89PNG", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _PATTERN = re.compile(r"%0?(\d*)d")
 
 
@@ -58,6 +58,7 @@ class ImagesOpener:
             )
         lines = ["ffconcat version 1.0"]
         for picture in pictures:
+            _check(picture)
             quoted = str(picture.resolve()).replace("'", "'\\''")
             lines += [f"file 'file:{quoted}'", "duration 0.04"]
         text = "\n".join(lines) + "\n"
@@ -69,14 +70,32 @@ class ImagesOpener:
         return RecordedSource(opener, known_id or sequence_id(pictures), os.path.abspath(address), size)
 
 
+def _check(picture: Path) -> None:
+    """The list of pictures is read line by line, and what lies behind a picture's name could be a playlist."""
+    if "\n" in str(picture.resolve()) or "\r" in str(picture.resolve()):
+        raise SourceError(f"{str(picture)!r} has a line break in its name", hint="rename it")
+    try:
+        with picture.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise SourceError(f"cannot read {str(picture)!r}: {error.strerror or error}", hint="check it") from None
+    if not head.startswith(_HEADS):
+        raise SourceError(f"{str(picture)!r} is no picture, whatever its name says", hint="take it out of the sequence")
+
+
 def _open_list(text: str, address: str, rotation: int) -> Opened:
     import tempfile
 
-    with tempfile.NamedTemporaryFile("w", suffix=".ffconcat", encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile("w", suffix=".ffconcat", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
         file.flush()
         opened = open_container(
-            file.name, protocols="file", container_format="concat", options={"safe": "0"}, rotation=rotation
+            file.name,
+            protocols="file",
+            container_format="concat",
+            indirect=True,
+            options={"safe": "0"},
+            rotation=rotation,
         )
     opened.address = address
     return opened

@@ -48,7 +48,14 @@ class StreamOpener:
         )
 
         def opener(rotation: int) -> Opened:
-            return open_container(address, protocols=_PROTOCOLS[scheme], options=options, timeout=10, rotation=rotation)
+            return open_container(
+                address,
+                protocols=_PROTOCOLS[scheme],
+                options=options,
+                timeout=10,
+                indirect=scheme.startswith("rt"),
+                rotation=rotation,
+            )
 
         shown = without_credentials(address)
         return RecordedSource(opener, known_id or address_id(shown), shown, None, live=True)

@@ -38,6 +38,8 @@ class WebcamOpener:
         device = f"/dev/video{found[1]}"
 
         def opener(rotation: int) -> Opened:
-            return open_container(device, protocols="file", container_format="video4linux2", rotation=rotation)
+            return open_container(
+                device, protocols="file", container_format="video4linux2", indirect=True, rotation=rotation
+            )
 
         return RecordedSource(opener, known_id or address_id(device), address, None, live=True)
