@@ -69,7 +69,8 @@ def command(
         span = Span(Timestamp.of_seconds(first), Timestamp.of_seconds(last))
     store = open_store(library, create=False, read_only=True)
     try:
-        chosen = store.sources() if everything else [store.source(s) for s in sources or []]
+        named = store.sources() if everything else [store.source(s) for s in sources or []]
+        chosen = list({s.info.id: s for s in named}.values())
         query = Query(kinds=tuple(kind or ()), labels=tuple(label or ()), span=span)
         exporter = load_plugin("exports", format)()
         with _opened(output) as out:

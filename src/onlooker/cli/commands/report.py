@@ -46,7 +46,8 @@ def command(
 
     store = open_store(library, create=False, read_only=True)
     try:
-        chosen = [store.source(s) for s in sources or []] or store.sources()
+        named = [store.source(s) for s in sources or []] or store.sources()
+        chosen = list({s.info.id: s for s in named}.values())
         if not chosen:
             raise UsageError(f"the library {library} holds no source", hint="analyse something first")
         if picture is not None:
