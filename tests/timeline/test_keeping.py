@@ -96,3 +96,30 @@ def test_going_back_under_way_shows_the_newest_complete(store):
     assert sum(store.counts().values()) == 5
     store.commit(Batch(SOURCE, some_observations(3, NEW), states=[RunState(NEW, complete=True)]))
     assert {o.producer for o in store.query(Query())} == {NEW}
+
+
+def test_what_was_kept_for_the_run_alone_leaves_no_empty_file(tmp_path):
+    from fractions import Fraction
+
+    import numpy as np
+
+    from onlooker.core.measurement import Measurement
+    from onlooker.core.media import SourceInfo
+    from onlooker.core.observation import Producer
+    from onlooker.core.store import Batch, RunState
+    from onlooker.core.time import Timestamp
+    from onlooker.timeline import open_store
+
+    store = open_store(tmp_path / "lib")
+    store.add_source(SourceInfo("s" * 32, "/x.mp4", "mp4", None, None, None))
+    producer = Producer("keyframes", "1", "ab" * 16)
+    noise = np.random.default_rng(0)
+    for second in range(50):
+        blob = noise.bytes(10**6)
+        made = Measurement(Timestamp.of_seconds(second), Fraction(1), np.zeros(1), blob)
+        store.commit(Batch("s" * 32, measurements=[(producer, [made], "run")], states=[RunState(producer)]))
+    database = tmp_path / "lib" / "library.sqlite"
+    assert database.stat().st_size > 40 * 10**6
+    store.commit(Batch("s" * 32, states=[RunState(producer, Timestamp.of_seconds(50), True)]))
+    store.close()
+    assert database.stat().st_size < 5 * 10**6

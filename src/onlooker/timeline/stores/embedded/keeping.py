@@ -95,10 +95,19 @@ def database_bytes(connection: Connection) -> int:
     return size * (pages - free)
 
 
-def shrink(database: Database) -> None:
-    """Give free pages back to the disk, in slices, and empty the write-ahead log as far as readers allow."""
+def shrink(database: Database, least_bytes: int = 0) -> None:
+    """Give free pages back to the disk, in slices, and empty the write-ahead log as far as readers allow.
+
+    Args:
+        database: the open database.
+        least_bytes: do nothing where less than this is free.
+    """
     with database.lock, translated(database.path):
         connection = database.writer
+        ((size,),) = rows(connection, "PRAGMA page_size")
+        ((pages,),) = rows(connection, "PRAGMA freelist_count")
+        if size * pages < least_bytes:
+            return
         left = -1
         while True:
             ((free,),) = rows(connection, "PRAGMA freelist_count")

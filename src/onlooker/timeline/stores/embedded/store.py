@@ -39,6 +39,10 @@ _AHEAD = 256
 _AHEAD_BYTES = 16 << 20
 
 
+_WORTH_SHRINKING = 32 * 2**20
+"""Free bytes from which the file is made smaller when a run has ended."""
+
+
 class EmbeddedStore:
     """A library in a folder; see `onlooker.core.store.Store` for what each method promises.
 
@@ -217,6 +221,10 @@ class EmbeddedStore:
             # the batch is written and they are invisible already; whoever opens the library next goes on with it
             with contextlib.suppress(StoreError):
                 keeping.purge(self.database, self._folder)
+        if any(state.complete for state in batch.states):
+            # what was kept for the run alone is deleted now, which can be most of the file
+            with contextlib.suppress(StoreError):
+                keeping.shrink(self.database, least_bytes=_WORTH_SHRINKING)
 
     def _with_media(self, batch: Batch) -> Batch:
         if not any(o.attachments for o in batch.observations):
