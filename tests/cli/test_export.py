@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 
@@ -23,7 +24,7 @@ def library(tmp_path_factory):
 def test_standard_output_is_json_lines_and_nothing_else(library, capfdbinary):
     assert run("export", "街景 café.mp4", "--library", library) == 0
     said = capfdbinary.readouterr()
-    with open_store(library, read_only=True) as store:
+    with closing(open_store(library, read_only=True)) as store:
         expected = [o.as_dict() for o in store.query(Query(sources=(SOURCE,)))]
     assert [json.loads(line) for line in said.out.decode().split("\n")[:-1]] == expected
     assert len(expected) == 107

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import json
 import math
 import os
@@ -19,6 +20,7 @@ from urllib.parse import quote
 
 from onlooker.core.observation import Observation, finite
 from onlooker.core.store import Failure, Query, SourceStatus
+from onlooker.reports.picture import small_picture
 
 __all__ = ["ReportInput", "build_report", "link_to"]
 
@@ -132,24 +134,20 @@ def _item(observation: Observation, folder: Path, budget: list[int]) -> dict[str
     if isinstance(observation.data.get("transition"), str):
         item["transition"] = observation.data["transition"]
     if observation.kind == "keyframe" and observation.media:
-        picture = folder / observation.media[0]
-        if picture.is_file() and picture.stat().st_size <= budget[0]:
-            small = _small(picture)
+        small = _small(folder / observation.media[0]) if budget[0] > 0 else None
+        if small is not None:
             budget[0] -= len(small)
             item["picture"] = "data:image/jpeg;base64," + base64.b64encode(small).decode()
     return item
 
 
-def _small(picture: Path) -> bytes:
-    """The picture at 320 px, which is what the page shows."""
-    import io
-
-    from PIL import Image
-
-    with Image.open(picture) as image:
-        image.thumbnail((320, 320))
-        out = io.BytesIO()
-        image.convert("RGB").save(out, "JPEG", quality=80)
+def _small(path: Path) -> bytes | None:
+    """The picture at 320 px, which is what the page shows, or None where it cannot be read."""
+    image = small_picture(path, 320, 320)
+    if image is None:
+        return None
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
     return out.getvalue()
 
 

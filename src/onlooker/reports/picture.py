@@ -12,7 +12,7 @@ from onlooker.core.observation import Observation
 from onlooker.core.store import Query, SourceStatus
 from onlooker.core.time import Timestamp
 
-__all__ = ["draw_timeline"]
+__all__ = ["draw_timeline", "small_picture"]
 
 _ORDER = ("chapter", "scene", "shot", "speech", "text", "track", "motion", "cue")
 _PALETTE = ("#1769aa", "#2e7d32", "#8e44ad", "#b35900", "#00796b", "#ad1457", "#5d4037", "#455a64", "#9e6a03")
@@ -60,6 +60,16 @@ def draw_timeline(
     return picture
 
 
+def small_picture(path: Path, width: int, height: int) -> Image.Image | None:
+    """A stored picture scaled to fit, or None where the file is gone or damaged: the rest is still worth seeing."""
+    try:
+        with Image.open(path) as image:
+            image.thumbnail((width, height))
+            return image.convert("RGB")
+    except (OSError, Image.DecompressionBombError):
+        return None
+
+
 def _lanes(observations: list[Observation]) -> list[tuple[Observation, int]]:
     ends: list[float] = []
     placed: list[tuple[Observation, int]] = []
@@ -78,18 +88,15 @@ def _lanes(observations: list[Observation]) -> list[tuple[Observation, int]]:
 def _strip(picture: Image.Image, canvas: _Canvas, keyframes: list[Observation], folder: Path) -> None:
     edge = 0.0
     for o in keyframes:
-        path = folder / o.media[0] if o.media else None
         x = canvas.x(o.span.start.seconds)
-        if path is None or not path.is_file() or x < edge:
+        image = small_picture(folder / o.media[0], 170, _STRIP) if o.media and x >= edge else None
+        if image is None:
             continue
-        with Image.open(path) as image:
-            image.thumbnail((170, _STRIP))
-            if x + image.width > picture.width - _RIGHT:
-                x = picture.width - _RIGHT - image.width
-                if x < edge:
-                    continue
-            picture.paste(image.convert("RGB"), (int(x), 64 + (_STRIP - image.height) // 2))
-            edge = x + image.width + 4
+        x = min(x, picture.width - _RIGHT - image.width)
+        if x < edge:
+            continue
+        picture.paste(image, (int(x), 64 + (_STRIP - image.height) // 2))
+        edge = x + image.width + 4
 
 
 def _font(size: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -64,18 +65,42 @@ def cut_copy(path: str, spans: Sequence[Span], out: Path) -> list[Span]:
         if video is None:
             raise UsageError(f"{path} has no video to cut at keyframes", hint="use the exact cut")
         streams = [video, *opened.audio[:1]]
-        with av.open(str(out), "w", options={"movflags": "+faststart"}) as target:
-            made: dict[int, Any] = {s.index: target.add_stream_from_template(s) for s in streams}
+        with _writing(out) as target:
+            try:
+                made: dict[int, Any] = {s.index: target.add_stream_from_template(s) for s in streams}
+            except ValueError as error:
+                raise UsageError(
+                    f"cannot make a {out.suffix} file of this: {error}", hint="write .mp4 or .mkv"
+                ) from None
             offset = Fraction(0)
             for span in spans:
                 cut = _copy_span(opened, streams, made, target, span, offset)
                 actual.append(cut)
                 offset += cut.duration
     except FFmpegError as error:
-        raise SourceError(f"cannot copy from {path}: {error}", hint="try --exact") from None
+        raise SourceError(f"cannot copy from {path}: {error.strerror or error}", hint="try --exact") from None
     finally:
         opened.close()
     return actual
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[Any]:
+    """A container to write, its index at the front where it has one."""
+    try:
+        target = av.open(str(out), "w", options={"movflags": "+faststart"})
+    except ValueError:
+        raise UsageError(f"no container has the suffix {out.suffix!r}", hint="write .mp4, .mkv or .mov") from None
+    try:
+        with target:
+            yield target
+    except FFmpegError as error:
+        message = f"cannot make a {out.suffix} file of this: {error.strerror or error}"
+        raise SourceError(message, hint="write .mp4 or .mkv; a copy that fails may work with --exact") from None
+
+
+def _nothing(path: str, spans: Sequence[Span]) -> str:
+    return f"{path} has nothing to show between {spans[0].start} and {spans[-1].end}" if spans else "no span to cut"
 
 
 def _copy_span(
@@ -85,7 +110,7 @@ def _copy_span(
     ticks = int((span.start.value + opened.origin) / video.time_base)
     opened.container.seek(ticks, stream=video, backward=True)
     begin: Timestamp | None = None
-    last = span.start
+    last, latest = Timestamp.of_seconds(0), Timestamp.of_seconds(0)
     done: set[int] = set()
     for packet in opened.container.demux(streams):
         if packet.pts is None or packet.dts is None:
@@ -95,10 +120,12 @@ def _copy_span(
             if packet.stream is not video or not packet.is_keyframe:
                 continue
             begin = time
-        if packet.stream.index in done or (packet.stream is not video and time < begin):
+        # pictures before the keyframe that come after it in the file hang on what was left out
+        if packet.stream.index in done or time < begin:
             continue
-        # a packet decoded before the end may be shown after it: the video ends at the first packet past the end
-        if opened.clock_of(packet.stream).at(packet.dts) >= span.end:
+        # what is decoded before the end may be shown after it; all that is shown before that comes along, without holes
+        past = opened.clock_of(packet.stream).at(packet.dts) >= span.end
+        if past and (packet.stream is not video or time > latest):
             done.add(packet.stream.index)
             if len(done) == len(streams):
                 break
@@ -106,6 +133,7 @@ def _copy_span(
         assert begin is not None
         shift = round((begin.value + opened.origin - offset) / packet.time_base)
         if packet.stream is video:
+            latest = max(latest, time)
             last = max(last, time + (packet.duration or 0) * packet.time_base)
         packet.pts -= shift
         packet.dts -= shift
@@ -113,7 +141,9 @@ def _copy_span(
         target.mux(packet)
     if begin is None:
         raise SourceError(f"{opened.address} has no keyframe at or before {span.start}", hint="try --exact")
-    return Span(begin, max(last, begin))
+    if last <= span.start:
+        raise SourceError(_nothing(opened.address, [span]), hint="check the times")
+    return Span(begin, last)
 
 
 def cut_exact(
@@ -136,7 +166,8 @@ def cut_exact(
         progress: called with the share that is done, 0..1.
 
     Raises:
-        UsageError: the source has no video.
+        UsageError: the source has no video, or the file's suffix names no container.
+        SourceError: there is nothing to show, or the container takes no H.264.
     """
     info = source.info
     if info.video is None:
@@ -145,15 +176,19 @@ def cut_exact(
     high = (height or info.video.height) // 2 * 2 or 2
     wide = round(info.video.width * high / info.video.height) // 2 * 2 or 2
     total = float(sum((s.duration for s in spans), Fraction(0))) or 1.0
-    with av.open(str(out), "w", options={"movflags": "+faststart"}) as target:
+    shown = 0
+    with _writing(out) as target:
         stream = _video_stream(target, rate, wide, high)
         sound: Any = target.add_stream("aac", rate=_RATE, layout="stereo") if with_audio and info.audio else None
         offset = Fraction(0)
         for span in spans:
             for share in _encode_span(source, span, target, stream, sound, offset, (wide, high)):
+                shown += 1
                 if progress:
                     progress(min(1.0, (float(offset) + share) / total))
             offset += span.duration
+        if not shown:
+            raise SourceError(_nothing(info.path, spans), hint="check the times")
         target.mux(stream.encode(None))
         if sound is not None:
             target.mux(sound.encode(None))
@@ -171,7 +206,8 @@ def _video_stream(target: Any, rate: Fraction, wide: int, high: int) -> Any:
         if name == "libx264":
             stream.options = {"preset": "veryfast", "crf": "20"}
         return stream
-    raise SourceError("this PyAV has no H.264 or MPEG-4 encoder", hint="install the av wheel")
+    message = f"cannot make a {target.format.name} file of this: no H.264 or MPEG-4 encoder fits it"
+    raise SourceError(message, hint="write .mp4 or .mkv; where these fail too, install the av wheel")
 
 
 def _encode_span(
@@ -193,6 +229,7 @@ def _encode_span(
         yield float(item.time - span.start)
     if held is not None:
         _encode_frame(held, offset, target, stream, size)
+        yield float(span.duration)
     if sound is not None:
         _encode_sound(source, span, target, sound, offset)
 

@@ -100,6 +100,9 @@ def replaced(target: Path) -> Iterator[Path]:
     Raises:
         UsageError: the folder cannot be written.
     """
+    if target.exists() and not target.is_file() and not target.is_dir():
+        yield target  # a pipe or device is written to, never replaced
+        return
     try:
         number, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}-", suffix=target.suffix, dir=target.parent)
         os.close(number)

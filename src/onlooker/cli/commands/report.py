@@ -89,5 +89,6 @@ def _write_picture(store: Store, chosen: list[SourceStatus], target: Path) -> No
 
     if len(chosen) != 1:
         raise UsageError(f"a picture shows one source, not {len(chosen)}", hint="name one")
+    drawn = draw_timeline(chosen[0], store.query, store.folder)
     with replaced(target) as part:
-        draw_timeline(chosen[0], store.query, store.folder).save(part, "PNG", optimize=True)
+        drawn.save(part, "PNG", optimize=True)
