@@ -183,37 +183,40 @@ class Opened:
         return self.video is not None and any(n in ("mov", "matroska", "webm") for n in names)
 
     def seek_before(self, moment: Timestamp) -> bool:
-        """Go to the keyframe before the one at or before ``moment``; False: stands at the beginning instead."""
+        """Go to the keyframe before the one at or before ``moment``, so that open groups decode as in a whole read.
+
+        Returns:
+            False: there is none, or it cannot be found; the container must be opened anew.
+        """
         if not self.can_seek:
             return False
-        stream = self.video
-        target = int((moment.value + self.origin) / stream.time_base)
+        target = int((moment.value + self.origin) / self.video.time_base)
         for _ in range(2):
             found = self._key_at(target)
             if found is None:
-                return self._rewind()
+                return False
             target = found - 1
         landed = self._key_at(target + 1)
         if landed is None or self.clock.at(landed) > moment:
-            return self._rewind()
-        self.container.seek(landed, stream=stream, backward=True)
+            return False
+        self.container.seek(landed, stream=self.video, backward=True)
         return True
 
-    def _rewind(self) -> bool:
-        stream = self.video
-        self.container.seek(int(self.origin / stream.time_base) if self.origin else 0, stream=stream, backward=True)
-        return False
-
     def _key_at(self, ticks: int) -> int | None:
-        """Ticks of the keyframe that a seek to ``ticks`` finds."""
+        """Ticks of the last keyframe that is shown at ``ticks`` or before."""
+        aim = ticks
         try:
-            self.container.seek(ticks, stream=self.video, backward=True)
-            packet = next(self.container.demux(self.video), None)
-        except FFmpegError:
+            for _ in range(3):
+                self.container.seek(aim, stream=self.video, backward=True)
+                packet = next(self.container.demux(self.video), None)
+                if packet is None or packet.pts is None or not packet.is_keyframe:
+                    return None
+                if packet.pts <= ticks:
+                    return packet.pts
+                aim = packet.dts - 1  # containers seek by the time of decoding
+        except (FFmpegError, TypeError):
             return None
-        if packet is None or packet.pts is None or packet.pts > ticks or not packet.is_keyframe:
-            return None
-        return packet.pts
+        return None
 
     def info(self, source_id: str, path: str, size: int | None, *, live: bool = False) -> SourceInfo:
         """What is known without decoding."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import ipaddress
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-from onlooker.core.errors import ForbiddenAddress
+from onlooker.core.errors import ForbiddenAddress, SourceError
 
 __all__ = ["DEFAULT_POLICY", "AddressPolicy", "without_credentials"]
 
 _SCHEMES = ("http", "https")
+_MOVED = (301, 302, 303, 307, 308)
+_REDIRECTS, _TIMEOUT = 6, 20
 
 
 def without_credentials(address: str) -> str:
@@ -57,19 +62,60 @@ class AddressPolicy:
                 hint="the source policy does not allow it",
             )
 
+    def settle(self, address: str) -> tuple[str, bool]:
+        """Follow redirects, checking each, and look at what answers.
+
+        Returns:
+            The address that answers, and whether it is a playlist that refers to other addresses.
+
+        Raises:
+            ForbiddenAddress: the address, or one it redirects to, is not allowed.
+            SourceError: nothing useful answers.
+        """
+        self.check(address)
+        for _ in range(_REDIRECTS):
+            try:
+                with _OPENER.open(_request(address), timeout=_TIMEOUT) as answer:
+                    kind = answer.headers.get("Content-Type", "").lower()
+                    head = answer.read(512).lstrip(b"\xef\xbb\xbf \r\n\t")
+            except urllib.error.HTTPError as error:
+                with error:
+                    target = error.headers.get("Location")
+                if error.code not in _MOVED or not target:
+                    raise SourceError(
+                        f"cannot open {without_credentials(address)}: the server answers {error.code} {error.reason}",
+                        hint="check the address",
+                    ) from None
+                target = urljoin(address, target)
+                self._check_entry(target, address, "it redirects to")
+                address = target
+                continue
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                reason = getattr(error, "reason", None) or error
+                raise SourceError(
+                    f"cannot open {without_credentials(address)}: {reason}", hint="check the address and the network"
+                ) from None
+            listed = urlsplit(address).path.lower().endswith((".m3u8", ".mpd"))
+            listed = listed or "mpegurl" in kind or "dash+xml" in kind or b"<MPD" in head
+            return address, listed or head.startswith(b"#EXTM3U")
+        raise SourceError(f"{without_credentials(address)} redirects again and again", hint="check the address")
+
+    def _check_entry(self, url: str, base: str, says: str) -> None:
+        entry, origin = urlsplit(url), urlsplit(base)
+        same = (entry.hostname, entry.port) == (origin.hostname, origin.port)
+        allowed = same or (self.public and not _is_private(entry.hostname or ""))
+        if entry.scheme not in _SCHEMES or not allowed:
+            raise ForbiddenAddress(
+                f"{without_credentials(base)} is refused: {says} {without_credentials(url)}",
+                hint="only web addresses, public or of its own host",
+            )
+
     def guard(self, address: str) -> Callable[..., Any]:
         """An ``io_open`` for PyAV that refuses entries of a playlist that lead elsewhere than allowed."""
-        origin = urlsplit(address)
 
         def open_entry(url: str, flags: int, options: dict[str, Any]) -> Any:
-            entry = urlsplit(url)
-            same = (entry.hostname, entry.port) == (origin.hostname, origin.port)
-            if entry.scheme not in _SCHEMES or (not same and _is_private(entry.hostname or "")):
-                raise ForbiddenAddress(
-                    f"the playlist refers to {without_credentials(url)}",
-                    hint="only web addresses, public or of its own host",
-                )
-            return _OPENER.open(url, timeout=20)
+            self._check_entry(url, address, "the playlist refers to")
+            return _OPENER.open(_request(url), timeout=_TIMEOUT)
 
         return open_entry
 
@@ -82,6 +128,17 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 _OPENER = urllib.request.build_opener(_NoRedirect)
+
+
+def _request(address: str) -> urllib.request.Request:
+    """A request with the user and password of the address, if it has some, as a header."""
+    parts = urlsplit(address)
+    plain = urlunsplit((parts.scheme, parts.netloc.rsplit("@", 1)[-1], parts.path or "/", parts.query, ""))
+    request = urllib.request.Request(plain, headers={"User-Agent": "onlooker"})
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        request.add_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
+    return request
 
 
 def _is_private(host: str) -> bool:

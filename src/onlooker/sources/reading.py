@@ -61,7 +61,11 @@ class _Failures:
 
 
 def read_items(opened: Opened, request: ReadRequest) -> Iterator[ReadItem]:
-    """All that ``request`` asks for, from a container that was opened for this call; closes it in the end."""
+    """All that ``request`` asks for, from a container that was opened for this call; closes it in the end.
+
+    The container stands at its beginning or at a keyframe from which everything after the request's start decodes as
+    in a whole read.
+    """
     try:
         yield from _Pass(opened, request).items()
     finally:
@@ -94,10 +98,6 @@ class _Pass:
             context.skip_frame = "NONREF" if request.frames == "reference" and not opened.by_order else "DEFAULT"
             context.thread_type = "AUTO"
             context.thread_count = request.threads
-        start = request.start
-        if self._video is not None and start is not None and start > _ZERO and request.audio_rate is None:
-            # an open group decodes as in a whole read if its forerunner is decoded first
-            opened.seek_before(start)
 
     def items(self) -> Iterator[ReadItem]:
         """Everything the request asks for."""

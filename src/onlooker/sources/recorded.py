@@ -46,7 +46,16 @@ class RecordedSource:
 
     def read(self, request: ReadRequest) -> Iterator[ReadItem]:
         """See `onlooker.core.media.Source.read`."""
-        return read_items(self._open(self._rotation), request)
+        opened = self._open(self._rotation)
+        pictures = request.frames != "none" or request.packets
+        later = request.start is not None and request.start.value > 0
+        # sound is decoded from the beginning in any case
+        if later and pictures and request.audio_rate is None and not self._info.live:
+            assert request.start is not None
+            if not opened.seek_before(request.start):
+                opened.close()
+                opened = self._open(self._rotation)
+        return read_items(opened, request)
 
     def cut_points(self, count: int) -> list[Timestamp]:
         """Keyframes nearest to the limits of ``count`` stretches of equal packets' bytes."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from onlooker.core.media import Source
 from onlooker.sources.container import Opened, open_container
 from onlooker.sources.identity import address_id
@@ -32,15 +30,15 @@ class WebOpener:
             ForbiddenAddress: the policy does not allow it.
             SourceError: it can't be reached or is no media.
         """
-        policy.check(address)
-        playlist = urlsplit(address).path.lower().endswith((".m3u8", ".mpd"))
+        settled, playlist = policy.settle(address)
 
         def opener(rotation: int) -> Opened:
             return open_container(
-                address,
+                settled,
                 protocols=_PROTOCOLS,
                 options={"max_redirects": "0"},
-                guard=policy.guard(address) if playlist else None,
+                guard=policy.guard(settled) if playlist else None,
+                indirect=playlist,
                 rotation=rotation,
             )
 
