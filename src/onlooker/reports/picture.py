@@ -16,6 +16,7 @@ __all__ = ["draw_timeline", "small_picture"]
 
 _ORDER = ("chapter", "scene", "shot", "speech", "text", "track", "motion", "cue")
 _PALETTE = ("#1769aa", "#2e7d32", "#8e44ad", "#b35900", "#00796b", "#ad1457", "#5d4037", "#455a64", "#9e6a03")
+_TOUCHING = frozenset({"chapter", "scene", "shot"})
 _HIDDEN = frozenset({"object", "fingerprint", "picture", "keyframe"})
 _LEFT, _RIGHT, _LANE, _STRIP, _MOST_LANES = 110, 20, 24, 96, 5
 _INK, _SOFT, _LINE, _GROUND = "#1a2028", "#5c6773", "#dde2e8", "#ffffff"
@@ -54,8 +55,9 @@ def draw_timeline(
     for kind in order:
         lanes = max(n for _, n in placed[kind]) + 1
         canvas.name(kind, top, lanes)
-        for observation, lane in placed[kind]:
-            canvas.bar(observation, top + lane * _LANE)
+        for number, (observation, lane) in enumerate(placed[kind]):
+            # neighbours that touch are told apart by their shade
+            canvas.bar(observation, top + lane * _LANE, dark=kind in _TOUCHING and number % 2 == 1)
         top += lanes * _LANE + 8
     return picture
 
@@ -113,7 +115,7 @@ class _Canvas:
         return _LEFT + (self._width - _LEFT - _RIGHT) * max(0.0, min(1.0, seconds / self._total))
 
     def title(self, source: SourceStatus) -> None:
-        name = "".join(c if c.isprintable() else "?" for c in Path(source.info.path).name)
+        name = self._fit(Path(source.info.path).name, _font(22), self._width - 40)
         self._pen.text((20, 12), name, font=_font(22), fill=_INK)
         video = source.info.video
         facts = f"{self._total:.1f} s" + (f", {video.codec} {video.width}x{video.height}" if video else "")
@@ -126,24 +128,33 @@ class _Canvas:
         while at <= self._total:
             x = self.x(at)
             self._pen.line([(x, top), (x, bottom - 10)], fill=_LINE)
-            self._pen.text((x + 3, top), str(Timestamp.of_seconds(at)).removesuffix(".000"), font=_font(12), fill=_SOFT)
+            label = str(Timestamp.of_seconds(at)).removesuffix(".000")
+            if x + 3 + self._pen.textlength(label, font=_font(12)) <= self._width:
+                self._pen.text((x + 3, top), label, font=_font(12), fill=_SOFT)
             at += step
 
     def name(self, kind: str, top: int, lanes: int) -> None:
-        self._pen.text((20, top + 4), kind, font=_font(14), fill=_INK)
+        self._pen.text((20, top + 4), self._fit(kind, _font(14), _LEFT - 24), font=_font(14), fill=_INK)
         y = top + lanes * _LANE + 3
         self._pen.line([(20, y), (self._width - _RIGHT, y)], fill=_LINE)
 
-    def bar(self, observation: Observation, top: int) -> None:
+    def _fit(self, words: str, font: Any, room: float) -> str:
+        """As much as there is room for, in letters that the font has."""
+        words = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in words[:200])
+        while words and self._pen.textlength(words, font=font) > room:
+            words = words[:-1]
+        return words
+
+    def bar(self, observation: Observation, top: int, *, dark: bool = False) -> None:
         left, right = self.x(observation.span.start.seconds), self.x(observation.span.end.seconds)
         right = max(right - 1, left + 2)
         colour = _PALETTE[sum(map(ord, observation.label or observation.kind)) % len(_PALETTE)]
+        if dark:
+            colour = "#" + "".join(f"{int(colour[n : n + 2], 16) * 3 // 4:02x}" for n in (1, 3, 5))
         self._pen.rounded_rectangle([left, top + 2, right, top + _LANE - 3], 3, fill=colour)
         parts = [observation.text or observation.label or "", observation.track or ""]
         words = " ".join(p for p in parts if p) or str(observation.data.get("transition") or "")
-        words = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in words)
         font = _font(12)
-        while words and self._pen.textlength(words, font=font) > right - left - 8:
-            words = words[:-1]
+        words = self._fit(words, font, right - left - 8)
         if len(words) > 2:
             self._pen.text((left + 5, top + 5), words, font=font, fill="#ffffff")
