@@ -20,6 +20,7 @@ from onlooker.pipeline.stages import decoded_frames
 
 __all__ = ["decide", "drive", "measure"]
 
+
 def measure(
     analyzers: Sequence[Analyzer[Any]],
     source: Source,
