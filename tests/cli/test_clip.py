@@ -291,6 +291,12 @@ def test_choice_avoids_bad_pictures_and_keeps_within_the_length():
         assert a.span.end <= b.span.start
 
 
+def test_choice_goes_around_black_within_a_shot():
+    (part,) = chosen([seen(0, 60), seen(25, 35, "cue", label="black")], 6)
+    assert part.span.duration == 6
+    assert not part.span.overlaps(Span.of_seconds(25, 35))
+
+
 def test_all_is_black():
     parts = chosen([seen(0, 4), seen(0, 4, "cue", label="black")], 10)
     assert len(parts) == 1  # better than nothing

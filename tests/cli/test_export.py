@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from contextlib import closing
 
 import pytest
@@ -95,3 +97,15 @@ def test_no_library_there(tmp_path, capsys):
     assert run("export", "--all", "--library", tmp_path / "none") == 1
     assert "none" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_a_pipe_is_written_to_and_not_replaced(library, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    assert run("export", "--all", "--library", library, "--kind", "track", "-o", pipe) == 0
+    reader.join(10)
+    assert len(read[0].splitlines()) == 1
+    assert pipe.is_fifo()

@@ -65,15 +65,18 @@ def _score(shot: Observation, facts: Sequence[Observation], seen: Counter[str]) 
         elif fact.kind in ("text", "speech", "sound"):
             score += 0.3 * share
             why.append(fact.kind)
-    return Highlight(_middle(shot.span), round(score, 4), sorted(set(why)) or ["a shot of its own"])
+    bad = [f.span for f in facts if f.kind == "cue" and f.label in _BAD]
+    return Highlight(_part(shot.span, bad), round(score, 4), sorted(set(why)) or ["a shot of its own"])
 
 
-def _middle(span: Span) -> Span:
-    """At most a few seconds of the middle of a shot, away from its transitions."""
-    if span.duration <= _MOST:
+def _part(span: Span, bad: Sequence[Span]) -> Span:
+    """At most a few seconds of a shot: its middle, away from its transitions, or where less of it is bad."""
+    room = span.duration - _MOST
+    if room <= 0:
         return span
-    start = span.start.value + (span.duration - _MOST) / 2
-    return Span(Timestamp.of_seconds(start), Timestamp.of_seconds(start + _MOST))
+    starts = [span.start.value + room * Fraction(n, 8) for n in (4, 3, 5, 2, 6, 1, 7, 0, 8)]
+    parts = [Span(Timestamp.of_seconds(start), Timestamp.of_seconds(start + _MOST)) for start in starts]
+    return min(parts, key=lambda part: sum(shared.duration for b in bad if (shared := b.intersection(part))))
 
 
 def _pick(candidates: list[Highlight], seconds: Fraction) -> list[Highlight]:
