@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ _BRIDGE = 8
 _TOGETHER = 1.7
 _SMOOTH = 5
 _SHORT = 6_000_000
+_PORTION = 500_000
 _WHOLE, _MIDDLE = 0, 1
 _VIEWS = ((_WHOLE, _WHOLE), (_WHOLE, _MIDDLE), (_MIDDLE, _WHOLE))
 
@@ -66,24 +68,34 @@ class Index:
             other: the series looked up.
             apart: only offsets of at least this many seconds forward (to look for repeats in the same series).
         """
-        votes: list[NDArray[np.float64]] = []
+        # votes are counted, not kept: the same picture seen often would make very many of them
+        low = int(np.floor((self.series.times[0] - other.times[-1]) * RATE)) - 1
+        high = int(np.ceil((self.series.times[-1] - other.times[0]) * RATE)) + 1
+        counts = np.zeros(high - low + 1, np.int64)
         for (mine, theirs), band in itertools.product(_VIEWS, range(_BANDS)):
-            starts, at = self._tables[mine, band]
             keys, here = _changes(other.bits[:, theirs], band)
-            first, counts = starts[keys], starts[keys + 1] - starts[keys]
-            total = int(counts.sum())
-            if not total:
-                continue
-            step = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-            there = at[np.repeat(first, counts) + step]
-            votes.append(self.series.times[there] - other.times[np.repeat(here, counts)])
-        offsets = np.concatenate(votes) if votes else np.zeros(0)
-        if apart is not None:
-            offsets = offsets[offsets >= apart]
-        found = _peaks(offsets)
+            for offsets in self._votes(mine, band, keys, other.times[here]):
+                fit = offsets if apart is None else offsets[offsets >= apart]
+                counts += np.bincount(np.round(fit * RATE).astype(np.int64) - low, minlength=len(counts))
+        found = _peaks(counts, low)
         if len(self.series) * len(other) <= _SHORT:
             found += [o for o in _alike(self.series, other) if apart is None or o >= apart]
         return sorted(set(found), key=found.index)
+
+    def _votes(
+        self, view: int, band: int, keys: NDArray[np.int64], times: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.float64]]:
+        """Offsets of all samples of the index with these keys from the moments ``times``, in bounded portions."""
+        starts, at = self._tables[view, band]
+        first, counts = starts[keys], starts[keys + 1] - starts[keys]
+        begin = 0
+        while begin < len(keys):
+            end = begin + max(1, int(np.searchsorted(np.cumsum(counts[begin:]), _PORTION)))
+            total = int(counts[begin:end].sum())
+            step = np.arange(total) - np.repeat(np.cumsum(counts[begin:end]) - counts[begin:end], counts[begin:end])
+            there = at[np.repeat(first[begin:end], counts[begin:end]) + step]
+            yield self.series.times[there] - np.repeat(times[begin:end], counts[begin:end])
+            begin = end
 
 
 def _changes(bits: NDArray[np.uint64], band: int) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
@@ -93,12 +105,12 @@ def _changes(bits: NDArray[np.uint64], band: int) -> tuple[NDArray[np.int64], ND
     return keys[fresh], fresh
 
 
-def _peaks(offsets: NDArray[np.float64]) -> list[float]:
-    if not len(offsets):
+def _peaks(counts: NDArray[np.int64], low: int) -> list[float]:
+    """Offsets in seconds with many votes; ``counts`` by offset in samples, the first of which is ``low``."""
+    if not counts.any():
         return []
-    bins = np.round(offsets * RATE).astype(np.int64)
-    low = int(bins.min())
-    counts = np.bincount(bins - low)
+    low += int(np.flatnonzero(counts)[0])
+    counts = np.trim_zeros(counts)
     around = np.convolve(counts, np.ones(3, np.int64), "same")
     # what chance gives: a copy stands out of its neighbourhood
     usual = np.convolve(np.pad(around, 40, mode="reflect" if len(around) > 40 else "edge"), np.ones(81), "valid") / 81
