@@ -87,6 +87,7 @@ class _Pass:
         self._count = 0  # frames given by the decoder
         self._last: Timestamp | None = None  # when the last good frame given by the decoder is shown
         self._good = _ZERO  # and when it ends
+        self._shift = Fraction(0)
         self._packets_end = _ZERO
         self._frames_done = not self._decode
         self._packets_done = not (request.packets and self._video is not None)
@@ -209,9 +210,14 @@ class _Pass:
     def _time_of(self, frame: Any) -> Timestamp:
         if self._opened.by_order:
             return Timestamp(self._count * self._default.numerator, Fraction(1, self._default.denominator))
-        if frame.pts is not None:
-            return self._opened.clock.at(frame.pts)
-        return self._good
+        if frame.pts is None:
+            return self._good
+        time = self._opened.clock.at(frame.pts) + self._shift
+        if self._last is not None and time < self._last - 1 and not self._opened.can_seek:
+            # a sender that begins anew, or streams put one behind the other: time goes on where it was
+            self._shift += self._good - time
+            time = self._good
+        return time
 
     def _count_packet(self, packet: Any) -> None:
         clock, request = self._opened.clock, self._request
