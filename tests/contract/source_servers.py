@@ -1,5 +1,8 @@
 """Small servers on the loopback for sources: files and redirects over HTTP, a stream over UDP, a camera over RTSP."""
 
+# PyAV's stubs do not tell the sorts of streams and items apart
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalOperand=false
+
 from __future__ import annotations
 
 import base64

@@ -1,5 +1,8 @@
 """Files of many sorts, encoded once from a real clip."""
 
+# PyAV's stubs do not tell the sorts of streams and items apart
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalOperand=false
+
 from __future__ import annotations
 
 from fractions import Fraction

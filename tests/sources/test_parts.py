@@ -1,5 +1,8 @@
 """What a stretch gives does not depend on where reading began, nor on what else is asked for."""
 
+# PyAV's stubs do not tell the sorts of streams and items apart
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalOperand=false
+
 from __future__ import annotations
 
 from fractions import Fraction

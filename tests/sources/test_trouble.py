@@ -1,5 +1,8 @@
 """Damaged, hostile and odd input: one clear error or a recorded failure, never a crash."""
 
+# PyAV's stubs do not tell the sorts of streams and items apart
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalOperand=false
+
 from __future__ import annotations
 
 import os

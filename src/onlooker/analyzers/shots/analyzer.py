@@ -38,13 +38,14 @@ class _Start:
     score: float | None
     first: Timestamp | None = None
     last: Timestamp | None = None
+    frame: int = 0
 
 
 class Shots(Analyzer[ShotsConfig]):
     """Cuts the video into shots that follow each other without gap or overlap."""
 
     name = "shots"
-    version = "1"
+    version = "2"
     emits = ("shot", "cue")
     Config = ShotsConfig
     measurement_fields = frozenset({"level"})
@@ -144,7 +145,7 @@ class Shots(Analyzer[ShotsConfig]):
         if at <= self._start.time:
             return None
         shot = self._shot(at)
-        self._start = _Start(at, boundary.transition, boundary.score)
+        self._start = _Start(at, boundary.transition, boundary.score, frame=boundary.frame)
         if boundary.transition != "cut":
             self._start.first, self._start.last = self._time(boundary.first), self._time(boundary.last)
         return shot
@@ -175,6 +176,8 @@ class Shots(Analyzer[ShotsConfig]):
         if start.first is not None and start.last is not None:
             data["transition_start_seconds"] = round(start.first.seconds, 6)
             data["transition_end_seconds"] = round(start.last.seconds, 6)
+        if self.config.level == "exact":
+            data["first_frame"] = start.frame
         self._shots += 1
         return Observation(Span(start.time, end), "shot", score=start.score, data=data)
 

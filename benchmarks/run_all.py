@@ -1,0 +1,73 @@
+"""Runs the benchmarks one after another and goes on after a failure.
+
+    python benchmarks/run_all.py                 # all; about two hours, most of it kills and memory
+    python benchmarks/run_all.py shots one_pass  # only these
+
+Those that need packages of others for comparison get an environment of their own (.venv-bench).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent
+PEERS = ROOT / ".venv-bench"
+RUNS: dict[str, list[list[str]]] = {
+    "install": [[]],
+    "store": [[]],
+    "runtimes": [[]],
+    "signal_pass": [[]],
+    "one_pass": [[]],
+    "cues": [[]],
+    "duplicates": [[]],
+    "mutations": [["--count", "1000"]],
+    "shots": [["speed"]],
+    "tracking": [[]],
+    "kills": [["--kills", "200"]],
+    "memory": [["--hours", "4"]],
+}
+WITH_PEERS = {"shots": "requirements.txt", "tracking": "requirements-tracking.txt"}
+
+
+def python_for(name: str) -> str:
+    """The interpreter for a benchmark, with its peers installed."""
+    wanted = WITH_PEERS.get(name)
+    if wanted is None:
+        return sys.executable
+    folder = PEERS / name
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*install, "-r", str(FOLDER / wanted), "-e", str(ROOT)], check=True)
+    return str(python)
+
+
+def main() -> None:
+    """Run the named benchmarks, or all."""
+    names = sys.argv[1:] or list(RUNS)
+    unknown = [n for n in names if n not in RUNS]
+    if unknown:
+        raise SystemExit(f"no benchmark is called {unknown[0]!r}; known: {', '.join(RUNS)}")
+    failed: list[str] = []
+    for name in names:
+        for arguments in RUNS[name]:
+            print(f"\n== {name} {' '.join(arguments)}", flush=True)
+            try:
+                subprocess.run([python_for(name), str(FOLDER / f"{name}.py"), *arguments], check=True, cwd=ROOT)
+            except (subprocess.CalledProcessError, OSError) as error:
+                print(f"failed: {error}")
+                failed.append(name)
+    print(
+        f"\n{len(names) - len(failed)} of {len(names)} benchmarks ran"
+        + (f"; failed: {', '.join(failed)}" if failed else "")
+    )
+    raise SystemExit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
