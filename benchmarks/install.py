@@ -47,10 +47,8 @@ def missing_libraries(site: Path) -> dict[str, list[str]]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="onlooker-install-") as folder:
-        subprocess.run(
-            [sys.executable, "-m", "build", "--quiet", "--wheel", "--no-isolation", "--outdir", folder, str(ROOT)],
-            check=True,
-        )
+        build = [sys.executable, "-m", "build", "--quiet", "--wheel", "--no-isolation", "--outdir", folder]
+        subprocess.run([*build, str(ROOT)], check=True)
         (wheel,) = Path(folder).glob("*.whl")
         bare = Path(folder) / "venv"
         venv.create(bare, with_pip=True)
