@@ -14,7 +14,7 @@ from onlooker.core.media import PixelFormat, UInt8Array
 from onlooker.core.time import Timestamp
 from onlooker.sources.tone import needs_tone_map, tone_map
 
-__all__ = ["DecodedFrame"]
+__all__ = ["DecodedFrame", "one_field"]
 
 _local = threading.local()
 # 8-bit formats whose first plane is the luma itself
@@ -41,8 +41,35 @@ def _plane(frame: av.VideoFrame, index: int, width: int, height: int, step: int 
     return view
 
 
+def _scaled(picture: av.VideoFrame, width: int, height: int, format: str) -> Any:
+    """A PyAV frame in another size and format, full range, as an array."""
+    same = (width, height) == (picture.width, picture.height)
+    scaled = _scaler((width, height, format, picture.format.name, picture.width, picture.height)).reformat(
+        picture,
+        width=width,
+        height=height,
+        format=format,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=Interpolation.BILINEAR if same else Interpolation.AREA,
+        threads=1,
+    )
+    return scaled.to_ndarray()
+
+
+def one_field(woven: Any) -> Any:
+    """The rows of the first field, and means of them between (linear deinterlacing)."""
+    rows = woven[0::2].astype(np.uint16)
+    made = woven.copy()
+    below = np.concatenate([rows[1:], rows[-1:]])
+    between = ((rows + below) // 2).astype(np.uint8)
+    made[1::2] = between[: made[1::2].shape[0]]
+    return made
+
+
 class DecodedFrame:
     """A picture as `onlooker.core.media.Frame` asks for it, over a PyAV frame.
+
+    Interlaced pictures are deinterlaced by ``image``; ``luma`` and ``chroma`` give both fields woven, as coded.
 
     Args:
         picture: the decoder's frame.
@@ -107,18 +134,12 @@ class DecodedFrame:
         inner = (height, width) if turned else (width, height)
         mapped = needs_tone_map(self._picture)
         target = "rgb24" if mapped else format
-        same = inner == (self._picture.width, self._picture.height)
-        scaler = _scaler((inner, target, self._picture.format.name, self._picture.width, self._picture.height))
-        scaled = scaler.reformat(
-            self._picture,
-            width=inner[0],
-            height=inner[1],
-            format=target,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=Interpolation.BILINEAR if same else Interpolation.AREA,
-            threads=1,
-        )
-        array: Any = scaled.to_ndarray()
+        if self._picture.interlaced_frame:
+            # both fields mix when the picture is made half as high; above that the second one is drawn from the first
+            whole = one_field(_scaled(self._picture, self._picture.width, self._picture.height, target))
+            array = _scaled(av.VideoFrame.from_ndarray(whole, format=target), *inner, target)
+        else:
+            array = _scaled(self._picture, *inner, target)
         if mapped:
             array = tone_map(array, self._picture)
             if format == "bgr24":
