@@ -1,5 +1,8 @@
 """Pictures as they are displayed: turned, deinterlaced, brought down from high dynamic range."""
 
+# PyAV's stubs do not tell the sorts of streams and items apart
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 import numpy as np
