@@ -53,7 +53,8 @@ def main() -> None:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="onlooker-pass-"))
     try:
-        clip = encode(folder / "clip.mp4", seconds=options.seconds)
+        clip = encode(folder / "clip.mp4", seconds=options.seconds, options={"preset": "medium", "crf": "20"})
+        print(f"1920x1080, {clip.stat().st_size * 8 / options.seconds / 1e6:.1f} Mbit/s")
         library = folder / "library"
         best: dict[str, tuple[float, float]] = {}
 
