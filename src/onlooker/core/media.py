@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -243,6 +243,3 @@ class Source(Protocol):
     def close(self) -> None:
         """Release everything; a second call does nothing."""
         ...
-
-
-SourceOpener: TypeAlias = Any

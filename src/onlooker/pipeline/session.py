@@ -158,7 +158,7 @@ class Session:
         if isinstance(item, ReadFailure):
             begin = self.plan.begin
             if begin is None or item.span.end > begin:
-                self._fail(Failure(self.id, "read", item.message, item.span))
+                self.fail(Failure(self.id, "read", item.message, item.span))
         elif isinstance(item, AudioBlock):
             assert audio is not None
             self.fan_out.audio(item, audio)
@@ -209,12 +209,10 @@ class Session:
                 if until is not None and item.time >= until:
                     return
 
-    def fail(self, failure: Failure, error: Exception | None = None) -> None:
-        """Record a failure; with ``error``, take the analyzer that it names out of the run."""
-        if failure.analyzer and error is not None:
-            self.decider.fail(failure.analyzer, error, failure.span.start if failure.span else None)
-        else:
-            self._fail(failure)
+    def fail(self, failure: Failure) -> None:
+        """Record a failure."""
+        self.failures.append(failure)
+        self._new_failures.append(failure)
 
     def finish(self, *, relate: bool = True) -> bool:
         """The source has ended: flush, relate to other sources, and complete.
@@ -290,11 +288,7 @@ class Session:
                 self._reported.add(name)
                 message = str(error) if isinstance(error, OnlookerError) else f"{type(error).__name__}: {error}"
                 at = f" (at {moment})" if moment is not None else ""
-                self._fail(Failure(self.id, "analyze", message + at, None, name, retryable=True))
-
-    def _fail(self, failure: Failure) -> None:
-        self.failures.append(failure)
-        self._new_failures.append(failure)
+                self.fail(Failure(self.id, "analyze", message + at, None, name, retryable=True))
 
     def _commit(self, *, complete: bool, leave: Collection[str] = ()) -> None:
         """Write everything that is new; with ``complete`` the stages end, except those in ``leave``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from math import floor
 from typing import ClassVar
 
 import numpy as np
@@ -129,4 +128,4 @@ class Quality(Analyzer[QualityConfig]):
 
 def _due(time: Timestamp, before: Timestamp | None, rate: Fraction) -> bool:
     """Whether this is the first frame at or after a tick of 1/``rate``; as the pipeline samples."""
-    return before is None or floor(time.value * rate) > floor(before.value * rate)
+    return before is None or time.tick(rate) > before.tick(rate)
