@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from _harness import DATA, save, timed
 
+from onlooker.analyzers._tracking import Track, Tracker
 from onlooker.analyzers.objects.config import ObjectsConfig
-from onlooker.analyzers.objects.tracker import Track, Tracker
 
 SET = DATA / "mot_pets09_s2l1"
 RATE, FRAMES, WIDTH = 7.0, 500, 768.0

@@ -11,36 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onlooker.analyzers._boxes import suppress
 from onlooker.core.media import Frame
 from onlooker.models import entry, load
 
-__all__ = ["Detector", "suppress"]
+__all__ = ["Detector"]
 
 Floats = NDArray[np.float32]
-
-
-def suppress(boxes: Floats, scores: Floats, classes: NDArray[np.intp], overlap: float) -> NDArray[np.intp]:
-    """Indices of the boxes to keep, best first: greedy non-maximum suppression within each class.
-
-    Args:
-        boxes: (n, 4) left, top, right, bottom.
-        scores: (n,).
-        classes: (n,).
-        overlap: IoU above which the weaker box goes.
-    """
-    order = np.argsort(-scores, kind="stable")
-    # boxes of different classes are moved apart so that they never overlap
-    apart = boxes + (classes * 10.0)[:, None]
-    area = np.maximum(apart[:, 2] - apart[:, 0], 0) * np.maximum(apart[:, 3] - apart[:, 1], 0)
-    kept: list[int] = []
-    while len(order):
-        best, rest = order[0], order[1:]
-        kept.append(int(best))
-        low = np.maximum(apart[best, :2], apart[rest, :2])
-        high = np.minimum(apart[best, 2:], apart[rest, 2:])
-        shared = np.prod(np.maximum(high - low, 0), axis=1)
-        order = rest[shared <= overlap * (area[best] + area[rest] - shared)]
-    return np.array(kept, np.intp)
 
 
 class Detector:
@@ -50,7 +27,7 @@ class Detector:
         name: model of the catalogue.
         threads: how many it may use.
         least: least score of a detection.
-        overlap: see `suppress`.
+        overlap: see `onlooker.analyzers._boxes.suppress`.
         tiles: see ``ObjectsConfig``.
     """
 

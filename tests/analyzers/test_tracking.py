@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onlooker.analyzers._tracking import Tracker, grown_iou
 from onlooker.analyzers.objects.detector import suppress
-from onlooker.analyzers.objects.tracker import Tracker, grown_iou
 
 
 def run(scene, times, **settings):
