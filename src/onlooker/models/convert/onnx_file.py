@@ -1,0 +1,120 @@
+"""A small, deterministic writer of ONNX files, for weights that are published without a graph.
+
+Writes the ``ModelProto`` of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto field by field: the same graph gives
+the same bytes on every machine, so that the file can be known by its digest.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Graph"]
+
+_OPSET = 13
+_IR = 8
+_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
+_FLOAT, _INT, _STRING, _FLOATS, _INTS = 1, 2, 3, 6, 7
+
+
+def _varint(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _text(field: int, value: str) -> bytes:
+    return _bytes(field, value.encode())
+
+
+def _attribute(name: str, value: Any) -> bytes:
+    head = _text(1, name)
+    if isinstance(value, str):
+        return head + _bytes(4, value.encode()) + _number(20, _STRING)
+    if isinstance(value, int):
+        return head + _number(3, value) + _number(20, _INT)
+    if isinstance(value, float):
+        return head + _varint(2 << 3 | 5) + struct.pack("<f", value) + _number(20, _FLOAT)
+    if all(isinstance(v, int) for v in value):
+        return head + b"".join(_number(8, v) for v in value) + _number(20, _INTS)
+    return head + b"".join(_varint(7 << 3 | 5) + struct.pack("<f", v) for v in value) + _number(20, _FLOATS)
+
+
+def _tensor(name: str, array: NDArray[Any]) -> bytes:
+    dims = b"".join(_number(1, n) for n in array.shape)
+    raw = np.ascontiguousarray(array).tobytes()
+    return dims + _number(2, _TYPES[array.dtype.name]) + _text(8, name) + _bytes(9, raw)
+
+
+def _port(name: str, shape: Sequence[int] | None, dtype: str = "float32") -> bytes:
+    """A ValueInfoProto; -1 is a free dimension, no shape at all leaves it to the reader."""
+    inner = _number(1, _TYPES[dtype])
+    if shape is not None:
+        dims = (_text(2, f"d{i}") if n < 0 else _number(1, n) for i, n in enumerate(shape))
+        inner += _bytes(2, b"".join(_bytes(1, d) for d in dims))
+    return _text(1, name) + _bytes(2, _bytes(1, inner))
+
+
+class Graph:
+    """Collects nodes and constants, then writes them.
+
+    Args:
+        inputs: name to shape; -1 is free. All are float32.
+
+    >>> graph = Graph({"x": (1, 2)})
+    >>> graph.finish([graph.node("Relu", ["x"])])[:2]
+    b'\\x08\\x08'
+    """
+
+    def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
+        self._inputs = dict(inputs)
+        self._constants: list[bytes] = []
+        self._nodes: list[bytes] = []
+        self._names = 0
+
+    def _name(self, prefix: str) -> str:
+        self._names += 1
+        return f"{prefix}{self._names}"
+
+    def constant(self, array: NDArray[Any]) -> str:
+        """Add a constant tensor; returns its name."""
+        name = self._name("c")
+        self._constants.append(_tensor(name, array))
+        return name
+
+    def node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add an operator with one output that is used; returns the output's name."""
+        return self.nodes(kind, inputs, 1, **attributes)[0]
+
+    def nodes(self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
+        """Add an operator with several outputs; returns their names. Attributes: int, float, str, or lists of them."""
+        names = [self._name("t") for _ in range(outputs)]
+        body = b"".join(_text(1, i) for i in inputs) + b"".join(_text(2, o) for o in names)
+        body += _text(3, names[0]) + _text(4, kind)
+        body += b"".join(_bytes(5, _attribute(k, attributes[k])) for k in sorted(attributes))
+        self._nodes.append(body)
+        return names
+
+    def finish(self, outputs: Sequence[str]) -> bytes:
+        """The file. Outputs are float32; their shapes are left to the engine."""
+        graph = b"".join(_bytes(1, n) for n in self._nodes) + _text(2, "onlooker")
+        graph += b"".join(_bytes(5, c) for c in self._constants)
+        graph += b"".join(_bytes(11, _port(k, v)) for k, v in self._inputs.items())
+        graph += b"".join(_bytes(12, _port(o, None)) for o in outputs)
+        return _number(1, _IR) + _bytes(7, graph) + _bytes(8, _text(1, "") + _number(2, _OPSET))
