@@ -104,11 +104,10 @@ class Follower:
     Args:
         tracker: joins them.
         ratio: width of the picture over its height.
-        prefix: put before the tracker's names.
     """
 
-    def __init__(self, tracker: Tracker, ratio: float, prefix: str = "") -> None:
-        self._tracker, self._ratio, self._prefix = tracker, ratio, prefix
+    def __init__(self, tracker: Tracker, ratio: float) -> None:
+        self._tracker, self._ratio = tracker, ratio
         self._pending: deque[_Pending] = deque()
         self._paths: dict[int, tuple[Track, Path]] = {}
 
@@ -150,7 +149,7 @@ class Follower:
             if track is None or track.name is None:
                 names.append(None)
                 continue
-            names.append(self._prefix + track.name)
+            names.append(track.name)
             box = Box(*(float(v) for v in row[:4]))
             span = pending.span
             if id(track) not in self._paths:
@@ -159,4 +158,4 @@ class Follower:
         return Moment(pending.span, pending.rows, names)
 
     def _ended(self, track: Track, path: Path) -> Ended:
-        return Ended(f"{self._prefix}{track.name}", track.votes, path)
+        return Ended(track.name or "", track.votes, path)

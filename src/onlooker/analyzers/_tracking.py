@@ -114,6 +114,7 @@ class Tracker:
         match: least `grown_iou` by which a detection goes on a track.
         margin: see `grown_iou`.
         groups: class number to group number; a track takes detections of its own group alone.
+        prefix: of the tracks' names, before their number.
     """
 
     def __init__(
@@ -125,9 +126,10 @@ class Tracker:
         match: float = 0.15,
         margin: float = 0.2,
         groups: Sequence[int] = (),
+        prefix: str = "t",
     ) -> None:
         self._score, self._confirm, self._lost = score, confirm, lost_seconds
-        self._match, self._margin, self._groups = match, margin, groups
+        self._match, self._margin, self._groups, self._prefix = match, margin, groups, prefix
         self.tracks: list[Track] = []
         self._count = 0
 
@@ -181,7 +183,7 @@ class Tracker:
     def _name(self, track: Track) -> None:
         if track.name is None and track.hits >= self._confirm:
             self._count += 1
-            track.name = f"t{self._count}"
+            track.name = f"{self._prefix}{self._count}"
 
     def _join(
         self,

@@ -19,6 +19,7 @@ __all__ = ["Entry", "ModelSource", "cache_folder", "catalogue", "entry", "parse_
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _PACKAGE = re.compile(r"(@[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 _VERSION = re.compile(r"[A-Za-z0-9][\w.+!-]*")
+Conversion = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -49,7 +50,7 @@ class ModelSource(_Model):
     location: str | None = None
     sha256: Sha256
     members: dict[str, Sha256] = Field(default_factory=dict)
-    convert: Literal["none", "tfjs", "tfjs-weights", "torch"] = "none"
+    convert: Conversion = "none"
 
     @model_validator(mode="after")
     def _complete(self) -> ModelSource:

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import hashlib
 import http.client
+import importlib
 import io
 import os
 import shutil
@@ -124,6 +125,8 @@ def _convert(source: ModelSource, members: dict[str, bytes]) -> bytes:
         by_name = {PurePosixPath(n).name: data for n, data in members.items()}
         (manifest,) = [data for name, data in by_name.items() if name.endswith(".json")]
         return write_safetensors(read_weights(manifest, lambda name: by_name[PurePosixPath(name).name]))
+    if source.convert not in ("none", "torch"):
+        return importlib.import_module(f"onlooker.models.convert.{source.convert.replace('-', '_')}").convert(members)
     (data,) = members.values()
     return write_safetensors(read_torch(data)) if source.convert == "torch" else data
 

@@ -33,4 +33,4 @@ def convert(members: Mapping[str, bytes]) -> bytes:
     x = net.relu(net.separable(x, "exit_flow/separable_conv"))
     flat = net.op("Flatten", net.op("AveragePool", x, kernel_shape=[7, 7], strides=[2, 2]))
     gender = net.op("Softmax", net.dense(flat, "fc/gender"), axis=1)
-    return net.finish(net.dense(flat, "fc/age"), gender)
+    return net.finish(**{net.dense(flat, "fc/age"): 1, gender: 2})

@@ -79,6 +79,6 @@ class FaceNetwork:
         product = self.op("MatMul", x, self.constant(self.weights[f"{name}/weights"]))
         return self.add(product, self.constant(self.weights[f"{name}/bias"]))
 
-    def finish(self, *outputs: str) -> bytes:
-        """The ONNX file."""
-        return self.graph.finish(outputs)
+    def finish(self, **outputs: int) -> bytes:
+        """The ONNX file; each output has the shape (1, its number)."""
+        return self.graph.finish({name: (1, width) for name, width in outputs.items()})

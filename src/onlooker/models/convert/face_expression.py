@@ -27,4 +27,4 @@ def convert(members: Mapping[str, bytes]) -> bytes:
         x = _block(net, x, f"dense{number}", first=number == 0)
     x = net.op("AveragePool", x, kernel_shape=[7, 7], strides=[2, 2])
     flat = net.op("Flatten", net.op("Transpose", x, perm=[0, 2, 3, 1]))
-    return net.finish(net.op("Softmax", net.dense(flat, "fc"), axis=1))
+    return net.finish(**{net.op("Softmax", net.dense(flat, "fc"), axis=1): 7})

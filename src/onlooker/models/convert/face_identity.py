@@ -54,4 +54,4 @@ def convert(members: Mapping[str, bytes]) -> bytes:
             x = _residual(net, x, f"conv{width}_{number}")
     x, side = _reduction(net, x, "conv256_down_out", side)
     pooled = net.op("ReduceMean", x, axes=[2, 3], keepdims=0)
-    return net.finish(net.op("MatMul", pooled, net.constant(net.weights["fc"])))
+    return net.finish(**{net.op("MatMul", pooled, net.constant(net.weights["fc"])): 128})

@@ -62,12 +62,10 @@ def _tensor(name: str, array: NDArray[Any]) -> bytes:
     return dims + _number(2, _TYPES[array.dtype.name]) + _text(8, name) + _bytes(9, raw)
 
 
-def _port(name: str, shape: Sequence[int] | None, dtype: str = "float32") -> bytes:
-    """A ValueInfoProto; -1 is a free dimension, no shape at all leaves it to the reader."""
-    inner = _number(1, _TYPES[dtype])
-    if shape is not None:
-        dims = (_text(2, f"d{i}") if n < 0 else _number(1, n) for i, n in enumerate(shape))
-        inner += _bytes(2, b"".join(_bytes(1, d) for d in dims))
+def _port(name: str, shape: Sequence[int]) -> bytes:
+    """A ValueInfoProto of floats; -1 is a free dimension."""
+    dims = (_text(2, f"d{i}") if n < 0 else _number(1, n) for i, n in enumerate(shape))
+    inner = _number(1, _TYPES["float32"]) + _bytes(2, b"".join(_bytes(1, d) for d in dims))
     return _text(1, name) + _bytes(2, _bytes(1, inner))
 
 
@@ -78,7 +76,7 @@ class Graph:
         inputs: name to shape; -1 is free. All are float32.
 
     >>> graph = Graph({"x": (1, 2)})
-    >>> graph.finish([graph.node("Relu", ["x"])])[:2]
+    >>> graph.finish({graph.node("Relu", ["x"]): (1, 2)})[:2]
     b'\\x08\\x08'
     """
 
@@ -111,10 +109,10 @@ class Graph:
         self._nodes.append(body)
         return names
 
-    def finish(self, outputs: Sequence[str]) -> bytes:
-        """The file. Outputs are float32; their shapes are left to the engine."""
+    def finish(self, outputs: Mapping[str, Sequence[int]]) -> bytes:
+        """The file, with the shapes of the tensors that it gives out; all are float32."""
         graph = b"".join(_bytes(1, n) for n in self._nodes) + _text(2, "onlooker")
         graph += b"".join(_bytes(5, c) for c in self._constants)
         graph += b"".join(_bytes(11, _port(k, v)) for k, v in self._inputs.items())
-        graph += b"".join(_bytes(12, _port(o, None)) for o in outputs)
+        graph += b"".join(_bytes(12, _port(k, v)) for k, v in outputs.items())
         return _number(1, _IR) + _bytes(7, graph) + _bytes(8, _text(1, "") + _number(2, _OPSET))
