@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from onlooker.core.measurement import Measurement
 from onlooker.core.media import SourceInfo
-from onlooker.core.observation import Attachment, Observation, Producer
+from onlooker.core.observation import Attachment, Json, Observation, Producer
 from onlooker.core.time import Span, Timestamp
 
 __all__ = ["Batch", "Failure", "Hit", "Query", "RunState", "SourceStatus", "Store"]
@@ -236,6 +236,18 @@ class Store(Protocol):
 
     def clear_failures(self, source: str, analyzers: Iterable[str | None]) -> None:
         """Forget the failures of these analyzers (None: of the source itself) before they are tried again."""
+        ...
+
+    def records(self, collection: str) -> Mapping[str, Json]:
+        """The library's own small documents (people, corrections, ...) of one collection, by key."""
+        ...
+
+    def put_records(self, collection: str, values: Mapping[str, Json]) -> None:
+        """Replace records of a collection, all of them or none; None deletes one for good.
+
+        Raises:
+            StoreError: disk full, read-only.
+        """
         ...
 
     def retain(self, *, older_than_seconds: Fraction | None = None, max_bytes: int | None = None) -> int:

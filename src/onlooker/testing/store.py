@@ -287,6 +287,18 @@ class StoreContract(ConcurrencyContract):
         store.clear_failures(SOURCE, [None])
         assert store.failures() == [unopened]
 
+    # -- records --
+
+    def test_records_are_replaced_together_and_deleted_for_good(self, store: Store) -> None:
+        assert store.records("people") == {}
+        store.put_records("people", {"ann": {"faces": [0.5, None]}, "李雷": ["secret-9f3c"]})
+        store.put_records("others", {"ann": 1})
+        store.put_records("people", {"ann": {"faces": []}, "李雷": None, "nobody": None})
+        assert store.records("people") == {"ann": {"faces": []}}
+        assert store.records("others") == {"ann": 1}
+        store.close()
+        assert not any(b"secret-9f3c" in f.read_bytes() for f in store.folder.iterdir() if f.is_file())
+
     # -- finding --
 
     def test_text_is_found_in_chinese_and_english(self, store: Store) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onlooker.core.errors import StoreError, UsageError
 from onlooker.core.measurement import Measurement, unpack_measurements
 from onlooker.core.media import SourceInfo
-from onlooker.core.observation import Attachment, Observation, Producer
+from onlooker.core.observation import Attachment, Json, Observation, Producer
 from onlooker.core.store import Batch, Failure, Hit, Query, RunState, SourceStatus
 from onlooker.core.time import Span
 from onlooker.timeline.media import media_bytes, media_folder, store_attachment
@@ -28,6 +28,7 @@ from onlooker.timeline.stores.embedded import checking, keeping, migrations, rea
 from onlooker.timeline.stores.embedded.codec import clean, info_from_json, info_to_json, nanoseconds, span_from_text
 from onlooker.timeline.stores.embedded.database import BUSY_SECONDS, Connection, Database, rows, translated
 from onlooker.timeline.stores.embedded.filters import check_query
+from onlooker.timeline.stores.embedded.records import get_records, put_records
 from onlooker.timeline.stores.embedded.runs import find_run, kill_runs, settle, source_number, states_of
 from onlooker.timeline.stores.embedded.writing import prepare_batch, write_batch
 
@@ -343,6 +344,16 @@ class EmbeddedStore:
             connection.executemany(
                 "DELETE FROM failure WHERE source = ? AND analyzer IS ?", [(clean(source), a) for a in analyzers]
             )
+
+    # -- records --
+
+    def records(self, collection: str) -> Mapping[str, Json]:
+        """The library's own small documents of one collection, by key."""
+        return get_records(self.database, collection)
+
+    def put_records(self, collection: str, values: Mapping[str, Json]) -> None:
+        """Replace records of a collection, all of them or none; None deletes one for good."""
+        put_records(self.database, collection, values)
 
     # -- keeping --
 

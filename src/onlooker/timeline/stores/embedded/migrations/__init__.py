@@ -18,7 +18,7 @@ __all__ = ["APPLICATION_ID", "CURRENT", "back_up", "check_version", "prepare", "
 APPLICATION_ID = 0x4F4E4C4B
 """``ONLK`` in the file's header: tells a library from any other SQLite file."""
 
-CURRENT = 2
+CURRENT = 3
 """The schema version that this onlooker reads and writes."""
 
 

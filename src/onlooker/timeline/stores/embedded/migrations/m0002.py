@@ -5,7 +5,7 @@ from __future__ import annotations
 from onlooker.core.observation import Observation
 from onlooker.timeline.stores.embedded.codec import COLUMNS, observation_from_row
 from onlooker.timeline.stores.embedded.database import Connection, rows
-from onlooker.timeline.stores.embedded.dense import DENSE_KINDS, is_dense
+from onlooker.timeline.stores.embedded.dense import is_dense
 from onlooker.timeline.stores.embedded.packing import write_packs
 from onlooker.timeline.stores.embedded.runs import Makers
 
@@ -40,12 +40,14 @@ END;
 """
 
 _SLICE = 20_000
+_DENSE = ("motion", "object")
+"""The kinds that were dense at the time; a library of schema 1 holds no later ones."""
 
 
 def apply(connection: Connection) -> None:
     """Make the tables and move dense rows into packs."""
     connection.execute(_TABLES)
-    kinds = ", ".join(f"'{kind}'" for kind in sorted(DENSE_KINDS))
+    kinds = ", ".join(f"'{kind}'" for kind in _DENSE)
     makers, after = Makers(connection), 0
     while True:
         found = list(
