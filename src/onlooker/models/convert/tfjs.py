@@ -10,6 +10,7 @@ import base64
 import json
 import struct
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from onlooker.core.errors import ModelError
 
-__all__ = ["convert_tfjs", "read_weights"]
+__all__ = ["convert", "convert_tfjs", "read_weights", "split_members"]
 
 _TYPES = {
     "DT_FLOAT": 1,
@@ -232,3 +233,22 @@ def convert_tfjs(model_json: bytes, read: Callable[[str], bytes]) -> bytes:
         return b"".join(_bytes(1, _node(n)) for n in made) + _bytes(4, _number(1, _PRODUCER))
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise ModelError(f"not a TensorFlow.js graph model that can be converted: {error!r}") from error
+
+
+def split_members(members: Mapping[str, bytes]) -> tuple[bytes, Callable[[str], bytes]]:
+    """The only JSON file among the members, and a look-up of the shards by their names without folders.
+
+    Raises:
+        ModelError: there is not exactly one JSON file.
+    """
+    by_name = {PurePosixPath(n).name: data for n, data in members.items()}
+    found = [data for name, data in by_name.items() if name.endswith(".json")]
+    if len(found) != 1:
+        raise ModelError(f"expected one JSON file among {', '.join(by_name)}")
+    return found[0], lambda name: by_name[PurePosixPath(name).name]
+
+
+def convert(members: Mapping[str, bytes]) -> bytes:
+    """The frozen graph of a graph model given as its files."""
+    model, read = split_members(members)
+    return convert_tfjs(model, read)
