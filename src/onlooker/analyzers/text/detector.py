@@ -1,0 +1,110 @@
+"""Finds lines of text on a frame: PP-OCR's detection network, which gives a probability map, on a few fixed shapes.
+
+Du et al. 2020, PP-OCR (arXiv 2009.09941); Liao et al. 2020, differentiable binarization (arXiv 1911.08947).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.analyzers.text.geometry import Region, regions
+from onlooker.core.media import Frame
+from onlooker.models import load
+
+__all__ = ["LineDetector", "covered", "normalised"]
+
+_STEP = 32
+_SHAPES = 4
+_LARGEST_SCALE = 2.0
+"""A picture is made at most this much larger: more shows nothing new."""
+_TILE = 0.6
+"""Share of the picture's sides that a tile takes; two of them overlap by a fifth of the picture."""
+
+
+def normalised(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(1, 3, height, width) in -1..1 of (height, width, 3) bytes."""
+    planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
+    made = planes.astype(np.float32)
+    made *= np.float32(2 / 255)
+    made -= np.float32(1)
+    return made
+
+
+def covered(region: Region, others: Sequence[Region]) -> float:
+    """Share of a region's upright hull that the hulls of others cover; an overlap of two others counts twice."""
+    left, top, right, bottom = region.hull()
+    shared = 0.0
+    for other in others:
+        l2, t2, r2, b2 = other.hull()
+        shared += max(0.0, min(right, r2) - max(left, l2)) * max(0.0, min(bottom, b2) - max(top, t2))
+    return shared / max(1e-9, (right - left) * (bottom - top))
+
+
+def _multiple(length: float) -> int:
+    return max(_STEP, round(length / _STEP) * _STEP)
+
+
+class LineDetector:
+    """A loaded detector.
+
+    Args:
+        name: model of the catalogue.
+        threads: how many it may use.
+        threshold, least, grow: see `onlooker.analyzers.text.geometry.regions`.
+    """
+
+    def __init__(self, name: str, *, threads: int, threshold: float, least: float, grow: float) -> None:
+        self._name, self._threads = name, threads
+        self._threshold, self._least, self._grow = threshold, least, grow
+        # a fixed shape runs a fifth faster than a free one; a source needs two
+        self._models: OrderedDict[tuple[int, int], Any] = OrderedDict()
+
+    def find(self, frame: Frame, size: int) -> list[Region]:
+        """Lines in pixels of the frame, looked for in its picture with a longer side of ``size``."""
+        scale = min(size / max(frame.width, frame.height), _LARGEST_SCALE)
+        width, height = _multiple(frame.width * scale), _multiple(frame.height * scale)
+        return self._run(frame.image(width, height, "bgr24"), frame.width / width, frame.height / height)
+
+    def find_in_tiles(self, frame: Frame, size: int) -> list[Region]:
+        """Lines found in four overlapping parts of the picture, each looked at with a longer side of ``size``; those
+        cut by a part's edge are left to the others.
+        """
+        scale = min(size / _TILE / max(frame.width, frame.height), _LARGEST_SCALE)
+        part = _multiple(frame.width * scale * _TILE), _multiple(frame.height * scale * _TILE)
+        width, height = round(part[0] / _TILE), round(part[1] / _TILE)
+        picture = frame.image(width, height, "bgr24")
+        across, down = frame.width / width, frame.height / height
+        found: list[Region] = []
+        for x in (0, width - part[0]):
+            for y in (0, height - part[1]):
+                for region in self._run(picture[y : y + part[1], x : x + part[0]], 1.0, 1.0):
+                    left, top, right, bottom = region.hull()
+                    inner = (left > 2 or not x) and (top > 2 or not y)
+                    inner &= (right < part[0] - 2 or bool(x)) and (bottom < part[1] - 2 or bool(y))
+                    if inner:
+                        found.append(region.moved(x, y).scaled(across, down))
+        return found
+
+    def _run(self, picture: NDArray[np.uint8], across: float, down: float) -> list[Region]:
+        height, width = picture.shape[:2]
+        model = self._models.get((width, height))
+        if model is None:
+            while len(self._models) >= _SHAPES:
+                self._models.popitem(last=False)[1].close()
+            model = load(self._name, threads=self._threads, shapes={"x": (1, 3, height, width)})
+            self._models[width, height] = model
+        self._models.move_to_end((width, height))
+        probability = model.run([normalised(picture)])[0][0, 0]
+        found = regions(probability, threshold=self._threshold, least=self._least, grow=self._grow)
+        return [region.scaled(across, down) for region in found]
+
+    def close(self) -> None:
+        """Release the models."""
+        for model in self._models.values():
+            model.close()
+        self._models.clear()

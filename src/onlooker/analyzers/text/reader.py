@@ -1,0 +1,212 @@
+"""What stands on a frame, with as little work as the frames before it in the same stretch of time allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from onlooker.analyzers.text.config import TextConfig
+from onlooker.analyzers.text.detector import LineDetector, covered
+from onlooker.analyzers.text.geometry import Region, crop
+from onlooker.analyzers.text.recogniser import LineReader
+from onlooker.analyzers.text.words import likeness
+from onlooker.core.media import Frame
+
+__all__ = ["GREY_WIDTH", "FrameReader", "Line", "strokes_alike"]
+
+GREY_WIDTH = 160
+_LEVELS = 12
+_STROKES = 24
+"""Height in pixels of the small crop by which a line is recognised again."""
+_LONGEST = 640
+_FAINT = 6.0
+"""Standard deviation in grey levels below which a piece of a line shows no strokes."""
+_COVERED = 0.5
+_KNOWN = 0.3
+_SAME_PLACE = 0.5
+_MUCH_THE_SAME = 0.6
+_EDGE = 0.6
+"""A line that ends nearer to the picture's edge than this share of its height runs up to it: the network is blind
+for the last letter there.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that was read. ``text`` is empty where the region turned out to hold none."""
+
+    region: Region
+    text: str
+    score: float
+    strokes: NDArray[np.float32]
+
+
+def strokes_alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Likeness of two small crops of a line, -1..1: the least correlation over pieces about one character wide.
+
+    The least, because one changed character is a changed text; pieces without strokes do not count.
+
+    Args:
+        one, other: (height, width) grey, of the same form.
+    """
+    height, width = one.shape
+    step = height // 2
+    starts = range(0, max(1, width - height + 1), step)
+    least = 1.0
+    for start in starts:
+        a, b = one[:, start : start + height], other[:, start : start + height]
+        a, b = a - a.mean(), b - b.mean()
+        x, y = float(np.sqrt((a * a).mean())), float(np.sqrt((b * b).mean()))
+        if max(x, y) >= _FAINT:
+            least = min(least, float((a * b).mean()) / max(x * y, 1e-6))
+    return least
+
+
+class FrameReader:
+    """Reads frame after frame.
+
+    Time is divided into stretches at fixed moments. In the first frame of a stretch everything is looked for and
+    read. In the others a frame without a visible change is passed over; lines whose strokes are still there are not
+    read again; and only when a small picture shows text that is not accounted for is everything looked for anew.
+    Nothing is carried from one stretch into the next, so that parts of a source agree with the whole.
+
+    Args:
+        config: the analyzer's.
+        threads: how many the models may use.
+    """
+
+    def __init__(self, config: TextConfig, threads: int) -> None:
+        self._config = config
+        self._stretch_length = Fraction(round(config.refresh_seconds * 1000), 1000)
+        self._detector = LineDetector(
+            config.detector,
+            threads=threads,
+            threshold=config.threshold,
+            least=config.region_score,
+            grow=config.grow,
+        )
+        self._reader = LineReader(config.recogniser, config.orientation, threads=threads)
+        self._stretch: int | None = None
+        self._grey: NDArray[np.int16] | None = None
+        self._lines: list[Line] = []
+        self._ignored: list[Region] = []
+
+    def read(self, frame: Frame) -> tuple[list[Line] | None, float | None]:
+        """Lines with text, or None where they are those of the frame before; and the share of the picture that
+        changed since the last frame looked at, None at the start of a stretch.
+        """
+        stretch = int(frame.time.value / self._stretch_length)
+        grey = frame.image(GREY_WIDTH, 0, "gray").astype(np.int16)
+        changed: float | None = None
+        if stretch == self._stretch and self._grey is not None and grey.shape == self._grey.shape:
+            change = np.abs(grey - self._grey) >= _LEVELS
+            # single pixels are noise: both the pixel and its neighbour must have changed
+            changed = float(np.count_nonzero(change[:, 1:] & change[:, :-1]) / change.size)
+            if changed < self._config.gate_share:
+                return None, changed
+            self._again(frame)
+        else:
+            self._stretch, self._lines = stretch, []
+            self._thoroughly(frame, self._quick(frame))
+        self._grey = grey
+        return [line for line in self._lines if line.text], changed
+
+    def _quick(self, frame: Frame) -> list[Region]:
+        size = self._config.quick_size
+        return self._detector.find(frame, size) if 0 < size < self._config.size else []
+
+    def _again(self, frame: Frame) -> None:
+        """A later frame of a stretch."""
+        kept = self._still_there(frame)
+        if not self._config.quick_size:
+            self._lines = kept
+            self._thoroughly(frame, [])
+            return
+        quick = self._quick(frame)
+        known = [*(line.region for line in kept), *self._ignored]
+        self._lines = kept
+        if any(covered(region, known) < _KNOWN for region in quick):
+            self._thoroughly(frame, quick)
+
+    def _still_there(self, frame: Frame) -> list[Line]:
+        """The lines whose strokes are still there, or that read much the same in their old place."""
+        kept: list[Line] = []
+        grey = Image.fromarray(frame.luma())
+        for line in self._lines:
+            strokes = _strokes(grey, line.region)
+            if strokes_alike(line.strokes, strokes) >= self._config.same:
+                kept.append(line)
+            elif line.text:
+                text, score = self._reader.read(_picture(frame), line.region)
+                if score >= self._config.keep_score and likeness(text, line.text) >= _MUCH_THE_SAME:
+                    kept.append(replace(line, text=text, score=score, strokes=strokes))
+        return kept
+
+    def _thoroughly(self, frame: Frame, quick: list[Region]) -> None:
+        """Look for all text, and read what is not among the lines known."""
+        config = self._config
+        found = self._detector.find(frame, config.size)
+        if config.tiles > 1:
+            tiles = self._detector.find_in_tiles(frame, config.size)
+            found += [r for r in tiles if covered(r, found) < _COVERED]
+        found += [r for r in quick if covered(r, found) < _COVERED]
+        found = [_to_edge(region, frame) for region in found]
+        grey = Image.fromarray(frame.luma())
+        lines = list(self._lines)
+        for region in found:
+            if any(_same_place(region, line.region) for line in lines):
+                continue
+            text, score = self._reader.read(_picture(frame), region)
+            text = text if score >= config.keep_score else ""
+            lines.append(Line(region, text, score, _strokes(grey, region)))
+        self._lines = _without_doubles(lines)
+        texts = [line.region for line in self._lines if line.text]
+        self._ignored = [region for region in quick if covered(region, texts) < _COVERED]
+
+    def close(self) -> None:
+        """Release the models."""
+        self._detector.close()
+        self._reader.close()
+
+
+def _to_edge(region: Region, frame: Frame) -> Region:
+    if abs(region.angle) > 0.1 or region.width < region.height:
+        return region
+    left, _, right, _ = region.hull()
+    reach = _EDGE * region.height
+    more = (
+        max(0.0, left) if left < reach else 0.0,
+        max(0.0, frame.width - right) if right > frame.width - reach else 0,
+    )
+    return replace(region, x=region.x + (more[1] - more[0]) / 2, width=region.width + sum(more))
+
+
+def _picture(frame: Frame) -> Image.Image:
+    return Image.fromarray(frame.image(None, None, "bgr24"))
+
+
+def _strokes(grey: Image.Image, region: Region) -> NDArray[np.float32]:
+    wide = region.width >= region.height
+    ratio = region.width / max(1.0, region.height)
+    long = max(_STROKES, min(_LONGEST, round(_STROKES * (ratio if wide else 1 / max(ratio, 1e-3)))))
+    made = np.asarray(crop(grey, region, (long, _STROKES) if wide else (_STROKES, long)), np.float32)
+    return made if wide else made.T
+
+
+def _same_place(one: Region, other: Region) -> bool:
+    return min(covered(one, [other]), covered(other, [one])) >= _SAME_PLACE
+
+
+def _without_doubles(lines: Iterable[Line]) -> list[Line]:
+    """Of lines that lie over each other, the one that says more with more certainty; in reading order."""
+    kept: list[Line] = []
+    for line in sorted(lines, key=lambda line: -line.score * len(line.text)):
+        over = any(max(covered(line.region, [k.region]), covered(k.region, [line.region])) > 0.6 for k in kept)
+        if not over or not line.text:
+            kept.append(line)
+    return sorted(kept, key=lambda line: (line.region.y, line.region.x))
