@@ -80,6 +80,8 @@ class Text(Analyzer[TextConfig]):
         from onlooker.analyzers.text.reader import FrameReader
 
         self._reader = FrameReader(self.config, context.threads)
+        if (video := context.source.video) is not None:
+            self._reader.prepare(video.width, video.height)
         self._restart()
 
     def close(self) -> None:

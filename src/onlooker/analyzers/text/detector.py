@@ -64,10 +64,18 @@ class LineDetector:
         # a fixed shape runs a fifth faster than a free one; a source needs two
         self._models: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
+    @staticmethod
+    def _shape(width: int, height: int, size: int) -> tuple[int, int]:
+        scale = min(size / max(width, height), _LARGEST_SCALE)
+        return _multiple(width * scale), _multiple(height * scale)
+
+    def prepare(self, width: int, height: int, size: int) -> None:
+        """Make ready for frames of these sides, so that the first one does not have to wait."""
+        self._model(*self._shape(width, height, size))
+
     def find(self, frame: Frame, size: int) -> list[Region]:
         """Lines in pixels of the frame, looked for in its picture with a longer side of ``size``."""
-        scale = min(size / max(frame.width, frame.height), _LARGEST_SCALE)
-        width, height = _multiple(frame.width * scale), _multiple(frame.height * scale)
+        width, height = self._shape(frame.width, frame.height, size)
         return self._run(frame.image(width, height, "bgr24"), frame.width / width, frame.height / height)
 
     def find_in_tiles(self, frame: Frame, size: int) -> list[Region]:
@@ -92,6 +100,11 @@ class LineDetector:
 
     def _run(self, picture: NDArray[np.uint8], across: float, down: float) -> list[Region]:
         height, width = picture.shape[:2]
+        probability = self._model(width, height).run([normalised(picture)])[0][0, 0]
+        found = regions(probability, threshold=self._threshold, least=self._least, grow=self._grow)
+        return [region.scaled(across, down) for region in found]
+
+    def _model(self, width: int, height: int) -> Any:
         model = self._models.get((width, height))
         if model is None:
             while len(self._models) >= _SHAPES:
@@ -99,9 +112,7 @@ class LineDetector:
             model = load(self._name, threads=self._threads, shapes={"x": (1, 3, height, width)})
             self._models[width, height] = model
         self._models.move_to_end((width, height))
-        probability = model.run([normalised(picture)])[0][0, 0]
-        found = regions(probability, threshold=self._threshold, least=self._least, grow=self._grow)
-        return [region.scaled(across, down) for region in found]
+        return model
 
     def close(self) -> None:
         """Release the models."""

@@ -52,7 +52,8 @@ def strokes_alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> float
     The least, because one changed character is a changed text; pieces without strokes do not count.
 
     Args:
-        one, other: (height, width) grey, of the same form.
+        one: (height, width) grey.
+        other: of the same form.
     """
     height, width = one.shape
     step = height // 2
@@ -115,6 +116,11 @@ class FrameReader:
             self._thoroughly(frame, self._quick(frame))
         self._grey = grey
         return [line for line in self._lines if line.text], changed
+
+    def prepare(self, width: int, height: int) -> None:
+        """Make ready for frames of these sides."""
+        for size in {self._config.size, self._config.quick_size} - {0}:
+            self._detector.prepare(width, height, size)
 
     def _quick(self, frame: Frame) -> list[Region]:
         size = self._config.quick_size

@@ -1,6 +1,7 @@
 """Reads lines: crops them upright, turns those that stand on their head, and decodes the recognition network.
 
-Du et al. 2020, PP-OCR (arXiv 2009.09941); best-path decoding: Graves et al. 2006, connectionist temporal classification.
+Du et al. 2020, PP-OCR (arXiv 2009.09941); best-path decoding: Graves et al. 2006, connectionist temporal
+classification.
 """
 
 from __future__ import annotations
