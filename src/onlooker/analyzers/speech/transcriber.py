@@ -1,0 +1,217 @@
+"""Whisper over one section of sound, by faster-whisper, with guards against text that nobody said.
+
+Radford et al. 2022, Robust Speech Recognition via Large-Scale Weak Supervision, https://arxiv.org/abs/2212.04356.
+Whisper invents text where there is little speech, and repeats itself. The guards: only what the voice detector calls
+speech is given to it, a section that came out badly is written again in another way (never by chance, so that a second
+run gives the same), and segments that stay improbable are left out.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker import models
+from onlooker.analyzers._sound_stream import RATE
+from onlooker.analyzers._sound_voice import FRAME, regions
+from onlooker.analyzers.speech.config import SpeechConfig
+from onlooker.core.errors import ModelError, ModelMissing
+
+__all__ = ["Transcriber"]
+
+_PAD = 12  # frames kept on both sides of a stretch of speech
+_JOIN = 24  # shorter pauses are given to the network as they are
+_COMPRESSION, _LOG_PROBABILITY, _NO_SPEECH = 2.4, -1.0, 0.6
+_FASTEST = 35.0  # characters a second; nobody speaks faster
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A stretch of the source and where it lies in what the network hears, in samples."""
+
+    source: int
+    heard: int
+    length: int
+
+
+def _engine(name: str, threads: int) -> Any:
+    """The network, loaded from the archive in the cache."""
+    try:
+        from faster_whisper import WhisperModel
+    except ImportError as error:
+        raise ModelMissing(
+            f"transcription needs the package faster-whisper: {error}", hint="run: pip install 'onlooker[speech]'"
+        ) from None
+
+    class Whisper(WhisperModel):
+        """Keeps the last encoding: the language is found and the text written from one."""
+
+        _last: tuple[NDArray[np.float32], Any] | None = None
+
+        def encode(self, features: NDArray[np.float32]) -> Any:
+            if self._last is None or not np.array_equal(self._last[0], features):
+                self._last = (features.copy(), super().encode(features))
+            return self._last[1]
+
+    path = models.model_path(name)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = {file: archive.read(file) for file in archive.namelist()}
+        return Whisper(name, device="cpu", compute_type="int8", cpu_threads=max(1, threads), files=files)
+    except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError) as error:
+        raise ModelError(f"{name} cannot be loaded for transcription: {error}") from error
+
+
+class Transcriber:
+    """Writes down sections.
+
+    Args:
+        config: the analyzer's settings.
+        threads: how many the network may use.
+    """
+
+    def __init__(self, config: SpeechConfig, threads: int) -> None:
+        self._config = config
+        self._model = _engine(config.model, threads)
+
+    def section(self, samples: NDArray[np.float32], voice: NDArray[np.uint8], start: int) -> list[dict[str, Any]]:
+        """The segments of one section, in order, times in seconds of the source.
+
+        Args:
+            samples: of the whole section.
+            voice: probability of speech in each of its frames, 0..255.
+            start: its first frame.
+        """
+        config = self._config
+        found = regions(
+            voice / 255, config.voice_on, config.voice_off, round(config.voice_seconds * RATE / FRAME), _JOIN
+        )
+        pieces, heard = _pieces(list(found), samples, start)
+        if not pieces:
+            return []
+        language, certain = self._language(heard)
+        segments = self._write(heard, language)
+        kept = [s for s in segments if _is_speech(s, config.prompts.get(language, ""))]
+        return [self._plain(s, pieces, language, certain) for s in _unrepeated(kept)]
+
+    def _language(self, heard: NDArray[np.float32]) -> tuple[str, float]:
+        allowed = self._config.languages
+        if len(allowed) == 1:
+            return allowed[0], 1.0
+        # one frame less, as the writing takes it, so that the encoding serves both
+        features = self._model.feature_extractor(heard)[..., :-1]
+        language, certain, every = self._model.detect_language(features=features)
+        if allowed:
+            ranked = [(name, p) for name, p in every if name in allowed]
+            if not ranked:
+                raise ModelError(f"{self._config.model} knows none of the languages {', '.join(allowed)}")
+            language, certain = max(ranked, key=lambda pair: pair[1])
+        return language, float(certain)
+
+    def _write(self, heard: NDArray[np.float32], language: str) -> list[Any]:
+        """The segments; written a second time, without repetitions, if they came out badly."""
+        first = self._run(heard, language)
+        if not any(_is_bad(s) for s in first):
+            return first
+        second = self._run(heard, language, beam_size=max(2, self._config.beam), no_repeat_ngram_size=4)
+        return min((first, second), key=lambda s: (sum(map(_is_bad, s)), -_log_probability(s)))
+
+    def _run(self, heard: NDArray[np.float32], language: str, **other: Any) -> list[Any]:
+        settings = {
+            "beam_size": self._config.beam,
+            "language": language,
+            "temperature": 0.0,
+            "word_timestamps": self._config.words,
+            "condition_on_previous_text": False,
+            "initial_prompt": self._config.prompts.get(language),
+            "no_speech_threshold": _NO_SPEECH,
+            "log_prob_threshold": _LOG_PROBABILITY,
+            **other,
+        }
+        segments, _ = self._model.transcribe(heard, **settings)
+        return list(segments)
+
+    def _plain(self, segment: Any, pieces: Sequence[_Piece], language: str, certain: float) -> dict[str, Any]:
+        start, end = _place(pieces, segment.start), _place(pieces, segment.end, after=True)
+        words: list[list[Any]] = []
+        for word in segment.words or ():
+            limits = _place(pieces, word.start), _place(pieces, word.end, after=True)
+            words.append([round(limits[0], 3), round(max(limits), 3), word.word, round(float(word.probability), 4)])
+        return {
+            "start": words[0][0] if words else round(start, 3),
+            "end": words[-1][1] if words else round(max(start, end), 3),
+            "text": segment.text.strip(),
+            "score": round(float(np.exp(segment.avg_logprob)), 4),
+            "language": language,
+            "language_score": round(certain, 4),
+            "words": words,
+        }
+
+    def close(self) -> None:
+        """Release the network."""
+        self._model.model.unload_model()
+
+
+def _pieces(
+    found: Sequence[tuple[int, int]], samples: NDArray[np.float32], start: int
+) -> tuple[list[_Piece], NDArray[np.float32]]:
+    """The stretches of speech with a little around them, and their samples in one array."""
+    limits: list[list[int]] = []
+    for begin, end in found:
+        left, right = max(0, (begin - _PAD) * FRAME), min(len(samples), (end + _PAD) * FRAME)
+        if limits and left <= limits[-1][1]:
+            limits[-1][1] = right
+        else:
+            limits.append([left, right])
+    pieces: list[_Piece] = []
+    parts: list[NDArray[np.float32]] = []
+    at = 0
+    for left, right in limits:
+        pieces.append(_Piece(start * FRAME + left, at, right - left))
+        parts.append(samples[left:right])
+        at += right - left
+    return pieces, np.concatenate(parts) if parts else samples[:0]
+
+
+def _place(pieces: Sequence[_Piece], seconds: float, *, after: bool = False) -> float:
+    """Where a moment of what was heard lies in the source; on a seam it is the end of the piece before or, unless
+    ``after``, the start of the next.
+    """
+    at = seconds * RATE
+    for piece in pieces:
+        end = piece.heard + piece.length
+        if at < end or (after and at <= end) or piece is pieces[-1]:
+            return (piece.source + min(max(at - piece.heard, 0), piece.length)) / RATE
+    raise AssertionError("a section without speech is not transcribed")
+
+
+def _is_bad(segment: Any) -> bool:
+    return segment.compression_ratio > _COMPRESSION or segment.avg_logprob < _LOG_PROBABILITY
+
+
+def _log_probability(segments: Sequence[Any]) -> float:
+    return float(np.mean([s.avg_logprob for s in segments])) if segments else -np.inf
+
+
+def _is_speech(segment: Any, prompt: str) -> bool:
+    """Whether somebody can have said it."""
+    text = segment.text.strip()
+    unsure = segment.no_speech_prob > _NO_SPEECH and segment.avg_logprob < _LOG_PROBABILITY
+    fast = len(text) > 10 and len(text) > _FASTEST * (segment.end - segment.start)
+    echo = bool(prompt) and text.strip("。.") == prompt.strip("。.")
+    return bool(text) and not unsure and not fast and not echo and segment.compression_ratio <= 2 * _COMPRESSION
+
+
+def _unrepeated(segments: Sequence[Any]) -> list[Any]:
+    """Without segments that say again, word for word, what the two before said."""
+    kept: list[Any] = []
+    for segment in segments:
+        if len(kept) >= 2 and segment.text == kept[-1].text == kept[-2].text:
+            continue
+        kept.append(segment)
+    return kept
