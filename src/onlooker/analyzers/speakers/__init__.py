@@ -1,0 +1,3 @@
+"""Who spoke when, by voice."""
+
+PLUGIN = "onlooker.analyzers.speakers.analyzer:Speakers"
