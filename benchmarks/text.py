@@ -80,7 +80,8 @@ CASES: list[tuple[str, str | None, str, int, str]] = [
 
 
 def samples(seconds: float, rate: float) -> list[float]:
-    return [i / rate for i in range(math.floor(seconds * rate))]
+    """Moments of the first frame at or after each tick."""
+    return [math.ceil(i / rate * FPS) / FPS for i in range(math.floor(seconds * rate))]
 
 
 # -- material --
@@ -283,9 +284,11 @@ def own_image(path: str, quality: str) -> list[str]:
     from onlooker.sources import open_source
     from onlooker.testing.drive import drive
 
-    source = open_source(path)
-    made = drive([Text(TextConfig(**TextConfig.for_quality(quality), score=0.5))], source)  # pyright: ignore[reportArgumentType]
-    source.close()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / Path(path).name).symlink_to(path)
+        source = open_source(folder)
+        made = drive([Text(TextConfig(**TextConfig.for_quality(quality)))], source)
+        source.close()
     return [o.text or "" for o in made if o.kind == "text"]
 
 

@@ -19,7 +19,9 @@ from onlooker.models import load
 __all__ = ["LineDetector", "covered", "normalised"]
 
 _STEP = 32
-_SHAPES = 4
+_SHAPES = 6
+_BANDS = (0.25, 0.5)
+"""Heights of the bands, as shares of the picture's, in which part of a picture is looked at."""
 _LARGEST_SCALE = 2.0
 """A picture is made at most this much larger: more shows nothing new."""
 _TILE = 0.6
@@ -69,14 +71,33 @@ class LineDetector:
         scale = min(size / max(width, height), _LARGEST_SCALE)
         return _multiple(width * scale), _multiple(height * scale)
 
-    def prepare(self, width: int, height: int, size: int) -> None:
+    def prepare(self, width: int, height: int, size: int, *, bands: bool = False) -> None:
         """Make ready for frames of these sides, so that the first one does not have to wait."""
-        self._model(*self._shape(width, height, size))
+        wide, high = self._shape(width, height, size)
+        for share in (1, *(_BANDS if bands else ())):
+            self._model(wide, _multiple(high * share))
 
     def find(self, frame: Frame, size: int) -> list[Region]:
         """Lines in pixels of the frame, looked for in its picture with a longer side of ``size``."""
         width, height = self._shape(frame.width, frame.height, size)
         return self._run(frame.image(width, height, "bgr24"), frame.width / width, frame.height / height)
+
+    def find_between(self, frame: Frame, size: int, top: float, bottom: float) -> list[Region]:
+        """Lines between two heights in pixels of the frame; those cut by an edge of what is looked at are left out."""
+        width, height = self._shape(frame.width, frame.height, size)
+        scale = height / frame.height
+        first, last = top * scale, bottom * scale
+        high = next((h for h in (_multiple(height * share) for share in _BANDS) if h >= last - first), height)
+        if high >= height:
+            return self.find(frame, size)
+        start = min(max(0, round((first + last - high) / 2)), height - high)
+        picture = frame.image(width, height, "bgr24")[start : start + high]
+        found: list[Region] = []
+        for region in self._run(picture, 1.0, 1.0):
+            _, over, _, under = region.hull()
+            if (over > 1 or not start) and (under < high - 1 or start + high == height):
+                found.append(region.moved(0, start).scaled(frame.width / width, frame.height / height))
+        return found
 
     def find_in_tiles(self, frame: Frame, size: int) -> list[Region]:
         """Lines found in four overlapping parts of the picture, each looked at with a longer side of ``size``; those

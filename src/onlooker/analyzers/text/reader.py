@@ -27,10 +27,18 @@ _LONGEST = 640
 _FAINT = 6.0
 """Standard deviation in grey levels below which a piece of a line shows no strokes."""
 _COVERED = 0.5
+_LARGEST = 0.4
+"""Share of the picture above which a region is a fade or a flash, not a line."""
 _KNOWN = 0.3
 _SAME_PLACE = 0.5
 _MUCH_THE_SAME = 0.6
-_EDGE = 0.6
+_STILL = 0.9
+"""Median likeness of strokes from which what lies behind a line is still."""
+_MOVING = 0.5
+"""Mean likeness from which a line before a moving picture is the same."""
+_REPLACED = 0.3
+"""Mean likeness of strokes below which another text, or none, stands in a line's place."""
+_EDGE = 1.0
 """A line that ends nearer to the picture's edge than this share of its height runs up to it: the network is blind
 for the last letter there.
 """
@@ -46,10 +54,12 @@ class Line:
     strokes: NDArray[np.float32]
 
 
-def strokes_alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Likeness of two small crops of a line, -1..1: the least correlation over pieces about one character wide.
+def strokes_alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Likeness of two small crops of a line, -1..1: the least, the median and the mean correlation over pieces about
+    one character wide; pieces without strokes do not count.
 
-    The least, because one changed character is a changed text; pieces without strokes do not count.
+    Where the picture behind the line is still, one piece that differs is a changed character, however alike the
+    others are. Where it moves, all pieces differ somewhat, and their mean tells whether it is still the same text.
 
     Args:
         one: (height, width) grey.
@@ -58,14 +68,14 @@ def strokes_alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> float
     height, width = one.shape
     step = height // 2
     starts = range(0, max(1, width - height + 1), step)
-    least = 1.0
+    found: list[float] = []
     for start in starts:
         a, b = one[:, start : start + height], other[:, start : start + height]
         a, b = a - a.mean(), b - b.mean()
         x, y = float(np.sqrt((a * a).mean())), float(np.sqrt((b * b).mean()))
         if max(x, y) >= _FAINT:
-            least = min(least, float((a * b).mean()) / max(x * y, 1e-6))
-    return least
+            found.append(float((a * b).mean()) / max(x * y, 1e-6))
+    return (min(found), float(np.median(found)), sum(found) / len(found)) if found else (1.0, 1.0, 1.0)
 
 
 class FrameReader:
@@ -119,8 +129,10 @@ class FrameReader:
 
     def prepare(self, width: int, height: int) -> None:
         """Make ready for frames of these sides."""
-        for size in {self._config.size, self._config.quick_size} - {0}:
-            self._detector.prepare(width, height, size)
+        quick = self._config.quick_size
+        self._detector.prepare(width, height, self._config.size, bands=0 < quick < self._config.size)
+        if quick:
+            self._detector.prepare(width, height, quick)
 
     def _quick(self, frame: Frame) -> list[Region]:
         size = self._config.quick_size
@@ -134,10 +146,16 @@ class FrameReader:
             self._thoroughly(frame, [])
             return
         quick = self._quick(frame)
-        known = [*(line.region for line in kept), *self._ignored]
         self._lines = kept
-        if any(covered(region, known) < _KNOWN for region in quick):
-            self._thoroughly(frame, quick)
+        texts = [line.region for line in kept if line.text]
+        idle = [*(line.region for line in kept if not line.text), *self._ignored]
+        new = [
+            region
+            for region in quick
+            if covered(region, texts) < _KNOWN and not any(_same_place(region, other) for other in idle)
+        ]
+        if new:
+            self._around(frame, quick, new)
 
     def _still_there(self, frame: Frame) -> list[Line]:
         """The lines whose strokes are still there, or that read much the same in their old place."""
@@ -145,9 +163,10 @@ class FrameReader:
         grey = Image.fromarray(frame.luma())
         for line in self._lines:
             strokes = _strokes(grey, line.region)
-            if strokes_alike(line.strokes, strokes) >= self._config.same:
+            least, middle, mean = strokes_alike(line.strokes, strokes)
+            if least >= self._config.same or (middle < _STILL and mean >= _MOVING):
                 kept.append(line)
-            elif line.text:
+            elif line.text and mean >= _REPLACED:
                 text, score = self._reader.read(_picture(frame), line.region)
                 if score >= self._config.keep_score and likeness(text, line.text) >= _MUCH_THE_SAME:
                     kept.append(replace(line, text=text, score=score, strokes=strokes))
@@ -160,8 +179,21 @@ class FrameReader:
         if config.tiles > 1:
             tiles = self._detector.find_in_tiles(frame, config.size)
             found += [r for r in tiles if covered(r, found) < _COVERED]
-        found += [r for r in quick if covered(r, found) < _COVERED]
-        found = [_to_edge(region, frame) for region in found]
+        self._take(frame, found, quick)
+
+    def _around(self, frame: Frame, quick: list[Region], new: list[Region]) -> None:
+        """Look for text at the heights at which there is new text."""
+        hulls = [region.hull() for region in new]
+        margin = max(region.height for region in new)
+        top, bottom = min(h[1] for h in hulls) - margin, max(h[3] for h in hulls) + margin
+        self._take(frame, self._detector.find_between(frame, self._config.size, top, bottom), quick)
+
+    def _take(self, frame: Frame, found: list[Region], quick: list[Region]) -> None:
+        """Read what is not among the lines known; ``quick`` adds what was too large to be found else."""
+        config = self._config
+        found = [*found, *(r for r in quick if covered(r, [*found, *(x.region for x in self._lines)]) < _COVERED)]
+        most = _LARGEST * frame.width * frame.height
+        found = [_to_edge(region, frame) for region in found if region.width * region.height <= most]
         grey = Image.fromarray(frame.luma())
         lines = list(self._lines)
         for region in found:

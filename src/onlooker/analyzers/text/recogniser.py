@@ -21,7 +21,7 @@ from onlooker.models import load, model_path
 __all__ = ["LineReader", "decode"]
 
 _HEIGHT = 48
-_WIDTHS = (160, 320, 480, 640, 960, 1280, 1920)
+_WIDTHS = (*range(160, 641, 80), *range(800, 1921, 160))
 """Widths that lines are padded to: the engine prepares each but once."""
 _TURN_WIDTH = 192
 _TURNED = 0.9
