@@ -28,9 +28,9 @@ class SoundsConfig(AnalyzerConfig):
     labels: tuple[str, ...] = LABELS
     thresholds: dict[str, float] = Field(default_factory=dict[str, float])
     sensitivity: float = Field(default=1.0, gt=0)
-    hold: float = Field(default=0.5, gt=0, le=1)
+    hold: float = Field(default=0.3, gt=0, le=1)
     minimum_seconds: float = Field(default=0.0, ge=0)
-    gap_seconds: float = Field(default=1.0, ge=0)
+    gap_seconds: float = Field(default=2.0, ge=0)
     every: int = Field(default=1, ge=1, le=2)
 
     @model_validator(mode="after")
