@@ -25,6 +25,8 @@ __all__ = ["ROLES", "Text", "role_of"]
 
 ROLES = ("subtitle", "title", "slide", "scene")
 _GREY_WIDTH = 160
+_SINGLE_SCORE = 0.93
+"""Least score of a single character: windows and wheels look like one."""
 
 
 def role_of(caption: Caption, slide_lines: int) -> str:
@@ -158,7 +160,7 @@ class Text(Analyzer[TextConfig]):
         config = self.config
         if score < config.score or not any(c.isalnum() for c in text):
             return False
-        if len(text) == 1 and score < config.sure_score:
+        if len(text) == 1 and score < _SINGLE_SCORE:
             return False
         return score >= config.sure_score or float(caption.span.duration) >= config.least_seconds
 

@@ -78,7 +78,7 @@ def model_characters(path: Path) -> list[str]:
 def language_of(text: str) -> str | None:
     """``zh`` or ``en`` by script, None where neither is written (numbers, signs).
 
-    A Chinese character stands for about two Latin letters, so a Chinese line with a Latin name in it stays Chinese.
+    A Chinese character stands for about three Latin letters, so a Chinese line with a Latin name in it stays Chinese.
 
     >>> language_of("到2026年"), language_of("Hello"), language_of("12:30")
     ('zh', 'en', None)
@@ -87,4 +87,4 @@ def language_of(text: str) -> str | None:
     latin = sum(c.isalpha() and unicodedata.name(c, "").startswith("LATIN") for c in text)
     if not chinese and not latin:
         return None
-    return "zh" if 2 * chinese >= latin else "en"
+    return "zh" if 3 * chinese >= latin else "en"

@@ -67,7 +67,7 @@ class TextConfig(AnalyzerConfig):
     orientation: str = "ppocr-cls"
     rate: float = Field(default=2.0, gt=0, le=60)
     size: int = Field(default=736, ge=160, le=4096)
-    quick_size: int = Field(default=320, ge=0, le=2048)
+    quick_size: int = Field(default=352, ge=0, le=2048)
     tiles: int = Field(default=1, ge=1, le=2)
     threshold: float = Field(default=0.3, gt=0, lt=1)
     region_score: float = Field(default=0.5, ge=0, le=1)

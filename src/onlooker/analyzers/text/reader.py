@@ -12,29 +12,26 @@ from PIL import Image
 
 from onlooker.analyzers.text.config import TextConfig
 from onlooker.analyzers.text.detector import LineDetector, covered
-from onlooker.analyzers.text.geometry import Region, crop
+from onlooker.analyzers.text.geometry import Region
 from onlooker.analyzers.text.recogniser import LineReader
+from onlooker.analyzers.text.strokes import appeared, stroke_density, strokes_alike, strokes_of
 from onlooker.analyzers.text.words import likeness
 from onlooker.core.media import Frame
 
-__all__ = ["GREY_WIDTH", "FrameReader", "Line", "strokes_alike"]
+__all__ = ["GREY_WIDTH", "FrameReader", "Line"]
 
 GREY_WIDTH = 160
 _LEVELS = 12
-_STROKES = 24
-"""Height in pixels of the small crop by which a line is recognised again."""
-_LONGEST = 640
-_FAINT = 6.0
-"""Standard deviation in grey levels below which a piece of a line shows no strokes."""
 _COVERED = 0.5
 _LARGEST = 0.4
-"""Share of the picture above which a region is a fade or a flash, not a line."""
+"""Share of the picture above which a region as broad as a block is a fade or a flash, not a line."""
+_BLOCK = 2.5
 _KNOWN = 0.3
 _SAME_PLACE = 0.5
 _MUCH_THE_SAME = 0.6
-_STILL = 0.9
+_STILL = 0.97
 """Median likeness of strokes from which what lies behind a line is still."""
-_MOVING = 0.5
+_MOVING = 0.45
 """Mean likeness from which a line before a moving picture is the same."""
 _REPLACED = 0.3
 """Mean likeness of strokes below which another text, or none, stands in a line's place."""
@@ -52,30 +49,6 @@ class Line:
     text: str
     score: float
     strokes: NDArray[np.float32]
-
-
-def strokes_alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[float, float, float]:
-    """Likeness of two small crops of a line, -1..1: the least, the median and the mean correlation over pieces about
-    one character wide; pieces without strokes do not count.
-
-    Where the picture behind the line is still, one piece that differs is a changed character, however alike the
-    others are. Where it moves, all pieces differ somewhat, and their mean tells whether it is still the same text.
-
-    Args:
-        one: (height, width) grey.
-        other: of the same form.
-    """
-    height, width = one.shape
-    step = height // 2
-    starts = range(0, max(1, width - height + 1), step)
-    found: list[float] = []
-    for start in starts:
-        a, b = one[:, start : start + height], other[:, start : start + height]
-        a, b = a - a.mean(), b - b.mean()
-        x, y = float(np.sqrt((a * a).mean())), float(np.sqrt((b * b).mean()))
-        if max(x, y) >= _FAINT:
-            found.append(float((a * b).mean()) / max(x * y, 1e-6))
-    return (min(found), float(np.median(found)), sum(found) / len(found)) if found else (1.0, 1.0, 1.0)
 
 
 class FrameReader:
@@ -106,6 +79,7 @@ class FrameReader:
         self._grey: NDArray[np.int16] | None = None
         self._lines: list[Line] = []
         self._ignored: list[Region] = []
+        self._density: NDArray[np.float32] | None = None
 
     def read(self, frame: Frame) -> tuple[list[Line] | None, float | None]:
         """Lines with text, or None where they are those of the frame before; and the share of the picture that
@@ -123,6 +97,8 @@ class FrameReader:
             self._again(frame)
         else:
             self._stretch, self._lines = stretch, []
+            if self._config.quick_size:
+                self._density = stroke_density(frame)
             self._thoroughly(frame, self._quick(frame))
         self._grey = grey
         return [line for line in self._lines if line.text], changed
@@ -145,8 +121,14 @@ class FrameReader:
             self._lines = kept
             self._thoroughly(frame, [])
             return
-        quick = self._quick(frame)
+        lost = len(kept) < len(self._lines)
         self._lines = kept
+        density = stroke_density(frame)
+        before = self._density
+        if not lost and before is not None and not appeared(before, density, [line.region for line in kept], frame):
+            return
+        self._density = density
+        quick = self._quick(frame)
         texts = [line.region for line in kept if line.text]
         idle = [*(line.region for line in kept if not line.text), *self._ignored]
         new = [
@@ -162,7 +144,7 @@ class FrameReader:
         kept: list[Line] = []
         grey = Image.fromarray(frame.luma())
         for line in self._lines:
-            strokes = _strokes(grey, line.region)
+            strokes = strokes_of(grey, line.region)
             least, middle, mean = strokes_alike(line.strokes, strokes)
             if least >= self._config.same or (middle < _STILL and mean >= _MOVING):
                 kept.append(line)
@@ -192,8 +174,7 @@ class FrameReader:
         """Read what is not among the lines known; ``quick`` adds what was too large to be found else."""
         config = self._config
         found = [*found, *(r for r in quick if covered(r, [*found, *(x.region for x in self._lines)]) < _COVERED)]
-        most = _LARGEST * frame.width * frame.height
-        found = [_to_edge(region, frame) for region in found if region.width * region.height <= most]
+        found = [_to_edge(region, frame) for region in found if not _is_flash(region, frame)]
         grey = Image.fromarray(frame.luma())
         lines = list(self._lines)
         for region in found:
@@ -201,7 +182,7 @@ class FrameReader:
                 continue
             text, score = self._reader.read(_picture(frame), region)
             text = text if score >= config.keep_score else ""
-            lines.append(Line(region, text, score, _strokes(grey, region)))
+            lines.append(Line(region, text, score, strokes_of(grey, region)))
         self._lines = _without_doubles(lines)
         texts = [line.region for line in self._lines if line.text]
         self._ignored = [region for region in quick if covered(region, texts) < _COVERED]
@@ -224,16 +205,13 @@ def _to_edge(region: Region, frame: Frame) -> Region:
     return replace(region, x=region.x + (more[1] - more[0]) / 2, width=region.width + sum(more))
 
 
+def _is_flash(region: Region, frame: Frame) -> bool:
+    short, long = sorted((region.width, region.height))
+    return short * long > _LARGEST * frame.width * frame.height and long < _BLOCK * short
+
+
 def _picture(frame: Frame) -> Image.Image:
     return Image.fromarray(frame.image(None, None, "bgr24"))
-
-
-def _strokes(grey: Image.Image, region: Region) -> NDArray[np.float32]:
-    wide = region.width >= region.height
-    ratio = region.width / max(1.0, region.height)
-    long = max(_STROKES, min(_LONGEST, round(_STROKES * (ratio if wide else 1 / max(ratio, 1e-3)))))
-    made = np.asarray(crop(grey, region, (long, _STROKES) if wide else (_STROKES, long)), np.float32)
-    return made if wide else made.T
 
 
 def _same_place(one: Region, other: Region) -> bool:
