@@ -22,6 +22,7 @@ __all__ = ["Speaker", "Turn", "Turns"]
 _TICK = Fraction(1, RATE)
 _BATCH = 1500
 """Windows that are grouped at once: about ten minutes of speech."""
+_ROUNDS = 2
 _NEAR = 2 * RATE
 """A stretch of speech without a window of its own takes the voice of a window within this many samples."""
 
@@ -112,14 +113,18 @@ class Turns:
 
     def _label(self, places: NDArray[np.int64], vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray]:
         """The number of each window's voice, and the voices' mean vectors."""
-        labels = group(vectors, self._config.threshold, self._config.most)
-        least = max(1, round(self._config.least_seconds * RATE / HOP))
-        counts = np.bincount(labels)
-        kept = np.flatnonzero(counts >= min(least, int(counts.max())))
-        centres = np.stack([vectors[labels == k].mean(0) for k in kept])
-        centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+        config = self._config
+        groups = group(vectors, config.threshold, config.most)
+        counts = np.bincount(groups)
+        seconds = min(config.most_seconds, max(config.least_seconds, config.share * len(vectors) * HOP / RATE))
+        kept = np.flatnonzero(counts >= min(seconds * RATE / HOP, int(counts.max())))
+        centres = _means(vectors, groups, kept)
+        for _ in range(_ROUNDS):
+            nearest = (vectors @ centres.T).argmax(1)
+            centres = _means(vectors, nearest, np.unique(nearest))
+        centres = _merged(vectors, centres, config.merge)
         follows = np.concatenate([[False], np.diff(places) == 1])
-        path = smooth((vectors @ centres.T).astype(np.float64), follows, self._config.switch)
+        path = smooth((vectors @ centres.T).astype(np.float64), follows, config.switch)
         return path, centres
 
     @staticmethod
@@ -174,7 +179,7 @@ class Turns:
         mean = total / np.linalg.norm(total)
         known = [(float(s.vector @ mean), s) for s in self.speakers]
         likeness, speaker = max(known, key=lambda pair: pair[0], default=(0.0, None))
-        if speaker is None or likeness < (1 + self._config.threshold) / 2:
+        if speaker is None or likeness < self._config.merge:
             speaker = Speaker(len(self.speakers) + 1)
             self.speakers.append(speaker)
         speaker.total = speaker.total + total
@@ -189,3 +194,25 @@ class Turns:
             else:
                 joined.append((start, end, label))
         yield from (p for p in joined if p[1] - p[0] >= self._config.turn_seconds * RATE)
+
+
+def _means(vectors: NDArray[np.float32], labels: NDArray[np.int64], kept: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The mean vectors, of length 1, of the groups in ``kept``."""
+    means = np.stack([vectors[labels == k].mean(0) for k in kept])
+    return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+
+def _merged(vectors: NDArray[np.float32], centres: NDArray[np.float32], least: float) -> NDArray[np.float32]:
+    """The mean vectors after groups were joined whose means are at least so similar, the most similar first."""
+    labels = (vectors @ centres.T).argmax(1)
+    while len(centres) > 1:
+        likeness = centres @ centres.T
+        np.fill_diagonal(likeness, -1)
+        a, b = divmod(int(likeness.argmax()), len(centres))
+        if likeness[a, b] < least:
+            break
+        labels[labels == b] = a
+        present = np.unique(labels)
+        labels = np.searchsorted(present, labels)
+        centres = _means(vectors, labels, np.arange(len(present)))
+    return centres
