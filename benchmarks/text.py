@@ -296,7 +296,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", help="a Python with requirements-text.txt; without it ours alone is measured")
     parser.add_argument("--font", default="/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
-    parser.add_argument("--rate", type=float, default=2.0)
+    parser.add_argument("--rates", type=float, nargs="+", default=[2.0, 5.0], help="sampled frames a second")
     parser.add_argument("--quality", default="balanced")
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--keep", type=Path, help="folder to keep the drawn videos in")
@@ -314,7 +314,7 @@ def compare(args: argparse.Namespace, folder: Path, scratch: Path) -> None:
     from _harness import DATA, save
 
     folder.mkdir(exist_ok=True, parents=True)
-    videos: dict[str, tuple[str, list[list[str]]]] = {}
+    videos: dict[str, tuple[str, list[dict[str, Any]]]] = {}
     for case in CASES:
         if args.only not in case[0]:
             continue
@@ -322,38 +322,41 @@ def compare(args: argparse.Namespace, folder: Path, scratch: Path) -> None:
         lines = plan(case, args.font)
         if not path.exists():
             render(case, lines, DATA, path)
-        moments = samples(SECONDS, args.rate)
-        videos[case[0]] = str(path), [[x["text"] for x in lines if x["start"] <= t < x["end"]] for t in moments]
+        videos[case[0]] = str(path), lines
     truth = json.loads((DATA / "ocr" / "gt.json").read_text())
     images = {str(DATA / "ocr" / name.split(" ")[0]): lines for name, lines in truth.items() if lines}
-    result: dict[str, Any] = {"rate": args.rate, "quality": args.quality, "videos": {}, "images": {}}
-    peer: dict[str, Any] = {"videos": {}, "images": {}}
-    if args.peer:
-        tasks = scratch / "tasks.json"
-        listed = {"videos": [path for path, _ in videos.values()], "images": list(images), "rate": args.rate}
-        tasks.write_text(json.dumps(listed))
-        subprocess.run([args.peer, __file__, "--as-peer", str(tasks)], check=True)
-        peer = json.loads(tasks.with_suffix(".out").read_text())
-    report(
-        result,
-        "videos",
-        {n: (t, own(p, args.rate, args.quality), peer["videos"].get(p)) for n, (p, t) in videos.items()},
-    )
-    photos = {
-        Path(p).name: (
-            [t],
-            {"read": [own_image(p, args.quality)]},
-            {"read": [peer["images"][p]]} if args.peer else None,
-        )
-        for p, t in images.items()
-    }
-    report(result, "images", photos)
-    if args.only == "":
+    result: dict[str, Any] = {"quality": args.quality}
+    paths = [path for path, _ in videos.values()]
+    for number, rate in enumerate(args.rates):
+        peer = run_peer(args.peer, scratch, paths, [] if number else list(images), rate)
+        part = result[f"{rate:g} frames a second"] = {}
+        rows: dict[str, Any] = {}
+        for name, (path, lines) in videos.items():
+            shown = [[x["text"] for x in lines if x["start"] <= t < x["end"]] for t in samples(SECONDS, rate)]
+            rows[name] = shown, own(path, rate, args.quality), peer["videos"].get(path)
+        report(part, "videos", rows)
+        if not number:
+            photos: dict[str, Any] = {}
+            for path, lines in images.items():
+                theirs = {"read": [peer["images"][path]]} if args.peer else None
+                photos[Path(path).name] = [lines], {"read": [own_image(path, args.quality)]}, theirs
+            report(result, "images", photos)
+    if not args.only:
         save("text", result)
+
+
+def run_peer(python: str | None, scratch: Path, videos: list[str], images: list[str], rate: float) -> dict[str, Any]:
+    if not python:
+        return {"videos": {}, "images": {}}
+    tasks = scratch / "tasks.json"
+    tasks.write_text(json.dumps({"videos": videos, "images": images, "rate": rate}))
+    subprocess.run([python, __file__, "--as-peer", str(tasks)], check=True)
+    return json.loads(tasks.with_suffix(".out").read_text())
 
 
 def report(result: dict[str, Any], part: str, rows: dict[str, Any]) -> None:
     sums: dict[str, dict[str, float]] = {"onlooker": {}, "peer": {}}
+    result[part] = {}
     for name, (truth, ours, theirs) in rows.items():
         entry: dict[str, Any] = {}
         for who, side in (("onlooker", ours), ("peer", theirs)):

@@ -28,8 +28,8 @@ def stamp(text: str, size: int = 30, angle: float = 0.0, dark: bool = False) -> 
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(text, stroke_width=2)
     made = Image.new("RGBA", (int(right - left) + 8, int(bottom - top) + 8))
-    style = {"fill": "black"} if dark else {"fill": "white", "stroke_width": 2, "stroke_fill": "black"}
-    ImageDraw.Draw(made).text((4 - left, 4 - top), text, font=font, **style)
+    ink, edge, width = ("black", None, 0) if dark else ("white", "black", 2)
+    ImageDraw.Draw(made).text((4 - left, 4 - top), text, font=font, fill=ink, stroke_width=width, stroke_fill=edge)
     return made.rotate(angle, Image.Resampling.BICUBIC, expand=True) if angle else made
 
 

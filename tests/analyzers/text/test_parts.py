@@ -118,16 +118,17 @@ def test_edit_distance(a, b):
 
 def follow(readings, **settings):
     """Readings, one a half second: each None (as before), or a list of (text, score) or (text, score, top)."""
+
+    def top(line):
+        return line[2] if len(line) > 2 else 0.9
+
     follower = CaptionFollower(TextConfig(**settings))
     ended = []
     for number, lines in enumerate(readings):
         start = Timestamp.of_seconds(Fraction(number, 2))
         made = None
         if lines is not None:
-            made = [
-                Reading(Box(0.2, top, 0.8, top + 0.06), 0.0, 0.06, text, score)
-                for text, score, top in ((*line, 0.9)[:3] for line in lines)
-            ]
+            made = [Reading(Box(0.2, top(line), 0.8, top(line) + 0.06), 0.0, 0.06, line[0], line[1]) for line in lines]
         ended += follower.take(Span(start, start + Fraction(1, 25)), made, 0.1)
     ended += follower.finish()
     return [(c.best[0], c.span.start.seconds, c.span.end.seconds) for c in ended]

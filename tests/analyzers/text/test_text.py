@@ -111,7 +111,7 @@ def test_slides_change_once_and_lines_that_are_added_make_no_new_slide(slides):
     assert cue.span.start.seconds == pytest.approx(3.0, abs=0.11)
     texts = {o.text: o for o in made if o.kind == "text"}
     assert set(texts) == {text for slide in SLIDES for text in slide}
-    assert {o.data["role"] for o in texts.values()} == {"slide"}
+    assert {str(o.data["role"]) for o in texts.values()} == {"slide"}
     assert texts["Early stopping"].span.start.seconds == pytest.approx(1.5, abs=0.01)
 
 
@@ -180,13 +180,15 @@ def test_nothing_is_read_into_pictures_without_text(data):
 
 
 class TestContract(AnalyzerContract):
+    path = ""
+
     @pytest.fixture(autouse=True)
     def _clip(self, captioned):
-        type(self).path = captioned[0]
+        type(self).path = str(captioned[0])
 
     def make(self):
         # stretches shorter than the clip's segments, so that segments begin within one
         return [Text(TextConfig(refresh_seconds=3.0))]
 
     def open_source(self):
-        return open_source(str(self.path))
+        return open_source(self.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -255,8 +254,3 @@ def _shared(one: Box, other: Box) -> float:
     height = min(one.bottom, other.bottom) - max(one.top, other.top)
     least = min(one.area, other.area)
     return max(0.0, width) * max(0.0, height) / least if least > 0 else 0.0
-
-
-def total_letters(captions: Iterable[Caption]) -> int:
-    """Letters and digits on screen."""
-    return sum(len(letters(c.last.text)) for c in captions)

@@ -22,6 +22,8 @@ _STEP = 32
 _SHAPES = 6
 _BANDS = (0.25, 0.5)
 """Heights of the bands, as shares of the picture's, in which part of a picture is looked at."""
+_SMALL = 100_000
+"""Pictures of at most so many pixels are not worth a second thread: it costs more than it saves."""
 _LARGEST_SCALE = 2.0
 """A picture is made at most this much larger: more shows nothing new."""
 _TILE = 0.6
@@ -130,7 +132,8 @@ class LineDetector:
         if model is None:
             while len(self._models) >= _SHAPES:
                 self._models.popitem(last=False)[1].close()
-            model = load(self._name, threads=self._threads, shapes={"x": (1, 3, height, width)})
+            threads = 1 if width * height <= _SMALL else self._threads
+            model = load(self._name, threads=threads, shapes={"x": (1, 3, height, width)})
             self._models[width, height] = model
         self._models.move_to_end((width, height))
         return model

@@ -75,6 +75,8 @@ class FrameReader:
             grow=config.grow,
         )
         self._reader = LineReader(config.recogniser, config.orientation, threads=threads)
+        # one that is no smaller than the other saves nothing
+        self._quick_size = config.quick_size if config.quick_size < config.size else 0
         self._stretch: int | None = None
         self._grey: NDArray[np.int16] | None = None
         self._lines: list[Line] = []
@@ -97,7 +99,7 @@ class FrameReader:
             self._again(frame)
         else:
             self._stretch, self._lines = stretch, []
-            if self._config.quick_size:
+            if self._quick_size:
                 self._density = stroke_density(frame)
             self._thoroughly(frame, self._quick(frame))
         self._grey = grey
@@ -105,19 +107,17 @@ class FrameReader:
 
     def prepare(self, width: int, height: int) -> None:
         """Make ready for frames of these sides."""
-        quick = self._config.quick_size
-        self._detector.prepare(width, height, self._config.size, bands=0 < quick < self._config.size)
-        if quick:
-            self._detector.prepare(width, height, quick)
+        self._detector.prepare(width, height, self._config.size, bands=self._quick_size > 0)
+        if self._quick_size:
+            self._detector.prepare(width, height, self._quick_size)
 
     def _quick(self, frame: Frame) -> list[Region]:
-        size = self._config.quick_size
-        return self._detector.find(frame, size) if 0 < size < self._config.size else []
+        return self._detector.find(frame, self._quick_size) if self._quick_size else []
 
     def _again(self, frame: Frame) -> None:
         """A later frame of a stretch."""
         kept = self._still_there(frame)
-        if not self._config.quick_size:
+        if not self._quick_size:
             self._lines = kept
             self._thoroughly(frame, [])
             return
