@@ -121,7 +121,8 @@ class FrameReader:
             self._lines = kept
             self._thoroughly(frame, [])
             return
-        lost = len(kept) < len(self._lines)
+        lost = [line for line in self._lines if not any(line.region is k.region for k in kept)]
+        gone = [line.region for line in lost if line.text]
         self._lines = kept
         density = stroke_density(frame)
         before = self._density
@@ -131,7 +132,8 @@ class FrameReader:
         quick = self._quick(frame)
         texts = [line.region for line in kept if line.text]
         idle = [*(line.region for line in kept if not line.text), *self._ignored]
-        new = [
+        # where a line went, another mostly follows, and the small picture may be too small for it
+        new = gone + [
             region
             for region in quick
             if covered(region, texts) < _KNOWN and not any(_same_place(region, other) for other in idle)
