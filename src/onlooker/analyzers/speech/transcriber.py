@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,9 @@ __all__ = ["Transcriber"]
 _PAD = 12  # frames kept on both sides of a stretch of speech
 _JOIN = 24  # shorter pauses are given to the network as they are
 _COMPRESSION, _LOG_PROBABILITY, _NO_SPEECH = 2.4, -1.0, 0.6
+_SHORTEST, _CERTAIN, _LOOSE = 0.05, 0.2, 0.3  # of words: seconds, probability, share of the bad ones
+_PASSED_OVER = 2.5  # seconds
+_DEPTH = 3
 _FASTEST = 35.0  # characters a second; nobody speaks faster
 
 
@@ -113,7 +116,20 @@ class Transcriber:
             language, certain = max(ranked, key=lambda pair: pair[1])
         return language, float(certain)
 
-    def _write(self, heard: NDArray[np.float32], language: str) -> list[Any]:
+    def _write(self, heard: NDArray[np.float32], language: str, depth: int = 0) -> list[Any]:
+        """The segments; stretches that the network passed over, as it does with sentences said several times, are
+        given to it again by themselves.
+        """
+        segments = self._best(heard, language)
+        if depth == _DEPTH:
+            return segments
+        more: list[Any] = []
+        for start, end in _uncovered(segments, len(heard) / RATE):
+            part = heard[int(start * RATE) : int(end * RATE)]
+            more += [_shifted(s, int(start * RATE) / RATE) for s in self._write(part, language, depth + 1)]
+        return sorted([*segments, *more], key=lambda s: s.start)
+
+    def _best(self, heard: NDArray[np.float32], language: str) -> list[Any]:
         """The segments; written a second time, without repetitions, if they came out badly."""
         first = self._run(heard, language)
         if not any(_is_bad(s) for s in first):
@@ -190,8 +206,46 @@ def _place(pieces: Sequence[_Piece], seconds: float, *, after: bool = False) -> 
     raise AssertionError("a section without speech is not transcribed")
 
 
+def _uncovered(segments: Sequence[Any], seconds: float) -> list[tuple[float, float]]:
+    """Stretches of what was heard, all of it speech but for short pauses, that no segment says anything of."""
+    found: list[tuple[float, float]] = []
+    at = 0.0
+    if not segments:
+        return found
+    for segment in segments:
+        for start, end in [(w.start, w.end) for w in segment.words or ()] or [(segment.start, segment.end)]:
+            if start - at >= _PASSED_OVER:
+                found.append((at, start))
+            at = max(at, end)
+    if seconds - at >= _PASSED_OVER:
+        found.append((at, seconds))
+    return found
+
+
+def _shifted(segment: Any, by: float) -> Any:
+    """The same segment later."""
+    words = [replace(w, start=w.start + by, end=w.end + by) for w in segment.words or ()]
+    return replace(segment, start=segment.start + by, end=segment.end + by, words=words or None)
+
+
 def _is_bad(segment: Any) -> bool:
-    return segment.compression_ratio > _COMPRESSION or segment.avg_logprob < _LOG_PROBABILITY
+    """Improbable, or going round in circles: text that repeats itself and does not lie on the sound.
+
+    What is really said several times compresses as well, but its words have lengths and are certain.
+    """
+    if segment.avg_logprob < _LOG_PROBABILITY:
+        return True
+    if segment.compression_ratio <= _COMPRESSION:
+        return False
+    words = segment.words or ()
+    loose = sum(w.end - w.start < _SHORTEST or w.probability < _CERTAIN for w in words)
+    return _is_fast(segment) or loose > _LOOSE * len(words)
+
+
+def _is_fast(segment: Any) -> bool:
+    """Whether nobody can speak so fast."""
+    text = segment.text.strip()
+    return len(text) > 10 and len(text) > _FASTEST * (segment.end - segment.start)
 
 
 def _log_probability(segments: Sequence[Any]) -> float:
@@ -202,16 +256,15 @@ def _is_speech(segment: Any, prompt: str) -> bool:
     """Whether somebody can have said it."""
     text = segment.text.strip()
     unsure = segment.no_speech_prob > _NO_SPEECH and segment.avg_logprob < _LOG_PROBABILITY
-    fast = len(text) > 10 and len(text) > _FASTEST * (segment.end - segment.start)
     echo = bool(prompt) and text.strip("。.") == prompt.strip("。.")
-    return bool(text) and not unsure and not fast and not echo and segment.compression_ratio <= 2 * _COMPRESSION
+    return bool(text) and not unsure and not _is_fast(segment) and not echo
 
 
 def _unrepeated(segments: Sequence[Any]) -> list[Any]:
-    """Without segments that say again, word for word, what the two before said."""
+    """Without bad segments that say again, word for word, what the one before said."""
     kept: list[Any] = []
     for segment in segments:
-        if len(kept) >= 2 and segment.text == kept[-1].text == kept[-2].text:
+        if kept and segment.text == kept[-1].text and _is_bad(segment):
             continue
         kept.append(segment)
     return kept
