@@ -8,6 +8,7 @@ import wave
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 from onlooker.analyzers._sound_stream import BLOCK, RATE, RecentSound
 from onlooker.analyzers._sound_voice import VoiceActivity
+from onlooker.analyzers.speech import transcriber
 from onlooker.analyzers.speech.analyzer import Speech
 from onlooker.analyzers.speech.config import SpeechConfig
 from onlooker.analyzers.speech.sections import Sections
@@ -251,3 +253,34 @@ def test_a_section_that_is_written_again_is_said_once():
     window = Window([at(0, [early]), at(1, [late])], (), Timestamp.of_seconds(2))
     made = [*speech.analyze(window), *speech.flush()]
     assert [o.text for o in made] == ["Late."]
+
+
+def test_what_is_said_again_and_again_is_written_each_time(data, tmp_path):
+    clips = sorted(data("ravdess_speech/audio").glob("03-01-01-01-01-01-0[1-8].ogg"))
+    assert len(clips) == 6
+    found = observed(fast(), write(tmp_path / "again.wav", np.concatenate([samples_of(c) for c in clips])))
+    text = " ".join(o.text for o in found).lower()
+    assert text.count("kids are talking") >= 5
+
+
+def _written(text: str, start: float, end: float, **more) -> SimpleNamespace:
+    words = [SimpleNamespace(start=start, end=end, probability=0.9)]
+    facts = {"avg_logprob": -0.3, "compression_ratio": 1.2, "no_speech_prob": 0.1, "words": words}
+    return SimpleNamespace(text=text, start=start, end=end, **(facts | more))
+
+
+def test_what_nobody_can_have_said_is_left_out():
+    loose = [SimpleNamespace(start=1.0, end=1.0, probability=0.1)] * 9
+    circle = _written("thanks for watching", 0, 5, compression_ratio=5.0, words=loose)
+    assert transcriber._is_bad(circle)
+    assert not transcriber._is_bad(_written("kids are talking", 0, 5, compression_ratio=5.0))
+    assert [s.text for s in transcriber._unrepeated([circle, circle, _written("yes", 5, 6)])] == [
+        "thanks for watching",
+        "yes",
+    ]
+    assert transcriber._is_speech(_written("hello there", 0, 2), "")
+    assert not transcriber._is_speech(_written("hello there everybody, how do you do", 0, 0.4), "")
+    assert not transcriber._is_speech(_written("hello", 0, 2, no_speech_prob=0.9, avg_logprob=-1.5), "")
+    assert not transcriber._is_speech(_written("以下是普通话的句子", 0, 2), "以下是普通话的句子。")
+    assert transcriber._uncovered([_written("a", 0, 2), _written("b", 6, 7)], 10.0) == [(2, 6), (7, 10.0)]
+    assert transcriber._uncovered([], 10.0) == []
