@@ -150,3 +150,10 @@ def test_a_live_stream_that_is_joined_late_is_heard(mixture):
     assert sounds.hear(block) is not None
     sounds.close()
     source.close()
+
+
+def test_the_end_of_a_file_of_whole_seconds_is_heard(data, tmp_path):
+    bark = samples_of(data("esc10/audio/1-100032-A-dog_bark.ogg"))[int(2.2 * RATE) : int(2.5 * RATE)]
+    path = write(tmp_path / "end.wav", np.concatenate([np.zeros(int(3.7 * RATE)), bark]))
+    (dog,) = observed(path, labels=("dog",), sensitivity=2)
+    assert dog.span.end.seconds <= 4.01

@@ -60,6 +60,7 @@ class Sounds(Analyzer[SoundsConfig]):
         self._restart()
         self._sound = RecentSound(context.read)
         self._names = models.entry(MODEL).labels
+        self._duration = context.source.duration
         if context.source.audio:
             self._listener = Listener(context.threads)
 
@@ -67,7 +68,9 @@ class Sounds(Analyzer[SoundsConfig]):
         config = self.config
         self._sound = RecentSound(None)
         self._heard = False
+        self._duration: Fraction | None = None
         self._next = 0
+        self._place = -1
         self._end: Timestamp | None = None
         self._finders: dict[str, StretchFinder] = {}
         for label in config.labels:
@@ -101,12 +104,17 @@ class Sounds(Analyzer[SoundsConfig]):
             self._next += self.config.every
         start = self._next * HOP
         # what is left at the end of the source, filled up with silence
-        if block.duration < BLOCK and self._sound.end - start - (_LEAD if self._next else 0) >= _LEAST_TAIL:
+        if self._is_last(block) and self._sound.end - start - (_LEAD if self._next else 0) >= _LEAST_TAIL:
             tail = self._sound.samples(start, self._sound.end)
             rows.append(self._row(np.concatenate([tail, np.zeros(LENGTH - len(tail), np.float32)]), begin))
         self._sound.drop(self._next * HOP)
         values = np.stack(rows) if rows else np.zeros((0, _HEAD + len(LABELS) + 2 * _TOP), np.float16)
         return Measurement(block.time, block.duration, values)
+
+    def _is_last(self, block: AudioBlock) -> bool:
+        """Whether nothing seems to come after it."""
+        duration = self._duration
+        return block.duration < BLOCK or (duration is not None and block.time.value + block.duration >= duration)
 
     def _first_after(self, begin: int) -> int:
         """The first patch that is not complete with the samples before ``begin``."""
@@ -135,6 +143,10 @@ class Sounds(Analyzer[SoundsConfig]):
         return made
 
     def _take(self, place: int, row: NDArray[np.float64]) -> list[Observation]:
+        if place <= self._place:
+            # the source went on after what seemed to be its end
+            return []
+        self._place = place
         time = Timestamp(place * HOP + _LEAD if place else 0, _TICK)
         scores = row[_HEAD : _HEAD + len(LABELS)]
         classes, loudness = row[-2 * _TOP :], np.array([row[1]])
