@@ -114,7 +114,9 @@ class Sounds(Analyzer[SoundsConfig]):
     def _is_last(self, block: AudioBlock) -> bool:
         """Whether nothing seems to come after it."""
         duration = self._duration
-        return block.duration < BLOCK or (duration is not None and block.time.value + block.duration >= duration)
+        if duration is None or block.duration < BLOCK:
+            return block.duration < BLOCK
+        return block.time.value < duration <= block.time.value + block.duration
 
     def _first_after(self, begin: int) -> int:
         """The first patch that is not complete with the samples before ``begin``."""

@@ -104,7 +104,9 @@ class Speech(Analyzer[SpeechConfig]):
         """Whether nothing seems to come after it. Where that is wrong the section is written again."""
         assert self._context is not None
         duration = self._context.source.duration
-        return block.duration < BLOCK or (duration is not None and block.time.value + block.duration >= duration)
+        if duration is None or block.duration < BLOCK:
+            return block.duration < BLOCK
+        return block.time.value < duration <= block.time.value + block.duration
 
     def _written(self, section: Section, sound: RecentSound) -> dict[str, Any]:
         assert self._transcriber is not None
