@@ -64,7 +64,7 @@ def tokens(text: str, language: str) -> list[str]:
     if language == "zh":
         plain = text.translate(str.maketrans("廣產協會間舉頭車絲", "广产协会间举头车丝"))
         return re.findall(r"[一-鿿]|[a-z0-9]+", plain.lower())
-    return [LETTERS.get(w, w) for w in re.findall(r"[a-z0-9']+", text.lower())]
+    return [str(LETTERS.get(w, w)) for w in re.findall(r"[a-z0-9']+", text.lower())]
 
 
 def edits(found: list[str], wanted: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import wave
+from typing import Any, ClassVar
 
 import av
 import numpy as np
@@ -60,7 +61,7 @@ def mixture(data, tmp_path_factory):
     return write(tmp_path_factory.mktemp("sounds") / "mixture.wav", whole)
 
 
-def observed(path: str, **config):
+def observed(path: str, **config) -> list[Any]:
     source = open_source(path)
     try:
         return drive([Sounds(SoundsConfig(**config))], source)
@@ -70,6 +71,8 @@ def observed(path: str, **config):
 
 class TestContract(AnalyzerContract):
     """On sound alone."""
+
+    path: ClassVar[str] = ""
 
     @pytest.fixture(autouse=True)
     def _clip(self, mixture):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import wave
+from typing import Any, ClassVar
 
 import av
 import numpy as np
@@ -64,7 +65,7 @@ def talk(data, tmp_path_factory):
     return path, ends.tolist()
 
 
-def observed(path: str, **config):
+def observed(path: str, **config) -> list[Any]:
     source = open_source(path)
     try:
         return drive([Speakers(SpeakersConfig(**config))], source)
@@ -74,6 +75,8 @@ def observed(path: str, **config):
 
 class TestContract(AnalyzerContract):
     """On a talk of two."""
+
+    path: ClassVar[str] = ""
 
     @pytest.fixture(autouse=True)
     def _clip(self, talk):

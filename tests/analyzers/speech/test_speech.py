@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import av
 import numpy as np
@@ -80,7 +81,7 @@ def fast(**more) -> Speech:
     return Speech(SpeechConfig(beam=1, **more))
 
 
-def observed(analyzer: Speech, path: str):
+def observed(analyzer: Speech, path: str) -> list[Any]:
     source = open_source(path)
     try:
         return drive([analyzer], source)
@@ -90,6 +91,8 @@ def observed(analyzer: Speech, path: str):
 
 class TestContract(AnalyzerContract):
     """Over several sections, so that segments begin in the middle of one."""
+
+    path: ClassVar[str] = ""
 
     @pytest.fixture(autouse=True)
     def _clip(self, spoken):
