@@ -78,3 +78,13 @@ def test_every_tick_is_sampled_once(steps, rate):
     due = [t for t, a, b in zip(times, [None, *stamps], stamps, strict=False) if is_due(b, a, rate)]
     ticks = {t * rate // 1 for t in times}
     assert len(due) == len(ticks)
+
+
+def test_wishes_are_granted_by_what_is_chosen_or_in_the_profile():
+    assert [s.name for s in select_stages({}, "balanced", ["test_wishes"])] == ["test_wishes"]
+    names = [s.name for s in select_stages({"test_after": {}}, "balanced", ["test_wishes"])]
+    assert names == ["test_wishes"]
+    names = [s.name for s in select_stages({"test_wishes": {}, "test_sound": {}, "test_light": {}}, "balanced")]
+    assert names[-1] == "test_wishes"
+    names = [s.name for s in select_stages({"test_light": {}, "test_slow": {}}, "balanced", ["test_wishes"])]
+    assert names == ["test_light", "test_wishes"]

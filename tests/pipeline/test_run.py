@@ -189,3 +189,24 @@ def test_copies_among_the_sources_of_one_run_are_found_on_both_sides(data, tmp_p
     assert [s.counts.get("duplicate", 0) for s in report.sources] == [1, 1, 0]
     again = run([original, copy], tmp_path / "lib", ["duplicates"], workers=workers)
     assert [s.ran for s in again.sources] == [(), ()]
+
+
+def test_what_is_wished_for_is_given_whether_fresh_or_stored(data, tmp_path, run, rows):
+    settings = {"test_light": {}, "test_sound": {}, "test_wishes": {}}
+    run(data(CLIP), tmp_path / "one", [], settings=settings)
+    (fresh,) = rows(tmp_path / "one", kinds=("tally",))
+    assert fresh["step"] == 28
+    assert fresh["loudness"] > 10
+    run(data(CLIP), tmp_path / "two", ["test_light", "test_sound"])
+    run(data(CLIP), tmp_path / "two", [], settings=settings)
+    assert rows(tmp_path / "two", kinds=("tally",)) == [fresh]
+
+
+def test_a_wish_that_failed_leaves_the_stage_open(data, tmp_path, run, rows):
+    settings = {"test_light": {}, "test_breaks": {}, "test_wishes": {}}
+    for _ in range(2):
+        report = run(data(CLIP), tmp_path / "lib", [], settings=settings)
+        assert [f.analyzer for s in report.sources for f in s.failures] == ["test_breaks"]
+        assert "test_wishes" in report.sources[0].ran
+        (tally,) = rows(tmp_path / "lib", kinds=("tally",))
+        assert tally["step"] == 28

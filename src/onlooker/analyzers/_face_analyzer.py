@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class FaceAnalyzer(Analyzer[C], Generic[C]):
         )
 
     def measure(self, frame: Frame, given: Mapping[str, Measurement]) -> Measurement | None:
-        """(n, 4 + columns) float32: the box, then what ``look`` gives. None: no frame in which faces were looked for."""
+        """(n, 4 + columns) float32: the box, then what ``look`` gives. None: faces were not looked for here."""
         faces = given.get("faces")
         if faces is None:
             return None

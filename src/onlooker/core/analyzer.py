@@ -66,6 +66,8 @@ class Needs:
         audio_channels: 1 or 2.
         measurements: names of analyzers whose measurement of the same frame ``measure`` gets in ``given``.
         observations: kinds of observation that ``analyze`` gets in its windows.
+        wishes: kinds that ``analyze`` gets too where other analyzers of the run or its profile make them; without
+            them it works with what there is.
         look_back: seconds of frames before a segment's start that ``warm`` must see so that ``measure``
             returns the same as in an undivided run.
         heavy: whether ``measure`` is slow (a neural network): it then runs in a thread of its own beside
@@ -84,10 +86,16 @@ class Needs:
     audio_channels: int = 1
     measurements: tuple[str, ...] = ()
     observations: tuple[str, ...] = ()
+    wishes: tuple[str, ...] = ()
     look_back: Fraction = Fraction(0)
     heavy: bool = False
     keep: Literal["always", "run"] = "always"
     models: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All kinds of observation that ``analyze`` is given where they are made."""
+        return (*self.observations, *self.wishes)
 
 
 @dataclass(frozen=True, slots=True)

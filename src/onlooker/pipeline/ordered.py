@@ -67,7 +67,7 @@ class Decider:
         stages: each after those it needs; only those that run.
         analyzers: opened instances by stage name.
         replay: by stage name, the stored measurements that come before what is measured now.
-        stored: by kind, observations of stages that are complete already.
+        stored: by stage and kind, observations of stages that are complete already.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Decider:
         stages: Sequence[Stage],
         analyzers: Mapping[str, Analyzer[Any]],
         replay: Mapping[str, StoredSeries],
-        stored: Mapping[str, StoredObservations],
+        stored: Mapping[tuple[str, str], StoredObservations],
     ) -> None:
         self._stages = [s for s in stages if s.name in analyzers]
         self._analyzers = analyzers
@@ -133,8 +133,8 @@ class Decider:
             if broken:
                 self.fail(name, RuntimeError(f"needs {broken[0]}, which failed"), None)
                 continue
-            wanted = [o for k in needs.observations for o in old.get(k, ())]
-            wanted += [o for o in fresh if o.kind in needs.observations]
+            wanted = [o for (_, kind), made in old.items() if kind in needs.kinds for o in made]
+            wanted += [o for o in fresh if o.kind in needs.kinds]
             try:
                 made[name] = self._signers[name].sign(self._run(stage, ends.get(name), wanted, last=last))
             except Exception as error:

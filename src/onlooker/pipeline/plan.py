@@ -120,7 +120,7 @@ class Plan:
         lines.append(f"  stages: {', '.join(f'{n} {a}' for a, n in counts.items())}")
         for task in self.tasks:
             needs = task.stage.needs
-            after = [*needs.measurements, *needs.observations]
+            after = [*needs.measurements, *needs.kinds]
             pace = "every frame" if needs.rate is None else f"{float(needs.rate):g} frames/s"
             parts = [pace if needs.frames != "none" else "observations only" if not needs.audio_rate else "sound"]
             parts += [f"after {', '.join(after)}"] if after else []
@@ -142,7 +142,7 @@ def _task_dict(task: Task) -> dict[str, Any]:
         "frames": needs.frames,
         "rate": float(needs.rate) if needs.rate else None,
         "heavy": needs.heavy,
-        "needs": [*needs.measurements, *needs.observations],
+        "needs": [*needs.measurements, *needs.kinds],
         "models": list(needs.models),
         "emits": list(task.stage.emits),
     }

@@ -141,14 +141,14 @@ class Session:
             self.step(measuring=False)
             yield
 
-    def _stored_observations(self) -> dict[str, StoredObservations]:
-        wanted = {k for t in self.plan.todo for k in t.stage.needs.observations}
-        stored: dict[str, StoredObservations] = {}
+    def _stored_observations(self) -> dict[tuple[str, str], StoredObservations]:
+        wanted = {k for t in self.plan.todo for k in t.stage.needs.kinds}
+        stored: dict[tuple[str, str], StoredObservations] = {}
         for task in self.plan.tasks:
             for kind in task.stage.emits if task.action == "done" else ():
                 if kind in wanted:
                     query = Query(sources=(self.id,), kinds=(kind,), analyzers=(task.stage.name,))
-                    stored[kind] = StoredObservations(iter(self.store.query(query)))
+                    stored[task.stage.name, kind] = StoredObservations(iter(self.store.query(query)))
         return stored
 
     # -- one item after another --
@@ -256,8 +256,13 @@ class Session:
     # -- inside --
 
     def _needed(self, task: Task) -> list[str]:
-        kinds = task.stage.needs.observations
+        kinds = task.stage.needs.kinds
         return [t.stage.name for t in self.plan.todo if any(k in kinds for k in t.stage.emits)]
+
+    def _lacks(self, task: Task) -> bool:
+        """Whether what it wishes for failed: it stays open, to be made anew with everything."""
+        wishes = task.stage.needs.wishes
+        return any(k in wishes for n in self.decider.failed for k in self.tasks[n].stage.emits)
 
     def _advance(self, end: Timestamp, which: Callable[[Task], bool]) -> None:
         for task in self.plan.reading:
@@ -303,9 +308,11 @@ class Session:
             position = max(begin, end) if begin is not None and end is not None else end if begin is None else begin
             # what is only decided again starts over when it is interrupted: it costs no decoding
             position = None if again and not complete else position
+            lacking = complete and self._lacks(task)
+            position = None if lacking else position
             frames = task.state.frames if again and task.state else self._frames
             self._seconds[name] = self._seconds.get(name, self._earlier(task)) + seconds
-            done = complete and name not in leave
+            done = complete and name not in leave and not lacking
             states.append(RunState(task.stage.producer, position, done, frames, self._seconds[name]))
         measurements: list[tuple[Producer, Sequence[Measurement], Literal["always", "run"]]] = []
         for name, made in self._measured.items():

@@ -134,7 +134,24 @@ def select_stages(
                 raise ConfigError(f"{name} needs observations of kind {kind!r}, which no analyzer makes")
             requires[name].append(maker)
         waiting += requires[name]
+        if not waiting:
+            waiting += _grant_wishes(specs, instances, requires, settings)
     return build_stages(_ordered(requires), specs, instances, requires)
+
+
+def _grant_wishes(
+    specs: Mapping[str, StageSpec],
+    instances: Mapping[str, Analyzer[Any]],
+    requires: dict[str, list[str]],
+    settings: Mapping[str, Any],
+) -> list[str]:
+    """Let each stage come after all that make what it wishes for; returns those of the profile not yet chosen."""
+    offered = {n: load_plugin("analyzers", n).emits for n in dict.fromkeys([*specs, *settings])}
+    for name in specs:
+        wishes = instances[name].needs().wishes
+        granted = [n for n, emits in offered.items() if n != name and any(k in wishes for k in emits)]
+        requires[name] += [n for n in granted if n not in requires[name]]
+    return [n for n in dict.fromkeys(n for r in requires.values() for n in r) if n not in specs]
 
 
 def _ordered(requires: Mapping[str, Sequence[str]]) -> list[str]:

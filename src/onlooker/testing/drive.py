@@ -121,13 +121,13 @@ def decide(
             stop = at[analyzer.name]
             while stop < len(own) and own[stop].time < end:
                 stop += 1
-            wanted = [o for o in step if o.kind in analyzer.needs().observations]
+            wanted = [o for o in step if o.kind in analyzer.needs().kinds]
             step += list(analyzer.analyze(Window(own[at[analyzer.name] : stop], wanted, end)))
             at[analyzer.name] = stop
         made += step
     tail: list[Observation] = []
     for analyzer in analyzers:
-        wanted = [o for o in tail if o.kind in analyzer.needs().observations]
+        wanted = [o for o in tail if o.kind in analyzer.needs().kinds]
         if wanted:
             tail += list(analyzer.analyze(Window((), wanted, end)))
         tail += list(analyzer.flush())

@@ -96,6 +96,26 @@ class After(Analyzer[AnalyzerConfig]):
             self._before = o
 
 
+class Wishes(Analyzer[AnalyzerConfig]):
+    """Counts by kind what it is given of what it wishes for."""
+
+    name, version, emits, Config = "test_wishes", "1", ("tally",), AnalyzerConfig
+
+    def needs(self):
+        return Needs(wishes=("step", "loudness", "never"))
+
+    def open(self, context):
+        self._counts = {}
+
+    def analyze(self, window):
+        for o in window.observations:
+            self._counts[o.kind] = self._counts.get(o.kind, 0) + 1
+        return ()
+
+    def flush(self):
+        yield Observation(Span.of_seconds(0, 1), "tally", data=dict(sorted(self._counts.items())))
+
+
 class Breaks(Analyzer[AnalyzerConfig]):
     """Fails after one second."""
 

@@ -1,0 +1,3 @@
+"""Expressions of faces, and age bands where asked for."""
+
+PLUGIN = "onlooker.analyzers.expression.analyzer:Expression"

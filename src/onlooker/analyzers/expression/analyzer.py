@@ -1,0 +1,156 @@
+"""The analyzer ``expression``; see README.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.analyzers._face_analyzer import FaceAnalyzer
+from onlooker.analyzers._faces import square_crop
+from onlooker.analyzers._join import Joined, TrackEnd
+from onlooker.analyzers._states import State, StateSpans
+from onlooker.analyzers.expression.config import HEAVY_FIELDS, ExpressionConfig
+from onlooker.core.analyzer import Context, Needs
+from onlooker.core.observation import Observation
+from onlooker.core.time import Timestamp
+from onlooker.models import bundle_digest, entry, load
+
+__all__ = ["AGE_BANDS", "Expression", "age_band"]
+
+_MODEL, _AGE_MODEL = "face-expression", "face-age-gender"
+_SIZE = 112
+AGE_BANDS = ((0, 12, "child"), (13, 19, "teenager"), (20, 34, "young adult"), (35, 54, "adult"), (55, 120, "senior"))
+
+
+def age_band(years: float) -> str:
+    """The band that an age falls in.
+
+    >>> age_band(12.7), age_band(-3), age_band(200)
+    ('child', 'child', 'senior')
+    """
+    return next((name for _, last, name in AGE_BANDS if years < last + 1), AGE_BANDS[-1][2])
+
+
+@dataclass(slots=True)
+class _Track:
+    spans: StateSpans
+    smooth: NDArray[np.float64] | None = None
+    time: Timestamp | None = None
+    ages: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+
+
+class Expression(FaceAnalyzer[ExpressionConfig]):
+    """The usual seven expressions along face tracks; age bands where asked for."""
+
+    name: ClassVar[str] = "expression"
+    version: ClassVar[str] = "1"
+    emits: ClassVar[tuple[str, ...]] = ("expression", "age")
+    Config = ExpressionConfig
+    measurement_fields: ClassVar[frozenset[str] | None] = HEAVY_FIELDS
+    columns = 9
+    models = (_MODEL,)
+
+    def __init__(self, config: ExpressionConfig) -> None:
+        super().__init__(config)
+        self._labels = entry(_MODEL).labels
+        self._tracks: dict[str, _Track] = {}
+        self._model: Any = None
+        self._age: Any = None
+
+    @property
+    def least_quality(self) -> float:
+        """From the settings."""
+        return self.config.least_quality
+
+    def needs(self) -> Needs:
+        """As all analyzers of faces; the model of ages only where it is asked for."""
+        needs = super().needs()
+        if not self.config.age:
+            return needs
+        from dataclasses import replace
+
+        return replace(needs, models=(*needs.models, _AGE_MODEL))
+
+    def bundle_digest(self) -> str | None:
+        """The expression model's digest."""
+        return bundle_digest(_MODEL)
+
+    def open(self, context: Context) -> None:
+        """Load the models."""
+        self._model = load(_MODEL, threads=context.threads)
+        self._age = load(_AGE_MODEL, threads=context.threads) if self.config.age else None
+        self._tracks = {}
+
+    def close(self) -> None:
+        """Release the models."""
+        for model in (self._model, self._age):
+            if model is not None:
+                model.close()
+        self._model = self._age = None
+
+    def look(self, picture: NDArray[np.uint8], face: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Seven probabilities, age in years (0 where not asked for), quality."""
+        crop = square_crop(picture, face, self.config.crop, _SIZE).astype(np.float32).transpose(2, 0, 1)[None]
+        sides = [crop, crop[..., ::-1]] if self.config.mirror else [crop]
+        seen = np.mean([self._model.run([np.ascontiguousarray(s)])[0][0] for s in sides], axis=0)
+        years = float(self._age.run([np.ascontiguousarray(crop)])[0][0, 0]) if self._age is not None else 0.0
+        return np.array([*seen, years, face[15]], np.float32)
+
+    def follow(self, joined: Joined) -> Iterable[Observation]:
+        """Smooth, and give out the stretches that ended."""
+        config = self.config
+        track = self._tracks.setdefault(joined.track, _Track(StateSpans(config.least_seconds, 1.5)))
+        seen = joined.row[4:11].astype(np.float64)
+        if track.smooth is None or track.time is None or config.smooth_seconds == 0:
+            track.smooth = seen
+        else:
+            gap = float(joined.span.start - track.time)
+            keep = math.exp(-gap / config.smooth_seconds)
+            track.smooth = keep * track.smooth + (1 - keep) * seen
+        track.time = joined.span.start
+        if config.age:
+            track.ages.append((float(joined.row[11]), float(joined.row[12])))
+        best = int(track.smooth.argmax())
+        label = self._labels[best] if track.smooth[best] >= config.sure else ""
+        return self._told(joined.track, track.spans.take(joined.span, label, track.smooth))
+
+    def end(self, ended: TrackEnd) -> Iterable[Observation]:
+        """The last stretch, and the age band."""
+        track = self._tracks.pop(ended.track, None)
+        if track is None:
+            return []
+        made = self._told(ended.track, track.spans.finish())
+        if track.ages:
+            years, weights = np.array(track.ages).T
+            age = float((years * weights).sum() / max(weights.sum(), 1e-9))
+            spread = float(years.std())
+            data: dict[str, Any] = {"years": round(age, 1), "spread": round(spread, 1), "faces": len(years)}
+            span = ended.observation.span
+            made.append(Observation(span, "age", label=age_band(age), track=ended.track, data=data))
+        return made
+
+    def _told(self, name: str, states: Iterable[State]) -> list[Observation]:
+        made: list[Observation] = []
+        for state in states:
+            if not state.label:
+                continue
+            mean = state.mean
+            data: dict[str, Any] = {
+                "probabilities": {k: round(float(v), 3) for k, v in zip(self._labels, mean, strict=True)},
+                "faces": state.count,
+            }
+            score = float(mean[self._labels.index(state.label)])
+            made.append(Observation(state.span, "expression", score=score, label=state.label, track=name, data=data))
+        return made
+
+    def flush(self) -> Iterable[Observation]:
+        """The source has ended."""
+        made = list(super().flush())
+        for name in list(self._tracks):
+            made += self._told(name, self._tracks.pop(name).spans.finish())
+        return made

@@ -1,0 +1,182 @@
+"""The analyzer ``pose``; see README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.analyzers._faces import square_crop
+from onlooker.analyzers._join import Joined, TrackJoin
+from onlooker.analyzers._states import State, StateSpans
+from onlooker.analyzers.pose.config import HEAVY_FIELDS, PoseConfig
+from onlooker.analyzers.pose.posture import Look, look_at
+from onlooker.core.analyzer import Analyzer, Context, Needs, Window
+from onlooker.core.measurement import Measurement
+from onlooker.core.media import Frame
+from onlooker.core.observation import Observation
+from onlooker.core.time import Timestamp
+from onlooker.models import bundle_digest, entry, load
+
+__all__ = ["Pose"]
+
+_MODEL, _SIZE, _POINTS = "movenet-lightning", 192, 17
+_COLUMNS = 5 + 3 * _POINTS
+
+
+@dataclass(slots=True)
+class _Person:
+    body: StateSpans
+    arms: StateSpans
+    upright: tuple[Timestamp, float, float] | None = None
+
+
+class Pose(Analyzer[PoseConfig]):
+    """Key points of the persons that ``objects`` found, and their postures along its tracks."""
+
+    name: ClassVar[str] = "pose"
+    version: ClassVar[str] = "1"
+    emits: ClassVar[tuple[str, ...]] = ("pose", "posture")
+    Config = PoseConfig
+    measurement_fields: ClassVar[frozenset[str] | None] = HEAVY_FIELDS
+
+    def __init__(self, config: PoseConfig) -> None:
+        super().__init__(config)
+        self._person = entry(config.objects_model).labels.index("person")
+        self._model: Any = None
+        self._aspect = 16 / 9
+        self._restart()
+
+    def needs(self) -> Needs:
+        """The frames of ``objects``, in the thread that found them."""
+        return Needs(
+            frames="all",
+            image=((self.config.width, 0, "rgb24"),),
+            measurements=("objects",),
+            observations=("object", "track"),
+            heavy=True,
+            models=(_MODEL,),
+        )
+
+    def bundle_digest(self) -> str | None:
+        """The model's digest."""
+        return bundle_digest(_MODEL)
+
+    def open(self, context: Context) -> None:
+        """Load the model."""
+        self._model = load(_MODEL, threads=context.threads)
+        video = context.source.video
+        self._aspect = video.width / video.height if video is not None else 16 / 9
+        self._restart()
+
+    def close(self) -> None:
+        """Release the model."""
+        if self._model is not None:
+            self._model.close()
+            self._model = None
+
+    def _restart(self) -> None:
+        self._join = TrackJoin("object", "track")
+        self._people: dict[str, _Person] = {}
+
+    # -- heavy part --
+
+    def measure(self, frame: Frame, given: Mapping[str, Measurement]) -> Measurement | None:
+        """(n, 56) float32: box (0..1), its score, then x, y (fractions of the picture), score of 17 key points in
+        COCO order. None: no frame in which objects were looked for.
+        """
+        found = given.get("objects")
+        if found is None:
+            return None
+        config, boxes = self.config, found.values
+        height = boxes[:, 3] - boxes[:, 1]
+        wanted = (boxes[:, 5] == self._person) & (boxes[:, 4] >= config.least_box) & (height >= config.least_height)
+        order = np.flatnonzero(wanted)[np.argsort(-height[wanted], kind="stable")][: config.most]
+        values = np.zeros((len(order), _COLUMNS), np.float32)
+        if len(order):
+            picture = frame.image(min(config.width, frame.width), None, "rgb24")
+            for row, box in zip(values, boxes[order], strict=True):
+                row[:5] = box[:5]
+                row[5:] = self._points(picture, box).reshape(-1)
+        return Measurement(frame.time, frame.duration, values)
+
+    def warm(self, frame: Frame, given: Mapping[str, Measurement]) -> None:
+        """Each person is looked at alone: nothing to remember."""
+
+    def _points(self, picture: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(17, 3) x, y, score of the person in ``box``, from the square around it."""
+        crop = square_crop(picture, box, self.config.crop, _SIZE).astype(np.int32)[None]
+        made = self._model.run([crop])[0].reshape(_POINTS, 3)
+        size = np.array([picture.shape[1], picture.shape[0]], np.float32)
+        side = float(((box[2:4] - box[:2]) * size).max()) * self.config.crop
+        middle = (box[:2] + box[2:4]) / 2
+        place = middle + (made[:, 1::-1] - 0.5) * side / size
+        return np.column_stack([place, made[:, 2]]).astype(np.float32)
+
+    # -- light part --
+
+    def analyze(self, window: Window) -> Iterable[Observation]:
+        """Go on with every person."""
+        return self._go_on(window)
+
+    def flush(self) -> Iterable[Observation]:
+        """The source has ended."""
+        made = self._go_on(None)
+        for name in list(self._people):
+            made += self._end(name)
+        self._restart()
+        return made
+
+    def _go_on(self, window: Window | None) -> list[Observation]:
+        made: list[Observation] = []
+        for part in self._join.take(window):
+            made += self._follow(part) if isinstance(part, Joined) else self._end(part.track)
+        return made
+
+    def _follow(self, joined: Joined) -> list[Observation]:
+        config = self.config
+        points = joined.row[5:].reshape(_POINTS, 3).astype(np.float64)
+        score = float(points[:, 2].mean())
+        if score < config.least_score:
+            return []
+        person = self._people.get(joined.track)
+        if person is None:
+            spans = [StateSpans(config.least_seconds, config.gap_seconds) for _ in range(2)]
+            person = self._people[joined.track] = _Person(*spans)
+        data: dict[str, Any] = {"keypoints": [[round(float(v), 4) for v in p] for p in points]}
+        box = joined.observation.box
+        made = [Observation(joined.span, "pose", score=score, label="body", box=box, track=joined.track, data=data)]
+        look = look_at(points, self._aspect, config.sure)
+        if look is None:
+            return made
+        values = np.array([look.score, self._fell(person, look, joined.span.start)])
+        made += self._told(joined.track, person.body.take(joined.span, look.body, values))
+        return made + self._told(joined.track, person.arms.take(joined.span, look.arms, values))
+
+    def _fell(self, person: _Person, look: Look, time: Timestamp) -> float:
+        """1 where one who lies was upright just before, with the shoulders at least half a trunk higher."""
+        if look.upright:
+            person.upright = (time, look.shoulders, look.trunk)
+        if look.body != "lying" or person.upright is None:
+            return 0.0
+        before, shoulders, trunk = person.upright
+        return float(float(time - before) <= self.config.fall_seconds and look.shoulders - shoulders > 0.5 * trunk)
+
+    def _end(self, name: str) -> list[Observation]:
+        person = self._people.pop(name, None)
+        if person is None:
+            return []
+        return self._told(name, person.body.finish()) + self._told(name, person.arms.finish())
+
+    def _told(self, name: str, states: Iterable[State]) -> list[Observation]:
+        made: list[Observation] = []
+        for state in states:
+            if not state.label or float(state.span.duration) < self.config.least_seconds:
+                continue
+            score, data = float(state.mean[0]), {"frames": state.count}
+            labels = [state.label, *(["fallen"] if state.label == "lying" and state.values[1] > 0 else [])]
+            made += [Observation(state.span, "posture", score=score, label=v, track=name, data=data) for v in labels]
+        return made
