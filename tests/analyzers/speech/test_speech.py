@@ -148,7 +148,13 @@ def test_spans_of_speech_need_no_transcription(spoken, monkeypatch):
 def test_without_the_package_one_line_says_what_to_do(monkeypatch, data):
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     with pytest.raises(ModelMissing, match=r"pip install 'onlooker\[speech\]'"):
-        observed(Speech(SpeechConfig()), str(data("speech/jfk.flac")))
+        observed(Speech(SpeechConfig(transcribe=True)), str(data("speech/jfk.flac")))
+
+
+def test_whether_the_package_is_here_decides_the_default(monkeypatch):
+    assert SpeechConfig().transcribe
+    monkeypatch.setattr("onlooker.analyzers.speech.config.find_spec", lambda name: None)
+    assert not SpeechConfig().transcribe
 
 
 def test_sections_are_the_same_wherever_hearing_begins(spoken):

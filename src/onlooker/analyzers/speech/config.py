@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import Field
@@ -11,12 +12,16 @@ from onlooker.core.analyzer import AnalyzerConfig, Quality
 __all__ = ["SpeechConfig"]
 
 
+def _can_transcribe() -> bool:
+    return find_spec("faster_whisper") is not None
+
+
 class SpeechConfig(AnalyzerConfig):
     """Settings of `Speech`.
 
     Args:
-        transcribe: whether to write down what is said; False gives the spans of speech alone, and needs no extra
-            packages.
+        transcribe: whether to write down what is said; False gives the spans of speech alone. By default that is
+            done where the extra ``onlooker[speech]`` is installed; installing it makes stored spans stale.
         model: the catalogue entry that transcribes (CTranslate2 form of Whisper).
         languages: the languages that may be spoken (``en``, ``zh``, ...); none: any that the model knows.
         prompts: by language, a text in the style that is wished for, which the model is shown before it writes. The one
@@ -31,7 +36,7 @@ class SpeechConfig(AnalyzerConfig):
         score: sentences with a lower confidence (mean probability of their tokens) are left out.
     """
 
-    transcribe: bool = True
+    transcribe: bool = Field(default_factory=_can_transcribe)
     model: str = "whisper-base"
     languages: tuple[str, ...] = ()
     prompts: dict[str, str] = Field(default_factory=lambda: {"zh": "以下是普通话的句子。"})

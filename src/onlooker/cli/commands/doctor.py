@@ -106,6 +106,17 @@ def _onnxruntime() -> _Check:
     return _Check("onnxruntime", "good", onnxruntime.__version__)
 
 
+def _speech() -> _Check:
+    from importlib import metadata
+
+    try:
+        detail = f"faster-whisper {metadata.version('faster-whisper')}"
+    except metadata.PackageNotFoundError:
+        detail = "not here: speech is found, but not written down"
+        return _Check("transcription", "missing", detail, "pip install 'onlooker[speech]'", False)
+    return _Check("transcription", "good", detail, required=False)
+
+
 def _sqlite() -> _Check:
     import apsw
     import sqlite_vec
@@ -161,6 +172,7 @@ _CHECKS: dict[str, Callable[[], _Check]] = {
     "openvino": _openvino,
     "onnxruntime": _onnxruntime,
     "store": _sqlite,
+    "transcription": _speech,
     "model cache": _cache,
     "pip": _pip,
     "npm": _npm,
