@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from onlooker.core.measurement import Measurement
+from onlooker.core.measurement import Keep, Measurement
 from onlooker.core.media import AudioBlock, Frame, FrameSelection, Packet, ReadItem, ReadRequest, SourceInfo
 from onlooker.core.observation import Observation, Producer
 from onlooker.core.store import Store
@@ -72,8 +72,8 @@ class Needs:
             returns the same as in an undivided run.
         heavy: whether ``measure`` is slow (a neural network): it then runs in a thread of its own beside
             decoding.
-        keep: whether the measurements stay in the library after the run (``always``) or only until it is
-            finished (``run``).
+        keep: whether the measurements stay in the library after the run (``always``), only until it is
+            finished (``run``), or stay without their blobs (``values``: pictures of faces don't outlive the run).
         models: names of the catalogue models that it loads, for the plan and for ``models pull``.
     """
 
@@ -89,7 +89,7 @@ class Needs:
     wishes: tuple[str, ...] = ()
     look_back: Fraction = Fraction(0)
     heavy: bool = False
-    keep: Literal["always", "run"] = "always"
+    keep: Keep = "always"
     models: tuple[str, ...] = ()
 
     @property

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 from onlooker.core.errors import StoreError
 from onlooker.core.time import Span, Timestamp
 
-__all__ = ["Measurement", "pack_measurements", "unpack_measurements"]
+__all__ = ["Keep", "Measurement", "pack_measurements", "unpack_measurements"]
 
 _MAGIC = b"OLM1"
+
+Keep: TypeAlias = Literal["always", "run", "values"]
+"""How long measurements stay in the library: for good, until their run is finished, or from then on without blobs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.core.measurement import Measurement
+from onlooker.core.measurement import Keep, Measurement
 from onlooker.core.media import SourceInfo
 from onlooker.core.observation import Attachment, Json, Observation, Producer
 from onlooker.core.time import Span, Timestamp
@@ -79,7 +79,7 @@ class Batch:
 
     source: str
     observations: Sequence[Observation] = ()
-    measurements: Sequence[tuple[Producer, Sequence[Measurement], Literal["always", "run"]]] = ()
+    measurements: Sequence[tuple[Producer, Sequence[Measurement], Keep]] = ()
     failures: Sequence[Failure] = ()
     states: Sequence[RunState] = ()
 

@@ -182,6 +182,6 @@ def _task(
                 stage.producer.version,
                 stage.producer.bundle,
             )
-            if same and state.complete and needs.keep == "always" and made.config[:16] == stage.heavy_digest:
+            if same and state.complete and needs.keep != "run" and made.config[:16] == stage.heavy_digest:
                 return Task(stage, "decide again", None, made, state)
     return Task(stage, "run")

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import takewhile
-from typing import Any, Literal
+from typing import Any
 
 from onlooker.core.analyzer import Analyzer, Context
 from onlooker.core.errors import OnlookerError
-from onlooker.core.measurement import Measurement
+from onlooker.core.measurement import Keep, Measurement
 from onlooker.core.media import AudioBlock, Packet, ReadFailure, ReadItem, Source
 from onlooker.core.observation import Observation, Producer
 from onlooker.core.store import Batch, Failure, Query, RunState, Store
@@ -314,7 +314,7 @@ class Session:
             self._seconds[name] = self._seconds.get(name, self._earlier(task)) + seconds
             done = complete and name not in leave and not lacking
             states.append(RunState(task.stage.producer, position, done, frames, self._seconds[name]))
-        measurements: list[tuple[Producer, Sequence[Measurement], Literal["always", "run"]]] = []
+        measurements: list[tuple[Producer, Sequence[Measurement], Keep]] = []
         for name, made in self._measured.items():
             stage = self.tasks[name].stage
             measurements.append((stage.producer, made, stage.needs.keep))

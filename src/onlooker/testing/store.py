@@ -272,6 +272,17 @@ class StoreContract(ConcurrencyContract):
         assert len(list(store.measurements(SOURCE, kept))) == 6
 
     def test_failures_are_kept_once_and_cleared_by_analyzer(self, store: Store) -> None:
+    def test_values_stay_without_their_blobs_when_the_run_is_complete(self, store: Store) -> None:
+        measured = [Measurement(Timestamp(i, TICK), TICK, np.arange(2) + i, b"face" * i) for i in range(6)]
+        faces = producer("heavy")
+        store.commit(Batch(SOURCE, measurements=[(faces, measured[:3], "values")]))
+        assert [m.blob for m in store.measurements(SOURCE, faces)] == [b"face" * i for i in range(3)]
+        states = [RunState(faces, complete=True)]
+        store.commit(Batch(SOURCE, measurements=[(faces, measured[3:], "values")], states=states))
+        found = list(store.measurements(SOURCE, faces))
+        assert [m.blob for m in found] == [None] * 6
+        assert [m.values.tolist() for m in found] == [m.values.tolist() for m in measured]
+
         failures = [
             Failure(SOURCE, "read", "坏帧", Span.of_seconds(Fraction(1, 3), 2), None, True),
             Failure(SOURCE, "analyze", "out of memory", None, "objects"),

@@ -110,6 +110,7 @@ def write_batch(connection: Connection, prepared: Prepared) -> list[int]:
         " AND (SELECT complete FROM run WHERE number = measurement.run)",
         [(run,) for run in runs.values()],
     )
+    _drop_blobs(connection, runs.values())
     gone: list[int] = []
     for analyzer, finished in completed.items():
         gone += settle(connection, source, analyzer, finished)
@@ -169,6 +170,20 @@ def _write_measurements(connection: Connection, run: int, measurements: Iterable
             pack_measurements(kept),
         ),
     )
+
+
+def _drop_blobs(connection: Connection, runs: Iterable[int]) -> None:
+    """Of finished runs, keep only the values of the measurements that asked for it."""
+    for run in runs:
+        chunks = rows(
+            connection,
+            "SELECT rowid, body FROM measurement WHERE run = ? AND keep = 'values'"
+            " AND (SELECT complete FROM run WHERE number = measurement.run)",
+            (run,),
+        )
+        for number, body in list(chunks):
+            bare = pack_measurements([replace(m, blob=None) for m in unpack_measurements(body)])
+            connection.execute("UPDATE measurement SET body = ?, keep = 'always' WHERE rowid = ?", (bare, number))
 
 
 def write_failures(connection: Connection, failures: Iterable[Failure]) -> None:
