@@ -197,6 +197,7 @@ def test_what_is_wished_for_is_given_whether_fresh_or_stored(data, tmp_path, run
     (fresh,) = rows(tmp_path / "one", kinds=("tally",))
     assert fresh["step"] == 28
     assert fresh["loudness"] > 10
+    assert fresh["kinds"] == ["loudness", "step"]
     run(data(CLIP), tmp_path / "two", ["test_light", "test_sound"])
     run(data(CLIP), tmp_path / "two", [], settings=settings)
     assert rows(tmp_path / "two", kinds=("tally",)) == [fresh]

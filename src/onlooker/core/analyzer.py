@@ -108,12 +108,14 @@ class Context:
             that is impossible (live).
         heavy_only: the instance will get no ``analyze``.
         threads: how many threads a model may use.
+        kinds: those of the kinds asked for that others make in this run; what a wish was granted.
     """
 
     source: SourceInfo
     read: Callable[[ReadRequest], Iterator[ReadItem]] | None = None
     heavy_only: bool = False
     threads: int = 1
+    kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

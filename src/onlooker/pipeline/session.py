@@ -29,16 +29,24 @@ REPLAY_SECONDS = Fraction(60)
 
 
 def open_analyzers(
-    tasks: Sequence[Task], source: Source, *, threads: int, heavy_only: bool = False
+    tasks: Sequence[Task],
+    source: Source,
+    *,
+    threads: int,
+    heavy_only: bool = False,
+    kinds: Collection[str] = (),
 ) -> tuple[dict[str, Analyzer[Any]], dict[str, Exception]]:
-    """Create and open the tasks' analyzers; those that fail are given with their error instead."""
+    """Create and open the tasks' analyzers; those that fail are given with their error instead.
+
+    ``kinds``: all that are made in the run, or were made before for it.
+    """
     context = Context(source.info, None if source.info.live else source.read, heavy_only, threads)
     opened: dict[str, Analyzer[Any]] = {}
     failed: dict[str, Exception] = {}
     for task in tasks:
         try:
             analyzer = create_analyzer(task.stage.spec)
-            analyzer.open(context)
+            analyzer.open(replace(context, kinds=frozenset(kinds) & frozenset(task.stage.needs.kinds)))
         except Exception as error:
             failed[task.stage.name] = error
         else:
@@ -72,7 +80,8 @@ class Session:
         self.plan, self.store, self.source = plan, store, source
         self.id = source.info.id
         self.tasks = {t.stage.name: t for t in plan.todo}
-        self.analyzers, broken = open_analyzers(plan.todo, source, threads=threads)
+        kinds = {k for t in plan.tasks if t.action != "not possible" for k in t.stage.emits}
+        self.analyzers, broken = open_analyzers(plan.todo, source, threads=threads, kinds=kinds)
         self.failures: list[Failure] = []
         self._reported: set[str] = set()
         self._new_failures: list[Failure] = []

@@ -33,7 +33,7 @@ from onlooker.core.measurement import Measurement, pack_measurements, unpack_mea
 from onlooker.core.media import Source, SourceInfo
 from onlooker.core.observation import Observation, Producer
 from onlooker.core.time import Timestamp
-from onlooker.testing.drive import decide, measure
+from onlooker.testing.drive import decide, given_kinds, measure
 from onlooker.testing.guard import GuardedSource
 
 __all__ = ["CHECKS", "AnalyzerCase", "AnalyzerContract", "check_analyzer"]
@@ -125,7 +125,8 @@ class _Opened:
     def __enter__(self) -> None:
         read = None if self._source.info.live else self._source.read
         for analyzer in self._analyzers:
-            analyzer.open(Context(self._source.info, read=read, heavy_only=self._heavy_only))
+            kinds = given_kinds(self._analyzers, analyzer)
+            analyzer.open(Context(self._source.info, read=read, heavy_only=self._heavy_only, kinds=kinds))
 
     def __exit__(self, *error: object) -> None:
         for analyzer in self._analyzers:
@@ -175,7 +176,7 @@ def check_declaration(case: AnalyzerCase) -> None:
     for method, asked in wanted.items():
         own = getattr(cls, method) is not getattr(Analyzer, method)
         assert own or not asked, f"needs asks for what {method}() takes, but the class has no {method}()"
-    assert any(wanted.values()) or needs.observations, "needs: it asks for nothing at all"
+    assert any(wanted.values()) or needs.kinds, "needs: it asks for nothing at all"
 
 
 def check_config(case: AnalyzerCase) -> None:

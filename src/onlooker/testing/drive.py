@@ -18,7 +18,13 @@ from onlooker.core.time import Timestamp
 from onlooker.pipeline.sampling import is_due
 from onlooker.pipeline.stages import decoded_frames
 
-__all__ = ["decide", "drive", "measure"]
+__all__ = ["decide", "drive", "given_kinds", "measure"]
+
+
+def given_kinds(analyzers: Sequence[Analyzer[Any]], analyzer: Analyzer[Any]) -> frozenset[str]:
+    """Those of the kinds that ``analyzer`` asks for that the others make."""
+    made = {kind for a in analyzers if a is not analyzer for kind in a.emits}
+    return frozenset(made & set(analyzer.needs().kinds))
 
 
 def measure(
@@ -147,7 +153,7 @@ def drive(
     """
     context = Context(source.info, read=None if source.info.live else source.read, threads=threads)
     for analyzer in analyzers:
-        analyzer.open(context)
+        analyzer.open(replace(context, kinds=given_kinds(analyzers, analyzer)))
     try:
         return decide(analyzers, measure(analyzers, source, threads=threads), window=window)
     finally:

@@ -106,6 +106,7 @@ class Wishes(Analyzer[AnalyzerConfig]):
 
     def open(self, context):
         self._counts = {}
+        self._kinds = sorted(context.kinds)
 
     def analyze(self, window):
         for o in window.observations:
@@ -113,7 +114,9 @@ class Wishes(Analyzer[AnalyzerConfig]):
         return ()
 
     def flush(self):
-        yield Observation(Span.of_seconds(0, 1), "tally", data=dict(sorted(self._counts.items())))
+        yield Observation(
+            Span.of_seconds(0, 1), "tally", data={**dict(sorted(self._counts.items())), "kinds": self._kinds}
+        )
 
 
 class Breaks(Analyzer[AnalyzerConfig]):
