@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -75,6 +75,8 @@ class Batch:
 
     Observations are complete (``source``, ``producer``, ``ordinal`` filled in); writing one that is there
     already changes nothing. ``measurements`` go with their producer. ``states`` replace the stored ones.
+    ``erases``: what fits of the source is erased first (see `Store.erase`), so that observations take the place of
+    others without a moment in between.
     """
 
     source: str
@@ -82,6 +84,7 @@ class Batch:
     measurements: Sequence[tuple[Producer, Sequence[Measurement], Keep]] = ()
     failures: Sequence[Failure] = ()
     states: Sequence[RunState] = ()
+    erases: Query | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,49 @@ class Store(Protocol):
 
     def measurements(self, source: str, producer: Producer, span: Span | None = None) -> Iterator[Measurement]:
         """Stored measurements in order of time."""
+        ...
+
+    def erase(self, query: Query) -> int:
+        """Delete the visible observations that fit, dense ones too, with their vectors, words and media, for good.
+
+        Media that other observations of the source still name stay. The measurements from which a stage that is
+        decided again would make them stay too: see `edit_measurements`.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            UsageError: the query has a limit or an offset.
+        """
+        ...
+
+    def erase_vectors(self, query: Query) -> int:
+        """Delete the vectors of the visible observations that fit, for good, and leave the rest of them.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            UsageError: the query has a limit or an offset.
+        """
+        ...
+
+    def edit_measurements(self, source: str, analyzer: str, change: Callable[[Measurement], Measurement]) -> int:
+        """Replace an analyzer's stored measurements of a source by what ``change`` makes of each, for good.
+
+        ``change`` must leave the time as it is; what it returns as it was given stays.
+
+        Returns:
+            How many became others.
+        """
+        ...
+
+    def scrub(self) -> None:
+        """See to it that nothing deleted before is readable in the store's files any more; may rewrite all of them.
+
+        Raises:
+            StoreBusy: others are reading or writing.
+        """
         ...
 
     def failures(self, source: str | None = None) -> list[Failure]:

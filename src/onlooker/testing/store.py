@@ -32,6 +32,7 @@ from onlooker.core.observation import Attachment, Observation, Producer
 from onlooker.core.store import Batch, Failure, Query, RunState, Store
 from onlooker.core.time import Span, Timestamp
 from onlooker.testing.store_concurrency import ConcurrencyContract
+from onlooker.testing.store_erasing import ErasingContract
 from onlooker.testing.store_values import (
     OTHER,
     SOURCE,
@@ -54,7 +55,7 @@ _SETTINGS = settings(
 )
 
 
-class StoreContract(ConcurrencyContract):
+class StoreContract(ErasingContract, ConcurrencyContract):
     """The suite; ``opener`` or ``make_store`` say what is tested."""
 
     # -- sources --
@@ -271,7 +272,6 @@ class StoreContract(ConcurrencyContract):
         assert list(store.measurements(SOURCE, run)) == []
         assert len(list(store.measurements(SOURCE, kept))) == 6
 
-    def test_failures_are_kept_once_and_cleared_by_analyzer(self, store: Store) -> None:
     def test_values_stay_without_their_blobs_when_the_run_is_complete(self, store: Store) -> None:
         measured = [Measurement(Timestamp(i, TICK), TICK, np.arange(2) + i, b"face" * i) for i in range(6)]
         faces = producer("heavy")
@@ -283,6 +283,7 @@ class StoreContract(ConcurrencyContract):
         assert [m.blob for m in found] == [None] * 6
         assert [m.values.tolist() for m in found] == [m.values.tolist() for m in measured]
 
+    def test_failures_are_kept_once_and_cleared_by_analyzer(self, store: Store) -> None:
         failures = [
             Failure(SOURCE, "read", "坏帧", Span.of_seconds(Fraction(1, 3), 2), None, True),
             Failure(SOURCE, "analyze", "out of memory", None, "objects"),

@@ -242,6 +242,13 @@ class Database:
                     raise
                 time.sleep(0.02)
 
+    def drop_readers(self) -> None:
+        """Close the connections that nobody reads with."""
+        with self._pool_lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
     def close(self) -> None:
         """Close all idle connections; a query under way closes its own."""
         if self._closed:
@@ -249,10 +256,7 @@ class Database:
         self._closed = True
         if self._pid != os.getpid():
             return
-        with self._pool_lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self.drop_readers()
         with self._lock:
             if self._writer is not None:
                 # a courtesy to the query planner; a full or damaged disk was reported by what came before

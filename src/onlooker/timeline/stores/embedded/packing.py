@@ -27,6 +27,7 @@ __all__ = [
     "packed_by_score",
     "packed_in_order",
     "read_pack",
+    "replace_pack",
     "write_packs",
 ]
 
@@ -64,19 +65,53 @@ def _merge(
     known = list(
         rows(
             connection,
-            "SELECT number, worded, marks, body FROM pack WHERE run = ? AND kind = ? AND track IS ? AND slot = ?",
+            "SELECT number, marks, body FROM pack WHERE run = ? AND kind = ? AND track IS ? AND slot = ?",
             (run, kind, track, slot),
         )
     )
-    before = unpack_rows(known[0][3], known[0][2]).rows if known else []
+    before = unpack_rows(known[0][2], known[0][1]).rows if known else []
     identity = _identity([*before, *fresh])
     # the first one written stays, as it does with rows
     merged = {identity(row): row for row in reversed([*before, *fresh])}
     if len(merged) == len(before):
         return
     kept = sorted(merged.values(), key=lambda row: (row.start_ns, row.end_ns, row.ordinal))
+    if known:
+        replace_pack(connection, known[0][0], before, kept)
+        return
+    words = _words(kept)
+    connection.execute(
+        "INSERT INTO pack (first_ns, last_ns, count, max_score, worded, marks, body,"
+        " run, source, kind, track, slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*_columns(kept, words), run, source, kind, track, slot),
+    )
+    if words:
+        number = connection.last_insert_rowid()
+        connection.execute("INSERT INTO pack_words (rowid, tokens) VALUES (?, ?)", (number, words))
+
+
+def replace_pack(connection: Connection, number: int, before: Sequence[DenseRow], kept: Sequence[DenseRow]) -> None:
+    """Give a pack that held ``before`` other rows, in their order; without rows it is deleted."""
+    if not kept:
+        connection.execute("DELETE FROM pack WHERE number = ?", (number,))
+        return
     old_words, words = _words(before), _words(kept)
-    values = (
+    connection.execute(
+        "UPDATE pack SET first_ns = ?, last_ns = ?, count = ?, max_score = ?, worded = ?, marks = ?, body = ?"
+        " WHERE number = ?",
+        (*_columns(kept, words), number),
+    )
+    if words == old_words:
+        return
+    if old_words:
+        connection.execute("DELETE FROM pack_words WHERE rowid = ?", (number,))
+    if words:
+        connection.execute("INSERT INTO pack_words (rowid, tokens) VALUES (?, ?)", (number, words))
+
+
+def _columns(kept: Sequence[DenseRow], words: str) -> tuple[Any, ...]:
+    """What a pack's row in the table says of its observations."""
+    return (
         kept[0].start_ns,
         max(row.end_ns for row in kept),
         len(kept),
@@ -85,24 +120,6 @@ def _merge(
         b"".join(row.mark for row in kept),
         pack_rows(kept),
     )
-    if known:
-        number = known[0][0]
-        connection.execute(
-            "UPDATE pack SET first_ns = ?, last_ns = ?, count = ?, max_score = ?, worded = ?, marks = ?, body = ?"
-            " WHERE number = ?",
-            (*values, number),
-        )
-        if known[0][1] and words != old_words:
-            connection.execute("DELETE FROM pack_words WHERE rowid = ?", (number,))
-    else:
-        connection.execute(
-            "INSERT INTO pack (first_ns, last_ns, count, max_score, worded, marks, body,"
-            " run, source, kind, track, slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*values, run, source, kind, track, slot),
-        )
-        number = connection.last_insert_rowid()
-    if words and words != old_words:
-        connection.execute("INSERT INTO pack_words (rowid, tokens) VALUES (?, ?)", (number, words))
 
 
 def _words(rows_of: Iterable[DenseRow]) -> str:

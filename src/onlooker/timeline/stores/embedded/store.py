@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from heapq import merge
@@ -23,10 +23,11 @@ from onlooker.core.media import SourceInfo
 from onlooker.core.observation import Attachment, Json, Observation, Producer
 from onlooker.core.store import Batch, Failure, Hit, Query, RunState, SourceStatus
 from onlooker.core.time import Span
-from onlooker.timeline.media import media_bytes, media_folder, store_attachment
-from onlooker.timeline.stores.embedded import checking, keeping, migrations, reading, searching
+from onlooker.timeline.media import delete_media, media_bytes, media_folder, store_attachment
+from onlooker.timeline.stores.embedded import checking, erasing, keeping, migrations, reading, searching
 from onlooker.timeline.stores.embedded.codec import clean, info_from_json, info_to_json, nanoseconds, span_from_text
 from onlooker.timeline.stores.embedded.database import BUSY_SECONDS, Connection, Database, rows, translated
+from onlooker.timeline.stores.embedded.erasing import erase_of, unnamed
 from onlooker.timeline.stores.embedded.filters import check_query
 from onlooker.timeline.stores.embedded.records import get_records, put_records
 from onlooker.timeline.stores.embedded.runs import find_run, kill_runs, settle, source_number, states_of
@@ -217,7 +218,10 @@ class EmbeddedStore:
         """Write a batch in one transaction."""
         prepared = prepare_batch(self._with_media(batch))
         with self.database.transaction() as connection:
+            files = erase_of(connection, batch.source, batch.erases)
             gone = write_batch(connection, prepared)
+            unnamed_files = unnamed(connection, files)
+        delete_media(self._folder, unnamed_files)
         if gone:
             # the batch is written and they are invisible already; whoever opens the library next goes on with it
             with contextlib.suppress(StoreError):
@@ -316,6 +320,25 @@ class EmbeddedStore:
                 return
             held = list(chunks)
         yield from _within(_in_order(held), span)
+
+    # -- erasing --
+
+    def erase(self, query: Query) -> int:
+        """Delete the visible observations that fit, with their vectors, words and media, for good."""
+        return erasing.erase(self.database, self._folder, query)
+
+    def erase_vectors(self, query: Query) -> int:
+        """Delete the vectors of the visible observations that fit, for good, and leave the rest of them."""
+        return erasing.erase_vectors(self.database, query)
+
+    def edit_measurements(self, source: str, analyzer: str, change: Callable[[Measurement], Measurement]) -> int:
+        """Replace an analyzer's stored measurements of a source by what ``change`` makes of each, for good."""
+        return erasing.edit_measurements(self.database, source, analyzer, change)
+
+    def scrub(self) -> None:
+        """See to it that nothing deleted before is readable in the file or its log any more."""
+        keeping.purge(self.database, self._folder)
+        erasing.scrub(self.database)
 
     # -- failures --
 
