@@ -17,7 +17,7 @@ from onlooker.core.media import AudioBlock, Frame, Packet, ReadFailure, ReadRequ
 from onlooker.core.time import Span, Timestamp
 from onlooker.sources.container import open_container
 
-__all__ = ["cut_copy", "cut_exact", "frame_at"]
+__all__ = ["cut_copy", "cut_exact", "frame_at", "writing"]
 
 _ENCODERS = ("libx264", "libopenh264", "h264", "mpeg4")
 _RATE = 48000
@@ -65,7 +65,7 @@ def cut_copy(path: str, spans: Sequence[Span], out: Path) -> list[Span]:
         if video is None:
             raise UsageError(f"{path} has no video to cut at keyframes", hint="use the exact cut")
         streams = [video, *opened.audio[:1]]
-        with _writing(out) as target:
+        with writing(out) as target:
             try:
                 made: dict[int, Any] = {s.index: target.add_stream_from_template(s) for s in streams}
             except ValueError as error:
@@ -85,10 +85,11 @@ def cut_copy(path: str, spans: Sequence[Span], out: Path) -> list[Span]:
 
 
 @contextmanager
-def _writing(out: Path) -> Iterator[Any]:
+def writing(out: Path) -> Iterator[Any]:
     """A container to write, its index at the front where it has one."""
     try:
-        target = av.open(str(out), "w", options={"movflags": "+faststart"})
+        indexed = out.suffix.lower() in (".mp4", ".m4v", ".mov")
+        target = av.open(str(out), "w", options={"movflags": "+faststart"} if indexed else {})
     except ValueError:
         raise UsageError(f"no container has the suffix {out.suffix!r}", hint="write .mp4, .mkv or .mov") from None
     try:
@@ -177,7 +178,7 @@ def cut_exact(
     wide = round(info.video.width * high / info.video.height) // 2 * 2 or 2
     total = float(sum((s.duration for s in spans), Fraction(0))) or 1.0
     shown = 0
-    with _writing(out) as target:
+    with writing(out) as target:
         stream = _video_stream(target, rate, wide, high)
         sound: Any = target.add_stream("aac", rate=_RATE, layout="stereo") if with_audio and info.audio else None
         offset = Fraction(0)

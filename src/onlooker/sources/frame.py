@@ -91,6 +91,11 @@ class DecodedFrame:
         self._lock = threading.Lock()
 
     @property
+    def coded(self) -> av.VideoFrame:
+        """The decoder's own frame, not turned for display."""
+        return self._picture
+
+    @property
     def width(self) -> int:
         """Displayed width in pixels."""
         return self._picture.height if self._rotation in (90, 270) else self._picture.width
