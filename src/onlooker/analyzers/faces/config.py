@@ -25,6 +25,7 @@ class FacesConfig(AnalyzerConfig):
         gate: whether frames are passed over in which nothing changed since the last one looked at.
         gate_share: share of changed pixels of the small grey picture from which a frame is looked at.
         gate_seconds: a frame is looked at at least this often.
+        best_shot: whether the best picture of each track is kept (``media`` of its ``face_track``).
         score: least score of what starts a track.
         confirm: detections that make a track certain; a face seen fewer times is reported only from ``sure`` on.
         sure: score from which a face without a track is reported.
@@ -41,6 +42,7 @@ class FacesConfig(AnalyzerConfig):
     gate: bool = True
     gate_share: float = Field(default=0.0005, ge=0, le=1)
     gate_seconds: float = Field(default=2.0, gt=0)
+    best_shot: bool = True
     score: float = Field(default=0.5, ge=0, le=1)
     confirm: int = Field(default=2, ge=1)
     sure: float = Field(default=0.7, ge=0, le=1)

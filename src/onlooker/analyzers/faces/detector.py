@@ -17,6 +17,7 @@ __all__ = ["MODEL", "FaceDetector", "quality_columns"]
 MODEL = "centerface"
 _STRIDE = 4
 _QUALITY_SIZE = 56
+_QUALITY_POINTS = (ARCFACE_POINTS / 2).astype(np.float32)
 # Laplacian variance of an aligned 56 x 56 grey face at which it counts as fully sharp
 _SHARP = 250.0
 _LARGE = 112.0
@@ -91,7 +92,7 @@ def quality_columns(picture: NDArray[np.uint8], rows: Floats) -> Floats:
     height, width = picture.shape[:2]
     for row in out:
         points = landmarks(row, width, height)
-        face = align(picture, points, ARCFACE_POINTS / 2, _QUALITY_SIZE).astype(np.float32)
+        face = align(picture, points, _QUALITY_POINTS, _QUALITY_SIZE).astype(np.float32)
         grey = face @ np.array([0.299, 0.587, 0.114], np.float32)
         laplacian = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
         side = max((row[2] - row[0]) * width, (row[3] - row[1]) * height)
