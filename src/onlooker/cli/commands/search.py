@@ -64,6 +64,13 @@ def command(
     like: Annotated[
         str | None, typer.Option("--like", help="Looks like this: an observation's id, or SOURCE@TIME.")
     ] = None,
+    meaning: Annotated[
+        bool | None,
+        typer.Option(
+            "--meaning/--no-meaning",
+            help="Also what means the same in other words, Chinese or English; by default where the library can.",
+        ),
+    ] = None,
     order: Annotated[
         str | None, typer.Option("--order", help="best, time or score; best where words or a likeness are given.")
     ] = None,
@@ -77,6 +84,7 @@ def command(
     Examples:
       onlooker search 打架 --library films
       onlooker search "brown fox*" --kind text --from 1:30 --to 2:00
+      onlooker search "two men fighting" --meaning --kind speech
       onlooker search --kind object --label person --source talk.mp4 --min-score 0.7
       onlooker search --like talk.mp4@1:23 --limit 5
       onlooker search --like-image logo.png --json
@@ -102,7 +110,7 @@ def command(
             offset=offset,
         )
         wanted = _Wanted(text, *_likeness(store, like, like_image))
-        hits = _search(store, wanted, query, order)
+        hits = _search(store, wanted, query, order, meaning)
         paths = {i: store.source(i).info.path for i in {hit.observation.source for hit in hits}}
         if as_json:
             asked = _asked(query, text, like, like_image, order)
@@ -177,11 +185,14 @@ def _moment(store: Store, like: str) -> Observation:
 # -- searching --
 
 
-def _search(store: Store, wanted: _Wanted, query: Query, order: str | None) -> list[Hit]:
+def _search(
+    store: Store, wanted: _Wanted, query: Query, order: str | None, meaning: bool | None = False
+) -> list[Hit]:
+    from onlooker.cli.meaning import search_meaning
     from onlooker.timeline import fuse
 
     ranked = bool(wanted.text and wanted.text.strip()) or wanted.vector is not None
-    if not ranked or (order in ("time", "score") and wanted.vector is None):
+    if not ranked or (order in ("time", "score") and wanted.vector is None and not meaning):
         plain = replace(query, text=wanted.text, order="score" if order == "score" else "time")
         return [Hit(o, float("nan")) for o in store.query(plain)]
     stop = None if query.limit is None else query.offset + query.limit
@@ -189,6 +200,8 @@ def _search(store: Store, wanted: _Wanted, query: Query, order: str | None) -> l
     rankings: list[list[Hit]] = []
     if wanted.text and wanted.text.strip():
         rankings.append(store.search_text(wanted.text, deep))
+        if meaning is not False and (alike := search_meaning(store, wanted.text, deep, required=meaning is True)):
+            rankings.append(alike)
     if wanted.vector is not None:
         rankings.append(store.search_vector(wanted.space, wanted.vector, deep))
     hits = (rankings[0] if len(rankings) == 1 else fuse(rankings))[query.offset : stop]

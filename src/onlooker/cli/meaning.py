@@ -1,0 +1,67 @@
+"""Finds what was said or written by what it means; the vectors are those of the analyzer ``embeddings``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from onlooker.core.errors import ModelMissing, UsageError
+from onlooker.core.store import Hit, Query
+
+if TYPE_CHECKING:
+    from onlooker.core.observation import Observation
+    from onlooker.core.store import Store
+
+__all__ = ["LEAST_COSINE", "search_meaning"]
+
+LEAST_COSINE = 0.2
+"""Texts less like the question are no answer; see benchmarks/meaning.py."""
+_ANALYZER = "embeddings"
+
+
+def search_meaning(store: Store, text: str, query: Query, *, required: bool) -> list[Hit]:
+    """What means something like ``text``, best first: sentences, captions and titles, within what ``query`` allows.
+
+    Args:
+        store: the library's.
+        text: the question, Chinese or English.
+        query: conditions that the found observations meet; its ``text`` is not looked at.
+        required: whether it is an error that there are no vectors or no models.
+
+    Raises:
+        UsageError: no vectors, ``ModelMissing``: no models, where required.
+    """
+    vectors = Query(sources=query.sources, kinds=("embedding",), labels=("text",), analyzers=(_ANALYZER,))
+    if next(store.query(replace(vectors, limit=1)), None) is None:
+        if required:
+            raise UsageError(
+                "nothing here was analysed for its meaning", hint="run: onlooker analyze --only embeddings"
+            )
+        return []
+    from onlooker.analyzers._sentence_encoder import SPACE, shared_encoder
+
+    try:
+        encoder = shared_encoder()
+    except ModelMissing:
+        if required:
+            raise
+        return []
+    near = store.search_vector(SPACE, encoder.one(" ".join(text.split())), replace(vectors, span=query.span))
+    hits: list[Hit] = []
+    for hit in near:
+        if hit.score < LEAST_COSINE or (query.limit is not None and len(hits) >= query.limit):
+            break
+        hits += [Hit(origin, hit.score) for origin in _origins(store, hit.observation, query)]
+    return hits
+
+
+def _origins(store: Store, vector: Observation, query: Query) -> Iterator[Observation]:
+    """The observations whose text the vector stands for, where they meet the conditions."""
+    kind = str(vector.data["of"])
+    if query.kinds and kind not in query.kinds:
+        return
+    wanted = replace(query, sources=(vector.source,), kinds=(kind,), span=vector.span, text=None, limit=None, offset=0)
+    for origin in store.query(wanted):
+        if origin.span == vector.span and origin.text == vector.data["words"]:
+            yield origin
