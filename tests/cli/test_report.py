@@ -73,11 +73,11 @@ def test_a_page_of_all(library, capsys):
     first, _, bikes = told["sources"]
     assert first["counts"] == {"keyframe": 2, "object": 100, "shot": 2, "text": 2, "track": 1}
     assert "3 frames are damaged" in first["failures"][0]
-    assert sum(map(len, first["boxes"]["rows"])) == 100
+    assert sum(len(r) for layer in first["layers"] for r in layer["rows"]) == 100
     assert {i["kind"] for i in first["items"]} == {"keyframe", "shot", "text", "track"}
     assert "(not finished)" in " ".join(first["producers"])
     assert (first["video"], bikes["video"]) == ("", "../bikes.mp4")
-    assert bikes["keyframes"][0]["picture"].startswith("data:image/jpeg;base64,")
+    assert next(i for i in bikes["items"] if i["kind"] == "keyframe")["picture"].startswith("data:image/jpeg;base64,")
     assert [p.name for p in page.parent.iterdir()] == ["all.html"]
 
 
@@ -92,7 +92,7 @@ def test_a_picture_that_is_no_picture_is_left_out(library):
     """The sample library's keyframes are two bytes long."""
     page = library / "out.html"
     assert run("report", SOURCE, "--library", library / "library", "-o", page) == 0
-    assert all("picture" not in k for k in read(page)["sources"][0]["keyframes"])
+    assert all("picture" not in i for i in read(page)["sources"][0]["items"])
 
 
 def test_links(tmp_path):

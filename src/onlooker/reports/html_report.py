@@ -6,28 +6,26 @@ import base64
 import html
 import io
 import json
-import math
 import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from onlooker.core.observation import Observation, finite
 from onlooker.core.store import Failure, Query, SourceStatus
+from onlooker.reports.people import Person, gather_people
 from onlooker.reports.picture import small_picture
+from onlooker.reports.report_items import gather, item_of, notes_of, overlays
 
 __all__ = ["ReportInput", "build_report", "link_to"]
 
-MOST_ITEMS = 20_000
-MOST_BOXES = 60_000
+MOST_PEOPLE = 300
 MOST_PICTURE_BYTES = 24_000_000
-_DENSE = frozenset({"object", "fingerprint", "picture"})
+_SCRIPTS = ("report.js", "lanes.js", "panels.js", "start.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,7 @@ class ReportInput:
         failures: failures by source id.
         folder: the library folder, for pictures.
         videos: address of each source's video by source id, as the page shall use it.
+        counts: observations of each kind of a source (``Store.counts``); counted by reading where it is not given.
     """
 
     sources: Sequence[SourceStatus]
@@ -47,6 +46,7 @@ class ReportInput:
     failures: Mapping[str, Sequence[Failure]]
     folder: Path
     videos: Mapping[str, str]
+    counts: Callable[[str], Mapping[str, int]] | None = None
 
 
 def link_to(video: str, beside: Path) -> str:
@@ -78,7 +78,7 @@ def build_report(given: ReportInput, made: str) -> str:
     parts = {
         "@@TITLE@@": html.escape(f"{title} · onlooker"),
         "@@CSS@@": (folder / "report.css").read_text(encoding="utf-8"),
-        "@@JS@@": (folder / "report.js").read_text(encoding="utf-8"),
+        "@@JS@@": "".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS),
         "@@DATA@@": text,
     }
     # in one pass, so that nothing in a name or in the data is taken for a mark
@@ -88,20 +88,12 @@ def build_report(given: ReportInput, made: str) -> str:
 
 def _source(given: ReportInput, source: SourceStatus, budget: list[int]) -> dict[str, Any]:
     info = source.info
-    items: list[dict[str, Any]] = []
-    counts: Counter[str] = Counter()
-    left_out = 0
-    for observation in given.observations(Query(sources=(info.id,))):
-        counts[observation.kind] += 1
-        if observation.kind in _DENSE:
-            continue
-        if len(items) >= MOST_ITEMS:
-            left_out += 1
-            continue
-        items.append(_item(observation, given.folder, budget))
-    boxes, boxes_left = _boxes(given, info.id)
-    notes = [f"{left_out} observations beyond the first {MOST_ITEMS} are in the library only"] if left_out else []
-    notes += [f"{boxes_left} boxes beyond the first {MOST_BOXES} are not drawn"] if boxes_left else []
+    found = gather(given.observations, info.id, given.counts(info.id) if given.counts else None)
+    speakers = found.speakers()
+    items = [_with_picture(item_of(o, speakers), o, given.folder, budget) for o in found.all()]
+    layers, notes = overlays(given.observations, info.id, found)
+    people = gather_people(found.kept.get("identity", ()), found.kept.get("face_track", ()))
+    notes += [f"{len(people) - MOST_PEOPLE} more people are in the library only"] if len(people) > MOST_PEOPLE else []
     return {
         "id": info.id,
         "name": Path(info.path).name or info.path,
@@ -110,69 +102,51 @@ def _source(given: ReportInput, source: SourceStatus, budget: list[int]) -> dict
         "duration": float(info.duration) if info.duration is not None else None,
         "end": max((i["end"] for i in items), default=0.0),
         "items": items,
-        "keyframes": [i for i in items if i["kind"] == "keyframe"],
-        "boxes": boxes,
-        "counts": dict(sorted(counts.items())),
+        "names": found.names,
+        "people": [_person(p, given.folder, budget) for p in people[:MOST_PEOPLE]],
+        "layers": layers,
+        "counts": dict(found.counts),
         "failures": [_failure(f) for f in given.failures.get(info.id, ())],
         "producers": [f"{s.producer}{'' if s.complete else ' (not finished)'}" for s in source.states],
-        "left_out": "; ".join(notes),
+        "left_out": notes_of(found, notes),
     }
 
 
-def _item(observation: Observation, folder: Path, budget: list[int]) -> dict[str, Any]:
-    item: dict[str, Any] = {
-        "id": observation.id,
-        "kind": observation.kind,
-        "start": round(observation.span.start.seconds, 4),
-        "end": round(observation.span.end.seconds, 4),
-        "label": observation.label,
-        "text": observation.text,
-        "track": observation.track,
-        "score": None if observation.score is None else finite(round(observation.score, 3)),
-        "producer": observation.producer.analyzer if observation.producer else "",
+def _with_picture(item: dict[str, Any], o: Observation, folder: Path, budget: list[int]) -> dict[str, Any]:
+    if o.kind == "keyframe" and o.media:
+        item["picture"] = _embedded(folder / o.media[0], 320, budget)
+    return {k: v for k, v in item.items() if k != "picture" or v}
+
+
+def _person(person: Person, folder: Path, budget: list[int]) -> dict[str, Any]:
+    # pictures as the library has them: what its privacy settings hid is hidden here
+    return {
+        "name": person.name,
+        "known": person.known,
+        "seconds": round(person.seconds, 2),
+        "score": person.score and finite(round(person.score, 3)),
+        "spans": [[round(o.span.start.seconds, 3), round(o.span.end.seconds, 3), o.id] for o in person.spans],
+        "picture": _embedded(folder / person.picture, 160, budget) if person.picture else None,
     }
-    if isinstance(observation.data.get("transition"), str):
-        item["transition"] = observation.data["transition"]
-    if observation.kind == "keyframe" and observation.media:
-        small = _small(folder / observation.media[0]) if budget[0] > 0 else None
-        if small is not None:
-            budget[0] -= len(small)
-            item["picture"] = "data:image/jpeg;base64," + base64.b64encode(small).decode()
-    return item
 
 
-def _small(path: Path) -> bytes | None:
-    """The picture at 320 px, which is what the page shows, or None where it cannot be read."""
-    image = small_picture(path, 320, 320)
+def _embedded(path: Path, size: int, budget: list[int]) -> str | None:
+    """A picture for the page itself, or None where it cannot be read or the page has no room left."""
+    small = _small(path, size) if budget[0] > 0 else None
+    if small is None:
+        return None
+    budget[0] -= len(small)
+    return "data:image/jpeg;base64," + base64.b64encode(small).decode()
+
+
+def _small(path: Path, size: int) -> bytes | None:
+    """The picture at the size that the page shows, or None where it cannot be read."""
+    image = small_picture(path, size, size)
     if image is None:
         return None
     out = io.BytesIO()
     image.save(out, "JPEG", quality=80)
     return out.getvalue()
-
-
-def _boxes(given: ReportInput, source: str) -> tuple[dict[str, Any], int]:
-    """Boxes by moment, for drawing on the video."""
-    times: list[float] = []
-    rows: list[list[list[float]]] = []
-    labels: dict[str, int] = {}
-    count = left = 0
-    for o in given.observations(Query(sources=(source,), kinds=("object", "face"))):
-        if o.box is None or not all(map(math.isfinite, o.box)):
-            continue
-        if count >= MOST_BOXES:
-            left += 1
-            continue
-        count += 1
-        name = " ".join(p for p in (o.label or o.kind, o.track) if p)
-        start = round(o.span.start.seconds, 3)
-        if not times or times[-1] != start:
-            times.append(start)
-            rows.append([])
-        rows[-1].append([*(round(v, 3) for v in o.box), labels.setdefault(name, len(labels))])
-    gaps = sorted(b - a for a, b in pairwise(times))
-    hold = min(2.5, 1.5 * gaps[len(gaps) // 2]) if gaps else 1.0
-    return {"times": times, "rows": rows, "labels": list(labels), "hold": round(hold, 3)}, left
 
 
 def _about(source: SourceStatus) -> str:

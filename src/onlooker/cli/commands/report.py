@@ -78,7 +78,7 @@ def write_report(store: Store, chosen: list[SourceStatus], output: Path, *, copy
             path = str(beside)
         videos[source.info.id] = link_to(path, output)
     failures = {s.info.id: store.failures(s.info.id) for s in chosen}
-    given = ReportInput(chosen, store.query, failures, store.folder, videos)
+    given = ReportInput(chosen, store.query, failures, store.folder, videos, store.counts)
     page = build_report(given, f"made by onlooker {__version__}")
     with replaced(output) as part:
         part.write_text(page, encoding="utf-8")
