@@ -156,6 +156,13 @@ class Pieces:
 
         A piece that begins a word begins with ``▁``.
         """
+        return self._best(text)[0]
+
+    def surprise(self, word: str) -> float:
+        """Minus the logarithm of how probable the word is in the text that the vocabulary was made of."""
+        return -self._best(word)[1]
+
+    def _best(self, text: str) -> tuple[list[tuple[str, int]], float]:
         written = self._normalised(text)
         size = len(written)
         best = [0.0] + [-np.inf] * size
@@ -181,4 +188,4 @@ class Pieces:
             start, number = came[at]
             made.append((written[start:at], number))
             at = start
-        return made[::-1]
+        return made[::-1], best[size]

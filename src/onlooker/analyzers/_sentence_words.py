@@ -5,40 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-__all__ = ["STOP_WORDS", "is_chinese", "letters", "words_of"]
+__all__ = ["is_chinese", "letters", "stem", "words_of"]
 
 _WORD = re.compile(r"[a-z][a-z0-9]*(?:['’-][a-z]+)*|\d[\d.,:%]*", re.IGNORECASE)
 _CHINESE = re.compile(r"[㐀-鿿豈-﫿]+")
-
-STOP_WORDS = frozenset(
-    """
-    a about above after again against all almost along already also although always am an and another any anyone anything
-    are around as at away back be became because become been before began being below between both but by came can cannot
-    come could did do does doing done down during each either else enough even ever every everyone everything few first
-    for from further gave get gets getting give given go goes going gone good got great had has have having he her here
-    hers herself him himself his how however i if in indeed into is it its itself just keep kind know known last later
-    least less let like likely little long look looking lot lots made make makes making many may maybe me mean means might
-    mine more most much must my myself near need never new next no nobody none nor not nothing now of off often oh ok okay
-    old on once one only onto or other others our ours out over own per perhaps please put quite rather really right said
-    same saw say says see seem seemed seems seen several shall she should show since so some someone something sometimes
-    soon still such sure take taken tell than thank thanks that the their them themselves then there therefore these they
-    thing things think this those though thought through thus to today together told too took toward try trying two under
-    until up upon us use used using usually very want wanted was way we well went were what whatever when where whether
-    which while who whole whom whose why will with within without won would yes yet you your yours yourself
-    ain't aren't can't couldn't didn't doesn't don't hadn't hasn't haven't he's i'd i'll i'm i've isn't it's let's she's
-    shouldn't that's there's they're they've wasn't we'll we're we've weren't what's won't wouldn't you'd you'll you're
-    you've um uh er ah hmm yeah hello hi
-    的 了 在 是 我 有 和 就 不 人 都 一 一个 上 也 很 到 说 要 去 你 会 着 没有 看 好 自己 这 那 里 他 她 它 们 我们 你们 他们
-    她们 它们 咱们 大家 什么 怎么 怎样 如何 为什么 因为 所以 但是 可是 不过 然而 如果 虽然 而且 并且 或者 还是 以及 对于 关于 通过
-    这个 那个 这些 那些 这里 那里 这样 那样 这种 那种 哪里 哪个 时候 现在 今天 明天 昨天 已经 正在 可以 可能 应该 需要 能够 能 想 让
-    把 被 给 对 从 向 往 与 及 或 而 且 但 之 其 此 于 以 为 为了 所 者 等 等等 呢 吗 吧 啊 哦 嗯 呀 嘛 啦 哈 还 再 又 才 只 更
-    最 非常 特别 比较 十分 太 真 真的 一些 一下 一样 一直 一定 一起 有些 有的 没 无 每 每个 各 各种 某 第 个 位 次 年 月 日 号
-    点 分 种 件 条 张 些 下 中 前 后 内 外 左 右 大 小 多 少 来 出 起 过 得 地 知道 觉得 认为 进行 开始 成为 作为 表示 就是 不是
-    还有 只有 都是 也是 的话 然后 之后 之前 以后 以前 其中 其他 其实 当然 所有 许多 很多 不同 主要 重要 问题 情况 方面 东西 事情
-    欢迎 谢谢 请 两 三 二 四 五 六 七 八 九 十 百 千 万
-    """.split()
-)
-"""Words that say nothing about what a text is about."""
+_PARTICLES = frozenset("的了在是和就也都很与及或把被给对从向为着过一由将")
 
 
 def is_chinese(text: str) -> bool:
@@ -59,6 +30,18 @@ def letters(text: str) -> int:
     return sum(c.isalnum() for c in text) + sum(map(len, _CHINESE.findall(text)))
 
 
+def stem(word: str) -> str:
+    """An English word without the endings of number and time; Chinese stays as it is.
+
+    >>> stem("networks"), stem("training"), stem("bus"), stem("课")
+    ('network', 'train', 'bus', '课')
+    """
+    for ending in ("ing", "ies", "es", "ed", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            return word[: -len(ending)] + ("y" if ending == "ies" else "")
+    return word
+
+
 def words_of(text: str, split: Callable[[str], list[tuple[str, int]]]) -> list[str]:
     """The words in order, English ones in small letters; Chinese is cut into the pieces of ``split``.
 
@@ -70,7 +53,18 @@ def words_of(text: str, split: Callable[[str], list[tuple[str, int]]]) -> list[s
     at = 0
     for run in _CHINESE.finditer(text):
         made += [w.lower().replace("’", "'") for w in _WORD.findall(text[at : run.start()])]
-        made += [piece for piece, _ in split(run[0]) if piece != "▁"]
+        for piece, _ in split(run[0]):
+            made += _trimmed(piece.removeprefix("▁"))
         at = run.end()
     made += [w.lower().replace("’", "'") for w in _WORD.findall(text[at:])]
-    return [w.removeprefix("▁") for w in made]
+    return made
+
+
+def _trimmed(piece: str) -> list[str]:
+    """A longer Chinese piece without the particles at its ends (``的基本``), which come by themselves."""
+    made = [piece] if piece else []
+    if len(piece) > 2 and piece[0] in _PARTICLES:
+        made = [piece[0], *_trimmed(piece[1:])]
+    elif len(piece) > 2 and piece[-1] in _PARTICLES:
+        made = [*_trimmed(piece[:-1]), piece[-1]]
+    return made

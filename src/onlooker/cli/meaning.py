@@ -17,6 +17,8 @@ __all__ = ["LEAST_COSINE", "search_meaning"]
 
 LEAST_COSINE = 0.2
 """Texts less like the question are no answer; see benchmarks/meaning.py."""
+_OF_BEST = 0.6
+"""Neither are those that are less than this share as like it as the best one."""
 _ANALYZER = "embeddings"
 
 
@@ -48,9 +50,10 @@ def search_meaning(store: Store, text: str, query: Query, *, required: bool) -> 
             raise
         return []
     near = store.search_vector(SPACE, encoder.one(" ".join(text.split())), replace(vectors, span=query.span))
+    least = max(LEAST_COSINE, _OF_BEST * near[0].score) if near else 1.0
     hits: list[Hit] = []
     for hit in near:
-        if hit.score < LEAST_COSINE or (query.limit is not None and len(hits) >= query.limit):
+        if hit.score < least or (query.limit is not None and len(hits) >= query.limit):
             break
         hits += [Hit(origin, hit.score) for origin in _origins(store, hit.observation, query)]
     return hits

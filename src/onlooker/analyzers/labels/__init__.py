@@ -1,0 +1,3 @@
+"""Labels of the source and its scenes, from what is seen and heard."""
+
+PLUGIN = "onlooker.analyzers.labels.analyzer:Labels"
