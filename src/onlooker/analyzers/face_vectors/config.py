@@ -1,0 +1,33 @@
+"""Settings of face vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from onlooker.core.analyzer import AnalyzerConfig, Quality
+
+__all__ = ["HEAVY_FIELDS", "FaceVectorsConfig"]
+
+HEAVY_FIELDS = frozenset({"least_quality", "mirror"})
+
+
+class FaceVectorsConfig(AnalyzerConfig):
+    """Settings of `FaceVectors`.
+
+    Args:
+        least_quality: faces of a lower quality (0..1) are not looked at; a track without a better one gets no vector.
+        mirror: whether the mirrored face is looked at too and the mean taken: surer for tracks of few faces, at twice
+            the cost.
+        faces: so many best faces of a track make its vector.
+    """
+
+    least_quality: float = Field(default=0.3, ge=0, le=1)
+    mirror: bool = False
+    faces: int = Field(default=12, ge=1)
+
+    @classmethod
+    def for_quality(cls, quality: Quality) -> dict[str, Any]:
+        """The mirrored face counts too at ``best``."""
+        return {"mirror": True} if quality == "best" else {}
