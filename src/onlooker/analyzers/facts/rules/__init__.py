@@ -1,0 +1,1 @@
+"""The rules, one in a file; see `onlooker.analyzers.facts.rule`."""
