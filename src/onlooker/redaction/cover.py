@@ -14,8 +14,8 @@ __all__ = ["STYLES", "Style", "cover", "grown", "hidden_share", "pixels"]
 Style: TypeAlias = Literal["blur", "pixelate", "fill"]
 STYLES: tuple[Style, ...] = ("blur", "pixelate", "fill")
 Boxes: TypeAlias = NDArray[np.float32]
-_CELLS = 4
-"""Cells along the shorter side of a box. Five and more leave what a detector still takes for a face."""
+CELLS = 3
+"""Cells along the shorter side of a box. Four leave what a detector still takes for a face now and then."""
 _LEAST_CELL = 4
 _FILL = (16, 128, 128)
 _GRID = 256
@@ -40,14 +40,17 @@ def pixels(box: Sequence[float] | NDArray[np.float32], width: int, height: int) 
     return left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
 
 
-def cover(planes: Sequence[NDArray[np.uint8]], boxes: Iterable[NDArray[np.float32]], style: Style) -> None:
+def cover(
+    planes: Sequence[NDArray[np.uint8]], boxes: Iterable[NDArray[np.float32]], style: Style, cells: int = CELLS
+) -> None:
     """Hide what lies under the boxes, in place.
 
     Args:
         planes: a picture as one array (height, width, 3), or its luma and chroma planes (height, width), which may
             differ in size.
         boxes: left, top, right, bottom in fractions of the picture.
-        style: ``fill`` leaves nothing, ``pixelate`` and ``blur`` the mean colours of about 4 by 4 cells.
+        style: ``fill`` leaves nothing, ``pixelate`` and ``blur`` the mean colours of a few cells.
+        cells: how many lie along the shorter side of a box.
     """
     for box in boxes:
         for number, plane in enumerate(planes):
@@ -57,7 +60,7 @@ def cover(planes: Sequence[NDArray[np.uint8]], boxes: Iterable[NDArray[np.float3
                 part[...] = 0 if plane.ndim == 3 else _FILL[min(number, 2)]
                 continue
             high, wide = part.shape[:2]
-            cell = max(_LEAST_CELL, min(high, wide) / _CELLS)
+            cell = max(_LEAST_CELL, min(high, wide) / cells)
             size = max(1, round(wide / cell)), max(1, round(high / cell))
             image = Image.fromarray(np.ascontiguousarray(part)).resize(size, Image.Resampling.BOX)
             smooth = Image.Resampling.NEAREST if style == "pixelate" else Image.Resampling.BILINEAR

@@ -1,0 +1,178 @@
+"""The first pass of a redaction: looks at every frame, and says what is to be hidden in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.core.errors import SourceError
+from onlooker.core.media import AudioBlock, Frame, Packet, ReadFailure, ReadRequest, Source
+from onlooker.core.time import Span
+from onlooker.redaction.cover import hidden_share
+from onlooker.redaction.follow import Follow, Path, boxes_by_frame, follow
+from onlooker.redaction.look import Look, Thing
+
+__all__ = ["Hidden", "Recognise", "Shown", "Stop", "Survey", "Zone", "survey"]
+
+Rows: TypeAlias = NDArray[np.float32]
+Recognise: TypeAlias = Callable[[Frame, Rows], "list[Rows | None]"]
+"""Gives a vector, or None, for each row of faces in a frame."""
+Stop: TypeAlias = Callable[[], bool]
+_GLANCE = (32, 18)
+_CUT = 28.0
+"""Mean difference of two small grey pictures from which they are of different shots: high, so that a flash or a fast
+pan does not end what is held.
+"""
+WHOLE = np.array([0, 0, 1, 1], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A place that is hidden by hand.
+
+    Args:
+        box: left, top, right, bottom in fractions of the picture.
+        span: when, or None for always.
+    """
+
+    box: tuple[float, float, float, float]
+    span: Span | None = None
+
+
+@dataclass(slots=True)
+class Survey:
+    """What was seen in each frame.
+
+    Attributes:
+        times: of the frames, exact seconds, growing.
+        seen: for each thing, the rows of each frame.
+        cuts: numbers of frames that look nothing like the one before.
+        vectors: by frame number and row number, what ``Recognise`` gave of a face.
+        failures: stretches that could not be read.
+    """
+
+    times: list[Fraction] = field(default_factory=list[Fraction])
+    seen: dict[Thing, list[Rows]] = field(default_factory=dict[Thing, "list[Rows]"])
+    cuts: set[int] = field(default_factory=set[int])
+    vectors: dict[tuple[int, int], Rows] = field(default_factory=dict[tuple[int, int], Rows])
+    failures: list[ReadFailure] = field(default_factory=list[ReadFailure])
+
+    def paths(self, options: Follow) -> list[Path]:
+        """All that is followed over time."""
+        seconds = [float(t) for t in self.times]
+        return [p for thing, rows in self.seen.items() for p in follow(thing, seconds, rows, options)]
+
+    def hidden(self, paths: Sequence[Path], options: Follow, zones: Sequence[Zone] = ()) -> Hidden:
+        """What is hidden in each frame."""
+        boxes = boxes_by_frame(paths, [float(t) for t in self.times], options, self.cuts)
+        by_time: dict[Fraction, Rows] = {}
+        for time, found in zip(self.times, boxes, strict=True):
+            mine = [np.array(z.box, np.float32) for z in zones if z.span is None or _within(z.span, time)]
+            every = [*found, *mine]
+            by_time[time] = np.stack(every) if every else np.zeros((0, 4), np.float32)
+        return Hidden(by_time)
+
+
+class Shown(Protocol):
+    """Somebody who stays visible."""
+
+    def recognise(self, frame: Frame, rows: Rows) -> list[Rows | None]:
+        """A vector, or None, for each face of a frame."""
+        ...
+
+    def choose(self, seen: Survey, paths: Sequence[Path]) -> int:
+        """Mark the frames of the paths in which nothing is hidden (``Path.shown``); returns how many have some."""
+        ...
+
+
+def _within(span: Span, time: Fraction) -> bool:
+    return span.start.value <= time < span.end.value
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What is hidden, by the time of each frame. A frame that nobody looked at is hidden whole."""
+
+    by_time: Mapping[Fraction, Rows]
+
+    def boxes(self, time: Fraction) -> Rows:
+        """(n, 4) of the frame shown at ``time``."""
+        found = self.by_time.get(time)
+        return WHOLE[None] if found is None else found
+
+    def share(self) -> float:
+        """Mean share of the picture that is hidden, 0..1."""
+        return sum(hidden_share(b) for b in self.by_time.values()) / max(1, len(self.by_time))
+
+    def frames(self) -> int:
+        """How many frames have something hidden."""
+        return sum(len(b) > 0 for b in self.by_time.values())
+
+
+def survey(
+    source: Source,
+    look: Look,
+    *,
+    request: ReadRequest | None = None,
+    recognise: Recognise | None = None,
+    every: Fraction = Fraction(1, 3),
+    progress: Callable[[float], None] | None = None,
+    stop: Stop | None = None,
+) -> Survey:
+    """Look at every frame of a source.
+
+    Args:
+        source: an open source with video.
+        look: loaded detectors.
+        request: which stretch; all frames without.
+        recognise: asked for vectors of the faces in some frames, at least ``every`` seconds apart.
+        every: see ``recognise``.
+        progress: called with the share that is done, 0..1.
+        stop: asked between frames; when it says so, `SourceError` ends the work.
+
+    Raises:
+        SourceError: nothing can be read, or it was stopped.
+    """
+    made = Survey(seen={t: [] for t in _kept(look.hide)})
+    asked = request or ReadRequest()
+    begin = asked.start.value if asked.start is not None else Fraction(0)
+    end = asked.end.value if asked.end is not None else source.info.duration
+    length = float(end - begin) if end is not None else 0.0
+    recognised: Fraction | None = None
+    before: NDArray[np.int16] | None = None
+    for item in source.read(asked):
+        if isinstance(item, ReadFailure):
+            made.failures.append(item)
+            continue
+        if isinstance(item, AudioBlock | Packet):
+            continue
+        if stop is not None and stop():
+            raise SourceError("stopped")
+        found = look.at(item)
+        for thing in made.seen:
+            made.seen[thing].append(found[thing])
+        time = item.time.value
+        glance = item.image(*_GLANCE, "gray").astype(np.int16)
+        if before is not None and float(np.abs(glance - before).mean()) >= _CUT:
+            made.cuts.add(len(made.times))
+        before = glance
+        if recognise is not None and len(found["faces"]) and (recognised is None or time - recognised >= every):
+            recognised = time
+            for row, vector in enumerate(recognise(item, found["faces"])):
+                if vector is not None:
+                    made.vectors[len(made.times), row] = vector
+        made.times.append(time)
+        if progress is not None and length > 0:
+            progress(min(1.0, float(time - begin) / length))
+    return made
+
+
+def _kept(hide: Collection[Thing]) -> list[Thing]:
+    """Who hides persons hides faces too."""
+    names: list[Thing] = list(hide)
+    return ["faces", *names] if "persons" in names and "faces" not in names else names
