@@ -25,7 +25,7 @@ from onlooker.timeline.stores.embedded.codec import clean, data_text, nanosecond
 
 __all__ = ["DENSE_KINDS", "WINDOW_NS", "DenseRow", "Pack", "dense_row", "is_dense", "pack_rows", "unpack_rows"]
 
-DENSE_KINDS = frozenset({"face", "motion", "object", "pose"})
+DENSE_KINDS = frozenset({"attention", "face", "motion", "object", "pose"})
 """Kinds of which there may be one or more in every frame."""
 
 WINDOW_NS = 10_000_000_000
