@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from onlooker.core.errors import SourceError, UsageError
+from onlooker.core.errors import Interrupted, SourceError, UsageError
 from onlooker.core.media import Frame, Source
 from onlooker.core.time import Span
 from onlooker.redaction.cover import Style, cover
@@ -115,11 +115,12 @@ def redact(
         wish: what to hide.
         but: whose face is not hidden.
         progress: called with the share that is done, 0..1.
-        stop: asked between frames; when it says so, `SourceError` ends the work.
+        stop: asked between frames; when it says so, `Interrupted` ends the work.
 
     Raises:
         UsageError: the source has no video or is live, or nothing is to be hidden.
-        SourceError: nothing can be read, or it was stopped.
+        SourceError: nothing can be read.
+        Interrupted: it was stopped.
         ModelMissing: a detector is not there yet.
     """
     from onlooker.sources.rewrite import rewrite
@@ -147,7 +148,7 @@ def redact(
 
     def paint(frame: Frame, planes: list[Any]) -> None:
         if stop is not None and stop():
-            raise SourceError("stopped")
+            raise Interrupted("stopped")
         cover(planes, hidden.boxes(frame.time.value), wish.style)
         if guard is not None:
             guard.look(planes)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.core.errors import SourceError
+from onlooker.core.errors import Interrupted
 from onlooker.core.media import AudioBlock, Frame, Packet, ReadFailure, ReadRequest, Source
 from onlooker.core.time import Span
 from onlooker.redaction.cover import hidden_share
@@ -24,10 +24,8 @@ Recognise: TypeAlias = Callable[[Frame, Rows], "list[Rows | None]"]
 """Gives a vector, or None, for each row of faces in a frame."""
 Stop: TypeAlias = Callable[[], bool]
 _GLANCE = (32, 18)
-_CUT = 28.0
-"""Mean difference of two small grey pictures from which they are of different shots: high, so that a flash or a fast
-pan does not end what is held.
-"""
+_CUT, _LIKE = 8.0, 0.4
+"""Two frames are of different shots where their small grey pictures differ by so much on average and correlate less."""
 WHOLE = np.array([0, 0, 1, 1], np.float32)
 
 
@@ -133,10 +131,11 @@ def survey(
         recognise: asked for vectors of the faces in some frames, at least ``every`` seconds apart.
         every: see ``recognise``.
         progress: called with the share that is done, 0..1.
-        stop: asked between frames; when it says so, `SourceError` ends the work.
+        stop: asked between frames; when it says so, `Interrupted` ends the work.
 
     Raises:
-        SourceError: nothing can be read, or it was stopped.
+        SourceError: nothing can be read.
+        Interrupted: it was stopped.
     """
     made = Survey(seen={t: [] for t in _kept(look.hide)})
     asked = request or ReadRequest()
@@ -152,13 +151,13 @@ def survey(
         if isinstance(item, AudioBlock | Packet):
             continue
         if stop is not None and stop():
-            raise SourceError("stopped")
+            raise Interrupted("stopped")
         found = look.at(item)
         for thing in made.seen:
             made.seen[thing].append(found[thing])
         time = item.time.value
         glance = item.image(*_GLANCE, "gray").astype(np.int16)
-        if before is not None and float(np.abs(glance - before).mean()) >= _CUT:
+        if before is not None and _is_cut(before, glance):
             made.cuts.add(len(made.times))
         before = glance
         if recognise is not None and len(found["faces"]) and (recognised is None or time - recognised >= every):
@@ -170,6 +169,13 @@ def survey(
         if progress is not None and length > 0:
             progress(min(1.0, float(time - begin) / length))
     return made
+
+
+def _is_cut(before: NDArray[np.int16], after: NDArray[np.int16]) -> bool:
+    if float(np.abs(after - before).mean()) < _CUT:
+        return False
+    a, b = before - before.mean(), after - after.mean()
+    return float((a * b).sum()) < _LIKE * float(np.sqrt((a**2).sum() * (b**2).sum()))
 
 
 def _kept(hide: Collection[Thing]) -> list[Thing]:

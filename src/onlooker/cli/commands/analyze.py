@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onlooker.pipeline.run_local import RunReport, SourceReport
     from onlooker.pipeline.run_source import Progress
 
-__all__ = ["command"]
+__all__ = ["command", "stopping"]
 
 _QUALITIES = ("fast", "balanced", "best")
 
@@ -79,7 +79,8 @@ def command(
         return
     from onlooker.pipeline.run_local import analyze_paths
 
-    with _stopping() as stop, _watching(len(addresses), quiet=as_json) as progress:
+    saying = "onlooker: stopping; the same command will go on from here"
+    with stopping(saying) as stop, _watching(len(addresses), quiet=as_json) as progress:
         report = analyze_paths(addresses, options, workers=workers, progress=progress, stop=stop)
     if as_json:
         print(json.dumps({"library": str(library), **report.as_dict()}, ensure_ascii=False))
@@ -120,15 +121,15 @@ def _print_plans(addresses: list[str], options: Any, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; a second one ends at once."""
+def stopping(saying: str) -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, saying so; a second one ends at once."""
     stop = threading.Event()
 
     def ask(*_: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        print("\nonlooker: stopping; the same command will go on from here", file=sys.stderr)
+        print(f"\n{saying}", file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, ask)
     terminate = signal.signal(signal.SIGTERM, ask)
