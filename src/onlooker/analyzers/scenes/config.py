@@ -19,6 +19,7 @@ class ScenesConfig(AnalyzerConfig):
         min_scene_seconds: a shorter scene joins a neighbour.
         min_chapter_seconds: shortest chapter; None: a twentieth of the video, at least a minute.
         max_chapters: at most so many.
+        words: whether chapters follow what is said and shown on slides, with titles, where enough is said.
     """
 
     similarity: float = Field(default=0.78, ge=-1, le=1)
@@ -27,3 +28,4 @@ class ScenesConfig(AnalyzerConfig):
     min_scene_seconds: float = Field(default=8.0, ge=0)
     min_chapter_seconds: float | None = Field(default=None, gt=0)
     max_chapters: int = Field(default=20, ge=1)
+    words: bool = False

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onlooker.analyzers._sentence_encoder import SentenceEncoder
+from onlooker.analyzers._sentence_evidence import Evidence
 from onlooker.analyzers._sentence_stop_words import STOP_WORDS
 from onlooker.analyzers._sentence_tokens import Pieces
 from onlooker.analyzers._sentence_words import is_chinese, stem, words_of
-from onlooker.analyzers.topics.evidence import Evidence
 from onlooker.core.time import Span
 
 __all__ = ["Keyword", "keywords_of"]
