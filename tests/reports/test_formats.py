@@ -17,7 +17,7 @@ import webvtt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onlooker.core.observation import Box, Observation
+from onlooker.core.observation import Box, Json, Observation
 from onlooker.core.plugins import load_plugin
 from onlooker.core.store import Query
 from onlooker.core.time import Span
@@ -165,6 +165,40 @@ def test_coco_is_whole():
     assert images[4 - 1]["file_name"].startswith(OTHER)
 
 
+def test_coco_holds_bodies_and_faces():
+    """Key points as the COCO form has them: x, y in pixels and v; unsure ones are 0, 0, 0."""
+    points = [[0.5, 0.25, 0.9]] * 16 + [[0.1, 0.1, 0.05]]
+    body = made("pose", 0, 1, label="body", box=Box(0, 0, 1, 1), track="t1", data={"keypoints": points})
+    face = made("face", 0, 1, box=Box(0, 0, 0.5, 0.5), track="face-1", data={"points": [[0.25, 0.5]] * 5})
+    odd = made("face", 1, 2, box=Box(0, 0, 0.5, 0.5), data={"points": [["x", 1], [float("nan"), 0.5]]})
+    thing = made("object", 0, 1, label="person", box=Box(0, 0, 1, 1))
+    whole = json.loads(write("coco", [body, face, odd, thing])[0])
+    classes = {c["id"]: c for c in whole["categories"]}
+    by_name = {classes[n["category_id"]]["name"]: n for n in whole["annotations"][::-1]}
+    assert by_name["body"]["keypoints"] == [960.0, 270.0, 2] * 16 + [0, 0, 0]
+    assert by_name["body"]["num_keypoints"] == 16
+    assert by_name["face"]["keypoints"] == [480.0, 540.0, 2] * 5
+    assert [n["num_keypoints"] for n in whole["annotations"] if "keypoints" in n] == [16, 5, 0]
+    assert "keypoints" not in by_name["person"]
+    for category in classes.values():
+        names = category.get("keypoints", [])
+        assert len(names) == {"body": 17, "face": 5, "person": 0}[category["name"]]
+        assert all(1 <= n <= len(names) for pair in category.get("skeleton", []) for n in pair)
+    # the left knee joins the left hip and ankle
+    knee = classes[by_name["body"]["category_id"]]["keypoints"].index("left_knee") + 1
+    joined = {tuple(p) for p in classes[by_name["body"]["category_id"]]["skeleton"] if knee in p}
+    assert joined == {(16, 14), (14, 12)}
+
+
+def test_titled_chapters_take_the_place_of_numbered_ones():
+    numbered = [made("chapter", n, n + 5, label=f"Chapter {n}") for n in (0, 5)]
+    titled = [made("chapter", 0, 4, text="Welcome"), made("chapter", 4, 10, text="The bank")]
+    text, summary = write("ffmetadata", [*numbered, *titled])
+    assert re.findall("title=(.*)", text) == ["Welcome", "The bank"]
+    assert dict(summary.left_out) == {"chapter without title": 2}
+    assert re.findall("title=(.*)", write("ffmetadata", numbered)[0]) == ["Chapter 0", "Chapter 5"]
+
+
 def test_activitynet_is_whole():
     text, _ = write("activitynet", varied())
     whole = json.loads(text)
@@ -291,7 +325,9 @@ def test_insights_have_the_documented_form():
     (video,) = whole["videos"]
     assert {"accountId", "id", "state", "processingProgress", "insights"} <= set(video)
     insights = video["insights"]
-    assert {"version", "duration", "transcript", "ocr", "labels", "scenes", "shots", "blocks"} <= set(insights)
+    documented = "version sourceLanguage language transcript ocr keywords faces labels shots brands audioEffects "
+    documented += "sentiments visualContentModeration textualContentModeration emotions topics speakers"
+    assert {*documented.split(), "duration", "scenes", "blocks", "statistics"} <= set(insights)
     for name in ("transcript", "ocr", "labels", "scenes", "shots", "detectedObjects", "audioEffects", "blocks"):
         for entry in insights[name]:
             assert isinstance(entry["id"], int)
@@ -307,3 +343,56 @@ def test_insights_have_the_documented_form():
     assert len(frames) == len(HOSTILE) + 1
     assert frames[-1]["instances"][0]["thumbnailId"] == "late.jpg"
     assert {o["displayName"] for o in insights["detectedObjects"]} >= {"person"}
+
+
+def test_insights_of_people_words_and_meaning():
+    turns = [made("speaker", n, n + 2, label=f"speaker-{k}", track=f"speaker-{k}") for n, k in ((0, 1), (2, 2), (4, 1))]
+    said = ((0, "one two"), (2, "three"), (4, "x"))
+    link: dict[str, Json] = {"speaker": "speaker-1", "person": "Ada"}
+    given_ = [
+        *turns,
+        *(made("speech", n, n + 2, text=t, data={"language": "en"}) for n, t in said),
+        made("speech", 8, 9, text="nobody's turn"),
+        made("identity", 0, 2, label="Ada", track="face-1", score=0.8),
+        made("face_track", 0, 2, track="face-1", media=("a.jpg",), data={"quality": 0.5}),
+        made("face_track", 3, 5, track="face-2"),
+        made("fact", 0, 2, label="speaker_is_face", score=0.9, track="face-1", data=link),
+        made("keyword", 0, 8, label="bank", text="bank", score=0.7, data={"moments": [[1, 2], [6.5, 7]]}),
+        made("topic", 0, 9, label="economy", text="Economy", score=0.4, data={"period": "source"}),
+        made("topic", 0, 4, label="economy", text="Economy", score=0.6, data={"period": "chapter"}),
+        made("sentiment", 0, 2, label="positive", score=0.8),
+        made("sentiment", 2, 4, label="positive", score=0.6),
+        made("expression", 0, 1, label="happy", track="face-1", score=0.9),
+        made("expression", 1, 2, label="neutral", track="face-1", score=0.9),
+        made("sound", 0, 1, label="baby_cry", score=0.9),
+        made("text", 0, 1, text="up", box=Box(0, 0, 0.5, 0.5), data={"angle": 90.0}),
+        made("summary", 0, 9, text="All in short."),
+        made("chapter", 0, 9, text="Only one"),
+    ]  # fmt: skip
+    text, summary = write("insights", given_)
+    whole = json.loads(text)
+    assert whole["description"] == "All in short."
+    assert dict(summary.left_out) == {"expression": 1}
+    insights = whole["videos"][0]["insights"]
+    assert [s["name"] for s in insights["speakers"]] == ["Ada", "Speaker #2"]
+    assert [t["speakerId"] for t in insights["transcript"]] == [1, 2, 1, None]
+    assert (insights["sourceLanguage"], insights["language"]) == ("en", "en")
+    assert [f["name"] for f in insights["faces"]] == ["Ada", "Unknown #2"]
+    assert insights["faces"][0]["thumbnailId"] == "a.jpg"
+    assert insights["faces"][0]["instances"][0]["thumbnailsIds"] == ["a.jpg"]
+    (word,) = insights["keywords"]
+    assert [(i["start"], i["end"]) for i in word["instances"]] == [("0:00:01", "0:00:02"), ("0:00:06.5", "0:00:07")]
+    (topic,) = insights["topics"]
+    assert (topic["name"], topic["confidence"], topic["instances"][0]["end"]) == ("economy", 0.6, "0:00:04")
+    (mood,) = insights["sentiments"]
+    assert (mood["sentimentType"], mood["averageScore"], len(mood["instances"])) == ("Positive", 0.7, 2)
+    assert [e["type"] for e in insights["emotions"]] == ["Joy"]
+    assert insights["audioEffects"][0]["type"] == "Baby cry"
+    assert insights["ocr"][0]["angle"] == 90
+    assert insights["brands"] == []
+    assert insights["chapters"][0]["name"] == "Only one"
+    statistics = insights["statistics"]
+    assert statistics["correspondenceCount"] == 2
+    assert statistics["speakerNumberOfFragments"] == {"1": 2, "2": 1}
+    assert statistics["speakerWordCount"] == {"1": 3, "2": 1}
+    assert statistics["speakerLongestMonolog"] == {"1": 2, "2": 2}

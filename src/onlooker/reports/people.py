@@ -12,6 +12,7 @@ from onlooker.core.observation import Observation
 
 __all__ = ["Person", "SpeakerAt", "gather_people", "is_known", "names_of"]
 
+_LINK, _SURE = "speaker_is_face", 0.5
 _UNKNOWN = re.compile(r"unknown(-\d+)?|(face|speaker|person)-\d+", re.IGNORECASE)
 
 
@@ -52,13 +53,26 @@ def is_known(name: str) -> bool:
     return not _UNKNOWN.fullmatch(name)
 
 
-def names_of(identities: Iterable[Observation]) -> dict[str, str]:
-    """The name of each track that was identified, the surest where there are several."""
+def names_of(identities: Iterable[Observation], facts: Iterable[Observation] = ()) -> dict[str, str]:
+    """The name of each track that was identified, the surest where there are several.
+
+    Args:
+        identities: ``identity`` observations: of faces, and of voices where those are enrolled.
+        facts: ``fact`` observations; one that says which person's face a speaker has names the speaker.
+    """
     best: dict[str, tuple[float, str]] = {}
+
+    def name(track: str | None, label: str | None, score: float | None) -> None:
+        if track and label and (score or 0.0) >= best.get(track, (-1.0, ""))[0]:
+            best[track] = (score or 0.0, label)
+
     for o in identities:
-        if o.track and o.label and (o.score or 0.0) >= best.get(o.track, (-1.0, ""))[0]:
-            best[o.track] = (o.score or 0.0, o.label)
-    return {track: name for track, (_, name) in best.items()}
+        name(o.track, o.label, o.score)
+    for o in facts:
+        speaker, person = o.data.get("speaker"), o.data.get("person")
+        if o.label == _LINK and isinstance(speaker, str) and isinstance(person, str) and (o.score or 0.0) >= _SURE:
+            name(speaker, person, o.score)
+    return {track: said for track, (_, said) in best.items()}
 
 
 def gather_people(identities: Iterable[Observation], tracks: Iterable[Observation]) -> list[Person]:

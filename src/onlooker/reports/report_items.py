@@ -116,7 +116,7 @@ def gather(ask: Ask, source: str, counts: Mapping[str, int] | None = None) -> Ga
         # the n-th of the chosen is the first at or after n/most of all
         if whole <= most or number * most // whole != (number - 1) * most // whole:
             found.kept.setdefault(o.kind, []).append(replace(o, vector=None, vector_space=None))
-    found.names = names_of(found.kept.get("identity", ()))
+    found.names = names_of(found.kept.get("identity", ()), found.kept.get("fact", ()))
     return found
 
 
@@ -143,7 +143,7 @@ def item_of(observation: Observation, speakers: SpeakerAt) -> dict[str, Any]:
         "score": None if o.score is None else finite(round(o.score, 3)),
         "producer": o.producer.analyzer if o.producer else "",
     }
-    for name in ("transition", "role"):
+    for name in ("transition", "role", "period"):
         if isinstance(o.data.get(name), str):
             item[name] = o.data[name]
     if o.kind == "speech":
@@ -167,6 +167,12 @@ def _details(data: Mapping[str, Any]) -> str:
         if isinstance(value, dict):
             inner = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items() if _short(v)]
             parts += [f"{said}: {', '.join(inner)}"] if inner else []
+        elif isinstance(value, list) and name != "rests_on":
+            parts += (
+                [f"{said}: {', '.join(value)}"]
+                if value and all(isinstance(v, str) and _short(v) for v in value)
+                else []
+            )
         elif _short(value):
             parts.append(f"{said} {value:.4g}" if isinstance(value, float) else f"{said} {value}")
     words = " · ".join(parts)

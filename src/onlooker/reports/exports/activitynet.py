@@ -18,7 +18,11 @@ class ActivityNet:
     name: ClassVar[str] = "activitynet"
     extension: ClassVar[str] = ".json"
     description: ClassVar[str] = "segments as ActivityNet JSON"
-    kinds: ClassVar[tuple[str, ...]] = ("shot", "scene", "chapter", "cue", "motion", "track", "speech", "text", "sound")
+    kinds: ClassVar[tuple[str, ...]] = (
+        *("shot", "scene", "chapter", "cue", "motion", "track", "speech", "text", "sound", "speaker", "face_track"),
+        *("identity", "expression", "age", "attention_state", "posture", "gesture", "label", "topic", "keyword"),
+        *("sentiment", "safety", "fact", "summary"),
+    )
     single: ClassVar[bool] = False
 
     def write(self, request: ExportRequest, out: BinaryIO) -> ExportSummary:

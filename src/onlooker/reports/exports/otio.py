@@ -13,6 +13,7 @@ from onlooker.reports.export import ExportRequest, ExportSummary, chosen, frame_
 __all__ = ["PLUGIN", "Otio"]
 
 PLUGIN = "onlooker.reports.exports.otio:Otio"
+_COLOURS = {"chapter": "PURPLE", "speech": "BLUE", "speaker": "CYAN", "identity": "ORANGE", "safety": "RED"}
 
 
 def _time(frames: float, rate: Fraction) -> dict[str, Any]:
@@ -30,7 +31,10 @@ class Otio:
     name: ClassVar[str] = "otio"
     extension: ClassVar[str] = ".otio"
     description: ClassVar[str] = "an OpenTimelineIO timeline: shots as clips, the rest as markers"
-    kinds: ClassVar[tuple[str, ...]] = ("shot", "scene", "chapter", "cue", "track", "speech", "text")
+    kinds: ClassVar[tuple[str, ...]] = (
+        *("shot", "scene", "chapter", "cue", "track", "speech", "text"),
+        *("speaker", "identity", "sound", "topic", "fact", "safety"),
+    )
     single: ClassVar[bool] = True
 
     def write(self, request: ExportRequest, out: BinaryIO) -> ExportSummary:
@@ -135,7 +139,7 @@ def _marker(start: float, end: float, rate: Fraction, observation: Observation) 
     return {
         "OTIO_SCHEMA": "Marker.2",
         "name": f"{observation.kind}: {chosen(observation)}",
-        "color": "GREEN",
+        "color": _COLOURS.get(observation.kind, "GREEN"),
         "marked_range": _range(start, end, rate),
         "metadata": _facts(observation),
         "comment": "",

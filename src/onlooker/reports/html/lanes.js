@@ -1,5 +1,5 @@
 // -- the timeline: a group of lanes for each kind --
-const FIRST = ["chapter", "topic", "scene", "shot", "keyframe", "speech", "speaker", "identity", "face_track", "text", "fact", "safety", "sentiment", "sound", "expression", "age", "attention_state", "attention_group", "posture", "gesture", "label", "track", "attribute", "motion", "cue"];
+const FIRST = ["chapter", "topic", "keyword", "scene", "shot", "keyframe", "speech", "speaker", "identity", "face_track", "text", "fact", "safety", "sentiment", "sound", "expression", "age", "attention_state", "attention_group", "posture", "gesture", "label", "track", "attribute", "motion", "cue"];
 // kinds with lanes of their own for each person or label
 const BY_PERSON = new Set(["speaker", "identity", "face_track", "expression", "age", "attention_state", "posture", "gesture"]);
 const BY_LABEL = new Set(["sound", "topic", "label", "fact", "safety", "attention_group"]);

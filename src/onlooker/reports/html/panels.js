@@ -15,14 +15,18 @@ function buildOverview() {
   $("summary").hidden = !summary.length;
   $("summary").textContent = summary.join(" ");
   const tags = new Map();
-  for (const o of [...of("topic"), ...of("label")]) { const name = o.label || o.text; if (name && !tags.has(name)) tags.set(name, o); }
+  // of the whole source first; what holds only for a part comes where there is nothing else
+  for (const kind of ["topic", "keyword", "label"]) {
+    const whole = of(kind).filter((o) => o.period === "source");
+    for (const o of (whole.length ? whole : of(kind)).slice(0, 12)) { const name = o.text || o.label; if (name && !tags.has(name)) tags.set(name, o); }
+  }
   const marks = of("safety").filter((o) => o.label !== "safe");
   $("tags").hidden = !tags.size && !marks.length;
   $("tags").replaceChildren(
     ...marks.slice(0, 6).map((o) => tag(`⚠ ${words(o)}`, o, "warn")),
-    ...[...tags].slice(0, 24).map(([name, o]) => tag(name, o, "")));
-  const chapters = of("chapter");
-  $("chapters").hidden = chapters.length < 2 && !chapters.some((o) => o.text);
+    ...[...tags].map(([name, o]) => tag(name, o, o.kind)));
+  const titled = of("chapter").filter((o) => o.text), chapters = titled.length ? titled : of("chapter");
+  $("chapters").hidden = chapters.length < 2 && !titled.length;
   $("chapters").replaceChildren(...chapters.slice(0, 200).map((o, n) => {
     const frame = of("keyframe").find((f) => f.picture && f.start >= o.start && f.start < o.end);
     const card = make("button", { className: "chapter", type: "button" });
