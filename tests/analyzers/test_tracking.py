@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onlooker.analyzers._boxes import suppress
 from onlooker.analyzers._tracking import Tracker, grown_iou
-from onlooker.analyzers.objects.detector import suppress
 
 
 def run(scene, times, **settings):

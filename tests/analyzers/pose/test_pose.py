@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
+from typing import ClassVar, cast
 
 import numpy as np
 import pytest
 
+from onlooker.analyzers._join import Joined
 from onlooker.analyzers.objects.analyzer import Objects
 from onlooker.analyzers.objects.config import ObjectsConfig
 from onlooker.analyzers.pose.analyzer import Pose
 from onlooker.analyzers.pose.config import PoseConfig
 from onlooker.analyzers.pose.posture import look_at
+from onlooker.analyzers.pose.smoothing import Smoother
 from onlooker.core.analyzer import Window
 from onlooker.core.errors import ModelMissing
 from onlooker.core.measurement import Measurement
 from onlooker.core.observation import Box, Observation
-from onlooker.core.time import Timestamp
+from onlooker.core.time import Span, Timestamp
 from onlooker.models import model_path
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerContract
@@ -40,7 +43,7 @@ def models():
         pytest.skip(str(error))
 
 
-def body(turned=False, **moved):
+def body(turned=False, **moved: tuple[float, float]):
     """A drawn body in a square picture, on its side if ``turned``."""
     points = np.zeros((17, 3))
     for i, place in {**STANDING, **{int(k[1:]): v for k, v in moved.items()}}.items():
@@ -50,14 +53,23 @@ def body(turned=False, **moved):
     return points
 
 
+def told(points):
+    look = look_at(points, 1, 0.3)
+    assert look is not None
+    return look.body, look.arms
+
+
 def test_rules_tell_postures_apart():
     sitting = {"p13": (-0.3, 1.6), "p14": (0.3, 1.6), "p15": (-0.3, 2.5), "p16": (0.3, 2.5)}
-    assert look_at(body(), 1, 0.3).body == "standing"
-    assert look_at(body(**sitting), 1, 0.3).body == "sitting"
-    assert look_at(body(turned=True), 1, 0.3).body == "lying"
-    assert look_at(body(), 1, 0.3).arms == ""
-    assert look_at(body(p9=(-0.5, -0.5)), 1, 0.3).arms == "hand_raised"
-    assert look_at(body(p9=(-0.5, -0.5), p10=(0.5, -0.5)), 1, 0.3).arms == "arms_raised"
+    squat = {"p13": (-0.7, 1.4), "p14": (0.7, 1.4), "p15": (-0.4, 1.9), "p16": (0.4, 1.9)}
+    bent = {"p5": (1.0, 1.0), "p6": (1.2, 1.0)}
+    assert told(body()) == ("standing", "")
+    assert told(body(False, **sitting)) == ("sitting", "")
+    assert told(body(False, **squat)) == ("crouching", "")
+    assert told(body(False, **bent)) == ("bending", "")
+    assert told(body(turned=True))[0] == "lying"
+    assert told(body(p9=(-0.5, -0.5))) == ("standing", "hand_raised")
+    assert told(body(p9=(-0.5, -0.5), p10=(0.5, -0.5))) == ("standing", "arms_raised")
 
 
 def test_a_body_half_hidden_is_not_judged():
@@ -66,7 +78,7 @@ def test_a_body_half_hidden_is_not_judged():
     assert look_at(points, 1, 0.3) is None
     points = body()
     points[13:, 2] = 0.1
-    assert look_at(points, 1, 0.3).body == ""
+    assert told(points)[0] == ""
 
 
 def follow(frames):
@@ -87,7 +99,7 @@ def test_a_fall_is_told_from_lying_down_long_after():
     up, down = body(), body(turned=True)
     assert follow([up] * 10 + [down] * 10) == [("standing", 0, 2), ("lying", 2, 4), ("fallen", 2, 4)]
     hidden = body()
-    hidden[:, 2] = 0.26
+    hidden[11:13, 2] = 0.1
     assert [p[0] for p in follow([up] * 10 + [hidden] * 12 + [down] * 10)] == ["standing", "lying"]
 
 
@@ -105,22 +117,82 @@ def test_trunks_lie_in_the_persons_box(data, models):
     names = {o.track for o in made if o.kind == "track"}
     for o in poses:
         assert o.track in names
+        assert o.box is not None
         width, height = o.box.right - o.box.left, o.box.bottom - o.box.top
-        assert len(o.data["keypoints"]) == 17
-        for x, y, score in [o.data["keypoints"][i] for i in (5, 6, 11, 12)]:  # arms may reach out of a box
+        points = cast("list[list[float]]", o.data["keypoints"])
+        assert len(points) == 17
+        for x, y, score in (points[i] for i in (5, 6, 11, 12)):  # arms may reach out of a box
             if score > 0.5:
                 assert o.box.left - 0.2 * width <= x <= o.box.right + 0.2 * width
                 assert o.box.top - 0.2 * height <= y <= o.box.bottom + 0.2 * height
 
 
+def test_gymnasts_stand(data, models):
+    source = open_source(str(data(CLIP)))
+    made = drive([Objects(ObjectsConfig(rate=2.0)), Pose(PoseConfig())], source)
+    source.close()
+    standing = sum(float(o.span.duration) for o in made if o.kind == "posture" and o.label == "standing")
+    other = sum(
+        float(o.span.duration)
+        for o in made
+        if o.kind == "posture" and o.label in ("sitting", "crouching", "bending", "lying", "fallen")
+    )
+    assert standing > 60
+    assert other < 0.05 * standing
+
+
+def test_a_neighbours_limbs_are_not_taken(data, models):
+    """Of two who stand close together, each has the points that lie on it."""
+    from PIL import Image
+
+    from onlooker.analyzers.pose.body import BodyPoints
+
+    picture = np.asarray(Image.open(data("coco128/images/000000000544.jpg")).convert("RGB"))
+    find = BodyPoints(threads=1, crop=PoseConfig().crop)
+    for line in data("coco128/object_detection_labels/000000000544.txt").read_text().splitlines():
+        kind, x, y, w, h = (float(v) for v in line.split())
+        if kind == 0 and h > 0.3:
+            points = find.find(picture, np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]))
+            sure = points[points[:, 2] > 0.3]
+            assert len(sure) >= 8
+            assert (np.abs(sure[:, 0] - x) < 0.6 * w + 0.02).all()
+    find.close()
+
+
+def joined(number, points):
+    box = Box(0.2, 0.2, 0.6, 0.8)
+    span = Span(Timestamp(number, Fraction(1, 5)), Timestamp(number + 1, Fraction(1, 5)))
+    return Joined("t1", span, np.array([*box, 0.9], np.float32), Observation(span, "object", box=box, track="t1"))
+
+
+def smoothed(frames, seconds=0.5):
+    smoother = Smoother(1.0, seconds)
+    made = [pair for i, points in enumerate(frames) for pair in smoother.take(joined(i, points), points)]
+    made += smoother.finish()
+    assert [int(j.span.start.pts) for j, _ in made] == list(range(len(frames)))
+    return np.array([points for _, points in made])
+
+
+def test_trembling_goes_and_movement_stays():
+    random = np.random.default_rng(1)
+    still = body()[None] + np.concatenate([random.normal(0, 0.004, (60, 17, 2)), np.zeros((60, 17, 1))], 2)
+    assert np.diff(smoothed(still), axis=0).std() < 0.7 * np.diff(still, axis=0).std()
+    assert np.allclose(smoothed(still, 0.0), still, rtol=0, atol=1e-12)
+    moved = np.repeat(body()[None], 10, 0)
+    moved[5:, 9, 0] += 0.3
+    assert np.abs(smoothed(moved) - moved).max() < 1e-6
+
+
 @pytest.mark.usefixtures("models")
 class TestContract(AnalyzerContract):
+    path: ClassVar[str] = ""
+
     @pytest.fixture(autouse=True)
     def _clip(self, data):
-        type(self)._path = str(data(CLIP))
+        TestContract.path = str(data(CLIP))
 
     def make(self):
         return [Objects(ObjectsConfig(rate=2.0)), Pose(PoseConfig())]
 
     def open_source(self):
-        return open_source(type(self)._path)
+        return open_source(self.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -104,12 +105,14 @@ def test_the_vehicles_are_cars_with_colours(made):
 
 @pytest.mark.usefixtures("model")
 class TestContract(AnalyzerContract):
+    path: ClassVar[str] = ""
+
     @pytest.fixture(autouse=True)
     def _clip(self, data):
-        type(self)._path = str(data(CLIP))
+        TestContract.path = str(data(CLIP))
 
     def make(self):
         return [Objects(ObjectsConfig(rate=5.0)), Traffic(TrafficConfig())]
 
     def open_source(self):
-        return open_source(type(self)._path)
+        return open_source(self.path)

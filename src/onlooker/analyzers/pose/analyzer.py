@@ -9,26 +9,27 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.analyzers._faces import square_crop
 from onlooker.analyzers._join import Joined, TrackJoin
 from onlooker.analyzers._states import State, StateSpans
+from onlooker.analyzers.pose.body import MODEL, POINTS
 from onlooker.analyzers.pose.config import HEAVY_FIELDS, PoseConfig
 from onlooker.analyzers.pose.posture import Look, look_at
+from onlooker.analyzers.pose.smoothing import Smoother
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.measurement import Measurement
 from onlooker.core.media import Frame
 from onlooker.core.observation import Observation
 from onlooker.core.time import Timestamp
-from onlooker.models import bundle_digest, entry, load
+from onlooker.models import bundle_digest, entry
 
 __all__ = ["Pose"]
 
-_MODEL, _SIZE, _POINTS = "movenet-lightning", 192, 17
-_COLUMNS = 5 + 3 * _POINTS
+_COLUMNS = 5 + 3 * POINTS
 
 
 @dataclass(slots=True)
 class _Person:
+    smoother: Smoother
     body: StateSpans
     arms: StateSpans
     upright: tuple[Timestamp, float, float] | None = None
@@ -46,7 +47,7 @@ class Pose(Analyzer[PoseConfig]):
     def __init__(self, config: PoseConfig) -> None:
         super().__init__(config)
         self._person = entry(config.objects_model).labels.index("person")
-        self._model: Any = None
+        self._points: Any = None
         self._aspect = 16 / 9
         self._restart()
 
@@ -58,25 +59,27 @@ class Pose(Analyzer[PoseConfig]):
             measurements=("objects",),
             observations=("object", "track"),
             heavy=True,
-            models=(_MODEL,),
+            models=(MODEL,),
         )
 
     def bundle_digest(self) -> str | None:
         """The model's digest."""
-        return bundle_digest(_MODEL)
+        return bundle_digest(MODEL)
 
     def open(self, context: Context) -> None:
         """Load the model."""
-        self._model = load(_MODEL, threads=context.threads)
+        from onlooker.analyzers.pose.body import BodyPoints
+
+        self._points = BodyPoints(threads=context.threads, crop=self.config.crop)
         video = context.source.video
         self._aspect = video.width / video.height if video is not None else 16 / 9
         self._restart()
 
     def close(self) -> None:
         """Release the model."""
-        if self._model is not None:
-            self._model.close()
-            self._model = None
+        if self._points is not None:
+            self._points.close()
+            self._points = None
 
     def _restart(self) -> None:
         self._join = TrackJoin("object", "track")
@@ -100,21 +103,11 @@ class Pose(Analyzer[PoseConfig]):
             picture = frame.image(min(config.width, frame.width), None, "rgb24")
             for row, box in zip(values, boxes[order], strict=True):
                 row[:5] = box[:5]
-                row[5:] = self._points(picture, box).reshape(-1)
+                row[5:] = self._points.find(picture, box).reshape(-1)
         return Measurement(frame.time, frame.duration, values)
 
     def warm(self, frame: Frame, given: Mapping[str, Measurement]) -> None:
         """Each person is looked at alone: nothing to remember."""
-
-    def _points(self, picture: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(17, 3) x, y, score of the person in ``box``, from the square around it."""
-        crop = square_crop(picture, box, self.config.crop, _SIZE).astype(np.int32)[None]
-        made = self._model.run([crop])[0].reshape(_POINTS, 3)
-        size = np.array([picture.shape[1], picture.shape[0]], np.float32)
-        side = float(((box[2:4] - box[:2]) * size).max()) * self.config.crop
-        middle = (box[:2] + box[2:4]) / 2
-        place = middle + (made[:, 1::-1] - 0.5) * side / size
-        return np.column_stack([place, made[:, 2]]).astype(np.float32)
 
     # -- light part --
 
@@ -138,23 +131,30 @@ class Pose(Analyzer[PoseConfig]):
 
     def _follow(self, joined: Joined) -> list[Observation]:
         config = self.config
-        points = joined.row[5:].reshape(_POINTS, 3).astype(np.float64)
-        score = float(points[:, 2].mean())
-        if score < config.least_score:
+        points = joined.row[5:_COLUMNS].reshape(POINTS, 3).astype(np.float64)
+        if float(points[:, 2].mean()) < config.least_score:
             return []
         person = self._people.get(joined.track)
         if person is None:
-            spans = [StateSpans(config.least_seconds, config.gap_seconds) for _ in range(2)]
-            person = self._people[joined.track] = _Person(*spans)
-        data: dict[str, Any] = {"keypoints": [[round(float(v), 4) for v in p] for p in points]}
-        box = joined.observation.box
-        made = [Observation(joined.span, "pose", score=score, label="body", box=box, track=joined.track, data=data)]
-        look = look_at(points, self._aspect, config.sure)
-        if look is None:
-            return made
-        values = np.array([look.score, self._fell(person, look, joined.span.start)])
-        made += self._told(joined.track, person.body.take(joined.span, look.body, values))
-        return made + self._told(joined.track, person.arms.take(joined.span, look.arms, values))
+            body, arms = (StateSpans(config.least_seconds, config.gap_seconds) for _ in range(2))
+            person = _Person(Smoother(self._aspect, config.smooth_seconds), body, arms)
+            self._people[joined.track] = person
+        return self._take(person, person.smoother.take(joined, points))
+
+    def _take(self, person: _Person, steadied: Iterable[tuple[Joined, NDArray[np.float64]]]) -> list[Observation]:
+        """The pose of each moment, and the postures that it ended."""
+        made: list[Observation] = []
+        for joined, points in steadied:
+            name, span, box = joined.track, joined.span, joined.observation.box
+            data: dict[str, Any] = {"keypoints": [[round(float(v), 4) for v in p] for p in points]}
+            score = float(points[:, 2].mean())
+            made.append(Observation(span, "pose", score=score, label="body", box=box, track=name, data=data))
+            look = look_at(points, self._aspect, self.config.sure)
+            if look is not None:
+                values = np.array([look.score, self._fell(person, look, span.start)])
+                made += self._told(name, person.body.take(span, look.body, values))
+                made += self._told(name, person.arms.take(span, look.arms, values))
+        return made
 
     def _fell(self, person: _Person, look: Look, time: Timestamp) -> float:
         """1 where one who lies was upright just before, with the shoulders at least half a trunk higher."""
@@ -169,7 +169,8 @@ class Pose(Analyzer[PoseConfig]):
         person = self._people.pop(name, None)
         if person is None:
             return []
-        return self._told(name, person.body.finish()) + self._told(name, person.arms.finish())
+        made = self._take(person, person.smoother.finish())
+        return made + self._told(name, person.body.finish()) + self._told(name, person.arms.finish())
 
     def _told(self, name: str, states: Iterable[State]) -> list[Observation]:
         made: list[Observation] = []

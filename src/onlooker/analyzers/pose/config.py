@@ -25,6 +25,7 @@ class PoseConfig(AnalyzerConfig):
         least_height: least height of a person's box, as a share of the picture.
         least_score: least mean score of the key points for a ``pose``.
         sure: a key point below this score is taken as not seen.
+        smooth_seconds: key points are steadied by the moments before and after that are no farther; 0 leaves them.
         least_seconds: how long a posture must hold before it ends the one before.
         gap_seconds: a person not seen for longer has no posture in between.
         fall_seconds: lying this soon after being upright, with the shoulders far lower, is a fall.
@@ -32,12 +33,13 @@ class PoseConfig(AnalyzerConfig):
 
     objects_model: str = "nanodet-416"
     width: int = Field(default=960, ge=64)
-    crop: float = Field(default=1.2, ge=1, le=3)
+    crop: float = Field(default=1.3, ge=1, le=3)
     most: int = Field(default=8, ge=1)
     least_box: float = Field(default=0.45, ge=0, le=1)
     least_height: float = Field(default=0.12, ge=0, le=1)
     least_score: float = Field(default=0.25, ge=0, le=1)
-    sure: float = Field(default=0.3, ge=0, le=1)
+    sure: float = Field(default=0.25, ge=0, le=1)
+    smooth_seconds: float = Field(default=0.5, ge=0)
     least_seconds: float = Field(default=0.6, ge=0)
     gap_seconds: float = Field(default=3.0, gt=0)
     fall_seconds: float = Field(default=1.5, gt=0)

@@ -8,10 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Look", "look_at"]
+__all__ = ["BODIES", "Look", "look_at"]
 
+BODIES = ("standing", "sitting", "crouching", "bending", "lying")
 # indices in COCO order
 _SHOULDERS, _WRISTS, _HIPS, _KNEES, _ANKLES = (5, 6), (9, 10), (11, 12), (13, 14), (15, 16)
+# tilt of the trunk in degrees from vertical
+_UPRIGHT, _BENT, _LEVEL = 35, 42, 60
+# shares of the way from the hips down to the ankles at which the knees are: half in one who stands
+_KNEES_STANDING = 0.39
+# how far down the ankles are from the hips, in trunks: about 1.3 in one who stands, 1 in one on a chair
+_LEGS_LONG, _LEGS_FOLDED = 0.85, 0.65
+# how far down the knees are where the feet are hidden, in trunks
+_THIGH_STANDING, _THIGH_SITTING = 0.6, 0.45
+_RAISED = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +29,7 @@ class Look:
     """What one frame says.
 
     Args:
-        body: ``standing``, ``sitting``, ``lying``, or empty where it cannot be told.
+        body: one of `BODIES`, or empty where it cannot be told.
         arms: ``arms_raised``, ``hand_raised``, or empty.
         score: mean score of the key points that decided, 0..1.
         upright: whether the trunk stands within 35 degrees of vertical.
@@ -58,25 +68,31 @@ def look_at(points: NDArray[np.floating], aspect: float, sure: float) -> Look | 
         return None
     tilt = math.degrees(math.atan2(abs(float(hips[0] - shoulders[0])), float(hips[1] - shoulders[1])))
     knees, ankles = middle(_KNEES), middle(_ANKLES)
-    body = ""
-    if tilt > 60:
-        body = _lying(place[seen])
-    elif tilt < 50 and knees is not None:
-        body = _legs(float(knees[1] - hips[1]) / trunk, None if ankles is None else float(ankles[1] - hips[1]) / trunk)
-    raised = sum(bool(seen[w]) and float(shoulders[1] - place[w, 1]) > 0.25 * trunk for w in _WRISTS)
-    arms = ("", "hand_raised", "arms_raised")[raised] if tilt < 50 else ""
+    thigh, leg = (None if p is None else float(p[1] - hips[1]) / trunk for p in (knees, ankles))
+    body = _legs(thigh, leg)
+    if tilt > _BENT:
+        lying = tilt > _LEVEL and _wide(place[seen])
+        body = "lying" if lying else "bending" if body == "standing" else ""
+    raised = sum(bool(seen[w]) and float(shoulders[1] - place[w, 1]) > _RAISED * trunk for w in _WRISTS)
+    arms = ("", "hand_raised", "arms_raised")[raised] if tilt < _BENT else ""
     used = [i for i in (*_SHOULDERS, *_HIPS, *_KNEES, *_ANKLES) if seen[i]]
-    return Look(body, arms, float(points[used, 2].mean()), tilt < 35, float(shoulders[1]), trunk)
+    return Look(body, arms, float(points[used, 2].mean()), tilt < _UPRIGHT, float(shoulders[1]), trunk)
 
 
-def _lying(place: NDArray[np.floating]) -> str:
+def _wide(place: NDArray[np.floating]) -> bool:
     """A trunk that is level is also that of one who bends; the whole body of one who lies is wider than high."""
     width, height = np.ptp(place, axis=0)
-    return "lying" if width > 1.2 * height else ""
+    return bool(width > 1.2 * height)
 
 
-def _legs(thigh: float, leg: float | None) -> str:
+def _legs(thigh: float | None, leg: float | None) -> str:
     """``thigh`` and ``leg``: how far knees and ankles are below the hips, in trunks."""
-    if thigh > 0.6 and (leg is None or leg > 1.15):
-        return "standing"
-    return "sitting" if thigh < 0.5 else ""
+    if thigh is None:
+        return ""
+    if leg is None:
+        return "standing" if thigh > _THIGH_STANDING else "sitting" if thigh < _THIGH_SITTING else ""
+    if leg < _LEGS_FOLDED:
+        return "crouching"
+    if thigh > _KNEES_STANDING * leg:
+        return "standing" if leg > _LEGS_LONG else ""
+    return "sitting"
