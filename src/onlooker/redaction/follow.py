@@ -56,6 +56,7 @@ class Path:
         frames: numbers of the frames in which it was seen, growing.
         boxes: left, top, right, bottom of each.
         scores: of each.
+        rows: its number among the sightings of its frame.
         shown: numbers of frames in which it is not hidden after all (somebody whom the user wants to see).
     """
 
@@ -63,6 +64,7 @@ class Path:
     frames: list[int] = field(default_factory=list[int])
     boxes: list[Rows] = field(default_factory=list[Rows])
     scores: list[float] = field(default_factory=list[float])
+    rows: list[int] = field(default_factory=list[int])
     shown: set[int] = field(default_factory=set[int])
 
 
@@ -90,6 +92,7 @@ def follow(thing: Thing, times: Sequence[float], seen: Sequence[Rows], options: 
             path.frames.append(number)
             path.boxes.append(row[:4])
             path.scores.append(float(row[4]))
+            path.rows.append(index)
     sure = THRESHOLDS[thing].sure
     return [p for p in (*ended, *open_) if max(p.scores) >= sure or len(p.frames) >= options.sightings]
 

@@ -87,6 +87,10 @@ class Shown(Protocol):
         """Mark the frames of the paths in which nothing is hidden (``Path.shown``); returns how many have some."""
         ...
 
+    def close(self) -> None:
+        """Release what it holds."""
+        ...
+
 
 def _within(span: Span, time: Fraction) -> bool:
     return span.start.value <= time < span.end.value

@@ -90,7 +90,7 @@ def command(
     names = [n for n in hide or ["faces"] if n != "none"]
     if output.exists() and Path(video).exists() and output.samefile(video):
         raise UsageError("the redacted video would take the place of the original", hint="give another --output")
-    source = open_source(video)
+    source, but = open_source(video), None
     try:
         zones = tuple(parse_zone(text, source.info.video) for text in box or ())
         wish = Redaction(
@@ -109,6 +109,8 @@ def command(
         raise typer.Exit(130) from None
     finally:
         source.close()
+        if but is not None:
+            but.close()
     _say(done, wish.style, output, as_json=as_json)
     raise typer.Exit(2 if done.unread else 0)
 
