@@ -27,6 +27,7 @@ __all__ = [
     "landmarks",
     "similarity",
     "square_crop",
+    "upright_crop",
     "warp",
 ]
 
@@ -106,3 +107,16 @@ def square_crop(picture: NDArray[np.uint8], row: Floats, scale: float, size: int
     zoom = size / side
     x, y = (left + right) / 2, (top + bottom) / 2
     return warp(picture, np.array([[zoom, 0, size / 2 - x * zoom], [0, zoom, size / 2 - y * zoom]]), size)
+
+
+def upright_crop(picture: NDArray[np.uint8], row: Floats, scale: float, size: int) -> NDArray[np.uint8]:
+    """`square_crop`, turned about the middle of the box so that the eyes lie level."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = row[:4] * np.array([width, height, width, height], np.float32)
+    zoom = size / max(float(max(right - left, bottom - top)) * scale, 2.0)
+    eyes = landmarks(row, width, height)
+    across, down = (float(v) for v in eyes[1] - eyes[0])
+    reach = max(float(np.hypot(across, down)), 1e-6)
+    cos, sin = zoom * across / reach, zoom * down / reach
+    turn = np.array([[cos, sin], [-sin, cos]])
+    return warp(picture, np.column_stack([turn, size / 2 - turn @ [(left + right) / 2, (top + bottom) / 2]]), size)

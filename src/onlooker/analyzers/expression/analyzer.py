@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.analyzers._face_analyzer import FaceAnalyzer
-from onlooker.analyzers._faces import square_crop
+from onlooker.analyzers._faces import QUALITY, upright_crop
 from onlooker.analyzers._join import Joined, TrackEnd
 from onlooker.analyzers._states import State, StateSpans
 from onlooker.analyzers.expression.config import HEAVY_FIELDS, ExpressionConfig
@@ -70,15 +71,12 @@ class Expression(FaceAnalyzer[ExpressionConfig]):
     def needs(self) -> Needs:
         """As all analyzers of faces; the model of ages only where it is asked for."""
         needs = super().needs()
-        if not self.config.age:
-            return needs
-        from dataclasses import replace
-
-        return replace(needs, models=(*needs.models, _AGE_MODEL))
+        return replace(needs, models=(*needs.models, _AGE_MODEL)) if self.config.age else needs
 
     def bundle_digest(self) -> str | None:
-        """The expression model's digest."""
-        return bundle_digest(_MODEL)
+        """Of the expression model, and of that of ages where it is asked for."""
+        joined = " ".join(bundle_digest(name) for name in self.needs().models)
+        return hashlib.sha256(joined.encode()).hexdigest()
 
     def open(self, context: Context) -> None:
         """Load the models."""
@@ -95,16 +93,20 @@ class Expression(FaceAnalyzer[ExpressionConfig]):
 
     def look(self, picture: NDArray[np.uint8], face: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Seven probabilities, age in years (0 where not asked for), quality."""
-        crop = square_crop(picture, face, self.config.crop, _SIZE).astype(np.float32).transpose(2, 0, 1)[None]
+        cut = upright_crop(picture, face, self.config.crop, _SIZE)
+        crop = cut.astype(np.float32).transpose(2, 0, 1)[None]
         sides = [crop, crop[..., ::-1]] if self.config.mirror else [crop]
         seen = np.mean([self._model.run([np.ascontiguousarray(s)])[0][0] for s in sides], axis=0)
         years = float(self._age.run([np.ascontiguousarray(crop)])[0][0, 0]) if self._age is not None else 0.0
-        return np.array([*seen, years, face[15]], np.float32)
+        return np.array([*seen, years, face[QUALITY]], np.float32)
 
     def follow(self, joined: Joined) -> Iterable[Observation]:
         """Smooth, and give out the stretches that ended."""
         config = self.config
-        track = self._tracks.setdefault(joined.track, _Track(StateSpans(config.least_seconds, 1.5)))
+        track = self._tracks.get(joined.track)
+        if track is None:
+            # within a track, what was not looked at did not change
+            track = self._tracks[joined.track] = _Track(StateSpans(config.least_seconds, math.inf))
         seen = joined.row[4:11].astype(np.float64)
         if track.smooth is None or track.time is None or config.smooth_seconds == 0:
             track.smooth = seen

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
-from onlooker.core.analyzer import AnalyzerConfig
+from onlooker.core.analyzer import AnalyzerConfig, Quality
 
 __all__ = ["HEAVY_FIELDS", "ExpressionConfig"]
 
@@ -16,7 +18,7 @@ class ExpressionConfig(AnalyzerConfig):
 
     Args:
         least_quality: faces of a lower quality (0..1) are not judged.
-        crop: side of the square that is judged, in longer sides of the face's box.
+        crop: side of the square that is judged, in longer sides of the face's box; turned so that the eyes lie level.
         mirror: whether the mirrored face is judged too and the mean taken: steadier, at twice the cost.
         age: whether age bands are estimated. Off by default: see docs/responsible-use.md.
         smooth_seconds: time constant over which probabilities are smoothed along a track.
@@ -25,9 +27,14 @@ class ExpressionConfig(AnalyzerConfig):
     """
 
     least_quality: float = Field(default=0.15, ge=0, le=1)
-    crop: float = Field(default=1.05, gt=0.5, le=3)
+    crop: float = Field(default=1.1, gt=0.5, le=3)
     mirror: bool = True
     age: bool = False
     smooth_seconds: float = Field(default=0.6, ge=0)
     sure: float = Field(default=0.4, ge=0, le=1)
     least_seconds: float = Field(default=0.4, ge=0)
+
+    @classmethod
+    def for_quality(cls, quality: Quality) -> dict[str, Any]:
+        """``fast`` judges each face once, without its mirror image."""
+        return {"mirror": False} if quality == "fast" else {}
