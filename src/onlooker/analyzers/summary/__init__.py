@@ -1,0 +1,3 @@
+"""The sentences that sum up what is said."""
+
+PLUGIN = "onlooker.analyzers.summary.analyzer:Summary"
