@@ -89,6 +89,6 @@ def _write_picture(store: Store, chosen: list[SourceStatus], target: Path) -> No
 
     if len(chosen) != 1:
         raise UsageError(f"a picture shows one source, not {len(chosen)}", hint="name one")
-    drawn = draw_timeline(chosen[0], store.query, store.folder)
+    drawn = draw_timeline(chosen[0], store.query, store.folder, counts=store.counts(chosen[0].info.id))
     with replaced(target) as part:
         drawn.save(part, "PNG", optimize=True)
