@@ -130,6 +130,7 @@ class Decider:
             if name in self.failed:
                 continue
             broken = [self._emitter[k] for k in needs.observations if self._emitter.get(k) in self.failed]
+            broken += [n for n in needs.measurements if n in self.failed]
             if broken:
                 self.fail(name, RuntimeError(f"needs {broken[0]}, which failed"), None)
                 continue
