@@ -1,8 +1,8 @@
 """Face recognition: the vector of a face, by which two faces are compared.
 
 The network is dlib's ResNet of 29 layers as face-api carries it: 150 x 150 pixels to 128 numbers. Vectors are made of
-length 1 and compared by the cosine, which keeps strangers apart better than the Euclidean distance of the vectors as they
-come (benchmarks/identity.py).
+length 1 and compared by the cosine, which keeps strangers apart better than the Euclidean distance of the vectors as
+they come (benchmarks/identity.py).
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class FaceEncoder:
         upright = align(picture, landmarks(face, width, height), _POINTS, _SIZE)
         pixels = upright.astype(np.float32).transpose(2, 0, 1)[None]
         sides = [pixels, pixels[..., ::-1]] if self._mirror else [pixels]
-        return unit(sum(unit(self._model.run([np.ascontiguousarray(s)])[0][0]) for s in sides))
+        seen = [unit(self._model.run([np.ascontiguousarray(s)])[0][0]) for s in sides]
+        return unit(np.mean(seen, axis=0))
 
     def close(self) -> None:
         """Release the network."""

@@ -1,0 +1,93 @@
+"""Makes ``analyzers/identity/thresholds.json``: distances and how often they take a stranger for somebody.
+
+    python benchmarks/identity_fit.py
+
+Measured on every other person of LFW, ten of ORL and every other actor of RAVDESS; benchmarks/identity.py reports on
+the others. Faces are compared as they are in use: one or the mean of three photographs with the mean of one, three or five.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from _people import Set, lfw, orl, ravdess
+
+RATES = [10**e for e in np.arange(-6, -0.49, 0.25)]
+MEASURED = 1e-4
+"""Below this rate the distances are drawn on along the straight line (rate in decades) of the last measured ones."""
+DISCOUNTS = np.arange(0, 1.05, 0.1)
+TARGET = Path(__file__).resolve().parents[1] / "src/onlooker/analyzers/identity/thresholds.json"
+
+
+def means(vectors: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Unit mean vectors and their unity, as `onlooker.analyzers.identity.samples.mean_sample` makes them."""
+    made = np.stack([vectors[g].mean(0) for g in groups])
+    unity = np.linalg.norm(made, axis=1)
+    return made / unity[:, None], unity
+
+
+def strangers(data: Set, seen: int, known: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and products of unity of pairs of means that are of different people."""
+    groups = {n: ([], []) for n in (0, 1)}
+    for who in sorted(set(data.people)):
+        own = np.flatnonzero(data.people == who)
+        for _ in range(max(4, len(own) // 2)):
+            for side, count in enumerate((seen, known)):
+                if len(own) >= count:
+                    groups[side][0].append(rng.choice(own, count, replace=False))
+                    groups[side][1].append(who)
+    (a, ua), (b, ub) = (means(data.vectors, groups[side][0]) for side in (0, 1))
+    other = np.array(groups[0][1])[:, None] != np.array(groups[1][1])[None]
+    return (a @ b.T)[other], np.outer(ua, ub)[other]
+
+
+def curve(distances: np.ndarray) -> np.ndarray:
+    """The distance of each of `RATES`."""
+    ordered = np.sort(distances)
+    measured = [r for r in RATES if r >= MEASURED * 0.99]
+    found = np.interp([r * len(ordered) for r in measured], np.arange(len(ordered)), ordered)
+    slope, start = np.polyfit(np.log10(measured[:5]), found[:5], 1)
+    low = [slope * np.log10(r) + start for r in RATES if r < MEASURED * 0.99]
+    return np.maximum.accumulate(np.concatenate([low, found]))
+
+
+def fit(sets: list[Set], combinations: list[tuple[int, int]], discounts: np.ndarray) -> dict:
+    rng = np.random.default_rng(0)
+    pairs = {(s.name, c): strangers(s, *c, rng) for s, c in product(sets, combinations)}
+    at = [i for i, r in enumerate(RATES) if 0.9e-3 <= r <= 1.1e-2]
+
+    def curves(power: float) -> np.ndarray:
+        return np.stack([curve(1 - cosine * unity**power) for cosine, unity in pairs.values()])
+
+    # the power by which the distances of all combinations agree best at rates that matter
+    spread = {float(p): float(curves(p)[:, at].std(0).mean()) for p in discounts}
+    power = min(spread, key=lambda p: spread[p])
+    strict = np.maximum(0.0, curves(power).min(0))
+    return {
+        "discount": round(power, 2),
+        "table": [[float(f"{r:.3g}"), round(float(d), 5)] for r, d in zip(RATES, strict, strict=True)],
+        "measured_down_to": MEASURED,
+        "people": {s.name: len(set(s.people)) for s in sets},
+        "comparisons": int(sum(len(c) for c, _ in pairs.values())),
+        "made_by": "benchmarks/identity_fit.py",
+    }
+
+
+def main() -> None:
+    faces = [lfw().part(True), orl().part(True)]
+    result = {
+        "face": fit(faces, list(product((1, 3), (1, 3, 5))), DISCOUNTS),
+        "voice": fit([ravdess().part(True)], list(product((1,), (1, 3))), np.array([0.0])),
+    }
+    TARGET.write_text(json.dumps(result, indent=1) + "\n")
+    for name, own in result.items():
+        print(name, "discount", own["discount"], own["people"], own["comparisons"], "comparisons")
+        for rate, distance in own["table"]:
+            print(f"  {rate:9.3g}  {distance:.4f}")
+
+
+if __name__ == "__main__":
+    main()

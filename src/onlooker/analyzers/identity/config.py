@@ -1,0 +1,34 @@
+"""Settings of identity."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from onlooker.core.analyzer import AnalyzerConfig
+
+__all__ = ["IdentityConfig"]
+
+
+class IdentityConfig(AnalyzerConfig):
+    """Settings of `Identity`.
+
+    Args:
+        false_accept_rate: how often somebody who is not enrolled may be taken for anyone who is; the threshold follows
+            from it and from how many people are enrolled.
+        unknown_rate: how often two unknown people may be taken for one, for each comparison.
+        classifier: how the person is chosen who is then compared: ``nearest``, the one whose mean vector is the most
+            similar, or ``svm``, a linear support vector machine over all enrolled vectors.
+        unknown: whether people who are not enrolled are numbered over all sources (``unknown-1``, ...); without it
+            nothing is said of them.
+        voices: whether speakers are compared with enrolled voices too.
+        together: whether two faces seen at the same time may be one person (mirrors, pictures of people).
+    """
+
+    false_accept_rate: float = Field(default=0.001, gt=0, lt=1)
+    unknown_rate: float = Field(default=0.001, gt=0, lt=1)
+    classifier: Literal["nearest", "svm"] = "nearest"
+    unknown: bool = True
+    voices: bool = True
+    together: bool = False
