@@ -1,0 +1,3 @@
+"""The feeling of what is said."""
+
+PLUGIN = "onlooker.analyzers.sentiment.analyzer:Sentiment"
