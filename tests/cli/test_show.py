@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 
-from cli.sample_library import OBJECTS, SHOTS, make_library, run
-from onlooker.core.store import Query
+from cli.sample_library import OBJECTS, SHOTS, TEXT, frames, make_library, run
+from onlooker.core.observation import Observation
+from onlooker.core.store import Batch, Query
 from onlooker.testing.store_values import SOURCE
 from onlooker.timeline import open_store
 
@@ -57,3 +59,33 @@ def test_an_observation_and_its_trace(library, capsys):
 def test_neither(library, capsys):
     assert run("show", "nothing.mp4", "--library", library) == 1
     assert "no source is called" in capsys.readouterr().err
+
+
+def test_who_was_seen_and_what_was_said(tmp_path, capsys, monkeypatch):
+    make_library(tmp_path / "library")
+    made = [
+        Observation(frames(0, 50), "speech", text="Good evening [bold]all[/bold]."),
+        Observation(frames(0, 50), "speaker", label="speaker-1", track="speaker-1"),
+        Observation(frames(0, 60), "face_track", track="face-1"),
+        Observation(frames(0, 60), "identity", label="Ada", track="face-1", score=0.8),
+        Observation(frames(0, 60), "fact", label="speaker_is_face", text="speaker-1 is Ada", score=0.9, track="face-1",
+                    data={"speaker": "speaker-1", "person": "Ada", "senses": {"voice": 0.6, "lips": 0.4}}),
+        Observation(frames(0, 250), "summary", text="Ada says good evening."),
+        Observation(frames(0, 250), "topic", label="weather", score=0.5),
+        Observation(frames(0, 20), "sound", label="applause", score=0.5),
+    ]  # fmt: skip
+    with closing(open_store(tmp_path / "library")) as store:
+        store.commit(Batch(SOURCE, [o.of(SOURCE, TEXT, 5) for o in made]))
+    assert run("show", SOURCE, "--library", tmp_path / "library", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [(p["name"], p["seconds"], p["times"]) for p in shown["people"]] == [("Ada", 2.4, 1)]
+    assert [(s["speaker"], s["text"]) for s in shown["transcript"]] == [("Ada", "Good evening [bold]all[/bold].")]
+    assert shown["summary"] == "Ada says good evening."
+    monkeypatch.setenv("COLUMNS", "160")
+    assert run("show", SOURCE, "--library", tmp_path / "library") == 0
+    said = capsys.readouterr().out
+    for expected in (
+        "Ada: Good evening [bold]all[/bold].", "Ada, 2.4 s", "speaker-1 is Ada (voice 60 %, lips 40 %)", "weather",
+        "applause", "Ada says good evening.",
+    ):  # fmt: skip
+        assert expected in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from PIL import ImageFont
 
@@ -11,7 +13,7 @@ from onlooker.reports.lettering import FONTS, Lettering
 def chinese():
     for name in FONTS:
         try:
-            font = ImageFont.truetype(name, 12)
+            font: Any = ImageFont.truetype(name, 12)
         except OSError:
             continue
         if bytes(font.getmask("王")) != bytes(font.getmask("\uffff")):

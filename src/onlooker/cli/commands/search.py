@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onlooker.cli.excerpt import excerpt, found_in
+from onlooker.cli.persons import search_people
 from onlooker.core.errors import UsageError
 from onlooker.core.store import Hit, Query
 from onlooker.core.time import Span, Timestamp, parse_seconds
@@ -29,7 +31,28 @@ __all__ = ["command"]
 LOOK = "look-1"
 """The vector space of keyframes and of pictures given with --like-image."""
 
+KINDS = (
+    *(
+        "age",
+        "attention",
+        "attention_group",
+        "attention_state",
+        "attribute",
+        "chapter",
+        "cue",
+        "duplicate",
+        "embedding",
+    ),
+    *("expression", "face", "face_track", "fact", "gesture", "identity", "keyframe", "keyword", "label", "motion"),
+    *("object", "pose", "posture", "safety", "scene", "sentiment", "shot", "sound", "speaker", "speech", "summary"),
+    *("text", "topic", "track"),
+)
+"""What the built-in analyzers make."""
+
 _FAR = Fraction(10**9)
+_ROOM = 72
+"""Letters of a text that are shown."""
+
 _ORDERS = ("best", "time", "score")
 _CANDIDATES = 1000
 """How deep each ranking is read before rankings are fused."""
@@ -44,15 +67,27 @@ class _Wanted:
     space: str = LOOK
 
 
+def _kinds(given: str) -> list[str]:
+    """Kinds that begin so, for completion in a shell."""
+    return [kind for kind in KINDS if kind.startswith(given)]
+
+
 def command(
     text: Annotated[str | None, typer.Argument(help="Words that must all be found; a word may end in *.")] = None,
     library: Annotated[Path, typer.Option("--library", envvar="ONLOOKER_LIBRARY", help="The library folder.")] = Path(
         "onlooker-library"
     ),
     kind: Annotated[
-        list[str] | None, typer.Option("--kind", help="shot, keyframe, object, cue, ...; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            help="speech, text, identity, sound, topic, fact, shot, object, cue, ...; repeatable.",
+            autocompletion=_kinds,
+        ),
     ] = None,
-    label: Annotated[list[str] | None, typer.Option("--label", help="person, cut, black, ...; repeatable.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="person, applause, happy, cut, ...; repeatable.")
+    ] = None,
     source: Annotated[list[str] | None, typer.Option("--source", help="Id, path or file name; repeatable.")] = None,
     track: Annotated[list[str] | None, typer.Option("--track", help="Name of a track; repeatable.")] = None,
     analyzer: Annotated[list[str] | None, typer.Option("--analyzer", help="Which analyzer; repeatable.")] = None,
@@ -64,6 +99,11 @@ def command(
     like: Annotated[
         str | None, typer.Option("--like", help="Looks like this: an observation's id, or SOURCE@TIME.")
     ] = None,
+    person: Annotated[
+        list[str] | None,
+        typer.Option("--person", help="Somebody's name, or unknown-N: where seen or heard; repeatable."),
+    ] = None,
+    face: Annotated[Path | None, typer.Option("--face", help="Faces like the one in this picture file.")] = None,
     meaning: Annotated[
         bool | None,
         typer.Option(
@@ -88,6 +128,8 @@ def command(
       onlooker search --kind object --label person --source talk.mp4 --min-score 0.7
       onlooker search --like talk.mp4@1:23 --limit 5
       onlooker search --like-image logo.png --json
+      onlooker search --person "Ann Lee" --kind speech
+      onlooker search --face ann.jpg
     """
     from onlooker.timeline import open_store
 
@@ -110,15 +152,19 @@ def command(
             offset=offset,
         )
         wanted = _Wanted(text, *_likeness(store, like, like_image))
-        hits = _search(store, wanted, query, order, meaning)
+        if person or face is not None:
+            hits = search_people(store, person or (), face, replace(query, text=text), order)
+        else:
+            hits = _search(store, wanted, query, order, meaning)
         paths = {i: store.source(i).info.path for i in {hit.observation.source for hit in hits}}
         if as_json:
             asked = _asked(query, text, like, like_image, order)
+            asked |= {"people": person or [], "face": None if face is None else str(face)}
             typer.echo(
                 json.dumps({"query": asked, "count": len(hits), "hits": _dicts(hits, paths)}, ensure_ascii=False)
             )
         else:
-            _print(hits, paths)
+            _print(hits, paths, text)
     finally:
         store.close()
 
@@ -185,9 +231,7 @@ def _moment(store: Store, like: str) -> Observation:
 # -- searching --
 
 
-def _search(
-    store: Store, wanted: _Wanted, query: Query, order: str | None, meaning: bool | None = False
-) -> list[Hit]:
+def _search(store: Store, wanted: _Wanted, query: Query, order: str | None, meaning: bool | None = False) -> list[Hit]:
     from onlooker.cli.meaning import search_meaning
     from onlooker.timeline import fuse
 
@@ -248,7 +292,7 @@ def _dicts(hits: list[Hit], paths: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _print(hits: list[Hit], paths: dict[str, str]) -> None:
+def _print(hits: list[Hit], paths: dict[str, str], words: str | None) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -273,7 +317,7 @@ def _print(hits: list[Hit], paths: dict[str, str]) -> None:
             table.add_row(
                 f"{o.span.start} - {o.span.end}",
                 escape(o.kind),
-                escape(_what(o)),
+                _marked(_what(o, words), words),
                 "" if score is None else f"{score:.3f}",
                 o.id[:8],
                 escape(o.media[0]) if o.media else "",
@@ -282,7 +326,19 @@ def _print(hits: list[Hit], paths: dict[str, str]) -> None:
     console.print(f"{len(hits)} found")
 
 
-def _what(observation: Observation) -> str:
-    parts = [observation.label, observation.text, observation.track]
-    said = " · ".join(" ".join(part.split()) for part in parts if part)
-    return said if len(said) <= 60 else said[:59] + "…"
+def _what(observation: Observation, words: str | None) -> str:
+    """Label, text and track; of a long text the part around what was searched for."""
+    text = excerpt(" ".join((observation.text or "").split()), words, _ROOM)
+    others = (observation.label if observation.label != observation.text else None, observation.track)
+    said = [" ".join((p or "").split()) for p in (others[0], text, others[1])]
+    return " · ".join(p if len(p) <= _ROOM else p[: _ROOM - 1] + "…" for p in dict.fromkeys(said) if p)
+
+
+def _marked(said: str, words: str | None) -> Any:
+    """The words that were searched for in bold."""
+    from rich.text import Text
+
+    shown = Text(said)
+    for start, end in found_in(said, words):
+        shown.stylize("bold", start, end)
+    return shown

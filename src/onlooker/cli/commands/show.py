@@ -14,6 +14,7 @@ import typer
 
 from onlooker.core.errors import UsageError
 from onlooker.core.store import Query
+from onlooker.reports.export import one_line
 
 if TYPE_CHECKING:
     from onlooker.core.observation import Observation, Producer
@@ -107,7 +108,7 @@ def describe_observation(store: Store, observation: Observation) -> dict[str, An
 
 
 def describe_source(store: Store, status: SourceStatus) -> dict[str, Any]:
-    """What is known of a source: facts, counts, failures, producers, shots and tracks."""
+    """What is known of a source: facts, counts, failures, producers, and what was found, list by list."""
     info, identity = status.info, status.info.id
     video = info.video
     return {
@@ -144,8 +145,45 @@ def describe_source(store: Store, status: SourceStatus) -> dict[str, Any]:
             }
             for s in status.states
         ],
-        "shots": [o.as_dict() for o in store.query(Query(sources=(identity,), kinds=("shot",)))],
-        "tracks": [o.as_dict() for o in store.query(Query(sources=(identity,), kinds=("track",)))],
+        **_content(store, identity),
+    }
+
+
+def _content(store: Store, identity: str) -> dict[str, Any]:
+    """What was found, list by list: the summary, people, and observations in order of time."""
+    from onlooker.reports.people import SpeakerAt, gather_people, names_of
+
+    def of(*kinds: str) -> list[Observation]:
+        return list(store.query(Query(sources=(identity,), kinds=kinds)))
+
+    facts, identities = of("fact"), of("identity")
+    names = names_of(identities, facts)
+    speaker = SpeakerAt(of("speaker"), names)
+    people = gather_people(identities, of("face_track"))
+    return {
+        "summary": " ".join(o.text for o in of("summary") if o.text) or None,
+        "people": [
+            {
+                "name": p.name,
+                "known": p.known,
+                "seconds": round(p.seconds, 3),
+                "start_seconds": round(min(o.span.start.seconds for o in p.spans), 6),
+                "end_seconds": round(max(o.span.end.seconds for o in p.spans), 6),
+                "times": len(p.spans),
+                "picture": p.picture,
+            }
+            for p in people
+            if p.spans
+        ],
+        "chapters": [o.as_dict() for o in of("chapter")],
+        "topics": [o.as_dict() for o in of("topic", "keyword")],
+        "transcript": [{**o.as_dict(), "speaker": speaker.of(o)} for o in of("speech")],
+        "texts": [o.as_dict() for o in of("text")],
+        "sounds": [o.as_dict() for o in of("sound")],
+        "facts": [o.as_dict() for o in facts],
+        "safety": [o.as_dict() for o in of("safety")],
+        "shots": [o.as_dict() for o in of("shot")],
+        "tracks": [o.as_dict() for o in of("track")],
     }
 
 
@@ -206,8 +244,39 @@ def _print_source(d: dict[str, Any]) -> None:
         where = "" if failure["start_seconds"] is None else f" at {_time(failure['start_seconds'])}"
         who = failure["analyzer"] or failure["stage"]
         console.print(f"[red]failed[/red] {escape(who)}{where}: {escape(failure['message'])}")
+    if d["summary"]:
+        console.print(f"[bold]summary[/bold]\n{escape(one_line(d['summary']))}")
+    _print_some(console, "chapters", d["chapters"], _said)
+    _print_some(console, "topics and keywords", d["topics"], _said)
+    _print_some(console, "people", d["people"], _person)
+    _print_some(console, "said", d["transcript"], lambda o: f"{o['speaker']}: {_said(o)}" if o["speaker"] else _said(o))
+    _print_some(console, "written", d["texts"], _said)
+    _print_some(console, "heard", d["sounds"], _said)
+    _print_some(console, "facts", d["facts"], _fact)
+    _print_some(console, "safety", d["safety"], _said)
     _print_some(console, "shots", d["shots"], lambda o: str(o.get("transition") or o["label"] or ""))
     _print_some(console, "tracks", d["tracks"], lambda o: f"{o['label'] or ''} {o['track'] or ''}".strip())
+
+
+def _said(o: dict[str, Any]) -> str:
+    return one_line(o["text"] or o["label"] or o["kind"])
+
+
+def _person(p: dict[str, Any]) -> str:
+    return f"{one_line(p['name'])}, {p['seconds']:.1f} s" + (f" in {p['times']} parts" if p["times"] > 1 else "")
+
+
+def _fact(o: dict[str, Any]) -> str:
+    """The fact with what it rests on: ``speaker-1 is Ada (voice 60 %, lips 40 %)``, or its counts."""
+    senses = o.get("senses")
+    said = o["label"] if o["text"] is None else o["text"]
+    if isinstance(senses, dict) and senses:
+        parts = [f"{k} {100 * v:.0f} %" for k, v in senses.items() if isinstance(v, int | float)]
+        return one_line(f"{said} ({', '.join(parts)})")
+    labels = o.get("labels")
+    if isinstance(labels, dict):
+        return one_line(f"{said}: " + ", ".join(f"{n} {name}" for name, n in labels.items()))
+    return one_line(said or "fact")
 
 
 def _print_some(console: Any, title: str, members: list[dict[str, Any]], said: Any) -> None:
