@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 
     from onlooker.core.analyzer import Quality
     from onlooker.pipeline.plan import Plan
+    from onlooker.pipeline.profile import Privacy
     from onlooker.pipeline.run_local import RunOptions, RunReport
     from onlooker.pipeline.run_source import Progress
+    from onlooker.pipeline.stages import Stage
 
 __all__ = ["Library", "analyze", "run_options"]
 
@@ -63,6 +66,7 @@ def run_options(
     from onlooker.pipeline.profile import load_profile
     from onlooker.pipeline.run_local import RunOptions
     from onlooker.pipeline.stages import select_stages
+    from onlooker.redaction.policy import adopt, open_keeper
     from onlooker.sources import open_source
     from onlooker.timeline import open_store
 
@@ -70,8 +74,43 @@ def run_options(
     merged: dict[str, dict[str, Any]] = {name: dict(own or {}) for name, own in chosen.analyzers.items()}
     for name, own in (settings or {}).items():
         merged.setdefault(name, {}).update(own)
-    stages = select_stages(merged, quality or chosen.quality, only)
-    return RunOptions(Path(folder), tuple(stages), open_source, open_store, redo=redo)
+    names = only or tuple(merged)
+    policy = _policy(Path(folder), chosen.privacy)
+    if policy is not None and not policy.best_shots:
+        merged.setdefault("faces", {}).setdefault("best_shot", False)
+    stages = select_stages(merged, quality or chosen.quality, names)
+    if policy is not None and not policy.keep_embeddings:
+        stages = [_without_vectors(stage) for stage in stages]
+    return RunOptions(
+        Path(folder),
+        tuple(stages),
+        open_source,
+        open_store,
+        redo=redo,
+        privacy=chosen.privacy,
+        adopt=adopt,
+        open_keeper=open_keeper,
+    )
+
+
+def _policy(folder: Path, privacy: Privacy | None) -> Privacy | None:
+    """What the library will not keep in a run with this setting."""
+    from onlooker.redaction.policy import library_policy
+    from onlooker.timeline import open_store
+
+    if not (folder / "library.sqlite").exists():
+        return privacy
+    store = open_store(folder, create=False, read_only=not os.access(folder, os.W_OK))
+    try:
+        known = library_policy(store)
+    finally:
+        store.close()
+    return privacy if known is None else known if privacy is None else known.joined(privacy)
+
+
+def _without_vectors(stage: Stage) -> Stage:
+    """Measurements that vectors of faces or voices can be made of again do not outlive the run."""
+    return replace(stage, needs=replace(stage.needs, keep="run")) if "embedding" in stage.emits else stage
 
 
 class Library:

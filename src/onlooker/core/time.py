@@ -13,7 +13,7 @@ from typing import overload
 
 from onlooker.core.errors import UsageError
 
-__all__ = ["NANOSECONDS", "Span", "Timestamp", "parse_seconds"]
+__all__ = ["NANOSECONDS", "Span", "Timestamp", "parse_age", "parse_seconds"]
 
 NANOSECONDS = Fraction(1, 1_000_000_000)
 
@@ -165,6 +165,24 @@ class Span:
 
     def __str__(self) -> str:
         return f"{self.start}-{self.end}"
+
+
+_AGES = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def parse_age(text: str) -> Fraction:
+    """Seconds from ``30d``, ``12h``, ``2w``, ``90m``, ``60s``.
+
+    Raises:
+        UsageError: the text is none of these.
+
+    >>> parse_age("2d")
+    Fraction(172800, 1)
+    """
+    number, unit = text.strip()[:-1].strip(), text.strip()[-1:]
+    if unit not in _AGES or not number.replace(".", "", 1).isdecimal():
+        raise UsageError(f"not an age: {text!r}", hint="write 30d, 12h, 2w, 90m or 60s")
+    return Fraction(number) * _AGES[unit]
 
 
 def parse_seconds(text: str) -> Fraction:

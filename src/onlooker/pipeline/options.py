@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onlooker.core.store import Failure
+from onlooker.core.store import Failure, Store
+from onlooker.pipeline.keeping import OpenKeeper
+from onlooker.pipeline.profile import Privacy
 from onlooker.pipeline.segments import OpenSource, OpenStore
 from onlooker.pipeline.stages import Stage
 
@@ -25,6 +27,9 @@ class RunOptions:
         open_store: ``onlooker.timeline.open_store``.
         redo: forget the stages' earlier results first.
         threads: decoder and model threads of one process; 0 shares the cores evenly.
+        privacy: what the library shall not keep from this run on, beside what it does not keep already.
+        adopt: makes a library remember ``privacy``, and hides in what it holds already.
+        open_keeper: opens what decides, source by source, what is kept.
         relate: whether sources are related to each other (near-duplicates) as each one ends; with several sources it
             is done after all, so that the result does not depend on which ended first.
     """
@@ -36,6 +41,9 @@ class RunOptions:
     redo: bool = False
     threads: int = 0
     relate: bool = True
+    privacy: Privacy | None = None
+    adopt: Callable[[Store, Privacy], None] | None = None
+    open_keeper: OpenKeeper | None = None
 
 
 @dataclass(frozen=True, slots=True)

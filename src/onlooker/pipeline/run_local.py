@@ -53,7 +53,9 @@ def analyze_paths(
     wanted = workers if workers is not None else min(len(addresses), cores)
     wanted = max(1, wanted)
     options = replace(options, threads=options.threads or max(1, cores // wanted))
-    options.open_store(options.folder).close()  # made or migrated once, before several processes open it
+    with _opened(options) as store:  # made or migrated once, before several processes open it
+        if options.privacy is not None and options.adopt is not None:
+            options.adopt(store, options.privacy)
     if len(addresses) == 1:
         run = _run_one if wanted == 1 else partial(_run_segmented, workers=wanted)
         reports = [run(addresses[0], options, stop=stop, progress=progress)]
@@ -65,7 +67,20 @@ def analyze_paths(
             reports = _run_many(addresses, first, wanted, stop, progress)
         again = replace(options, redo=False)
         reports = [_related(r, again, stop) if r.open and not stop.is_set() else r for r in reports]
+    if not stop.is_set():
+        _retain(options)
     return RunReport(tuple(reports), time.monotonic() - begun, stop.is_set())
+
+
+def _retain(options: RunOptions) -> None:
+    """Remove what the library keeps no longer."""
+    if options.open_keeper is None:
+        return
+    with _opened(options) as store:
+        keeper = options.open_keeper(store, options.threads)
+        if keeper is not None:
+            keeper.retain(store)
+            keeper.close()
 
 
 def _related(report: SourceReport, options: RunOptions, stop: Stop) -> SourceReport:
@@ -175,6 +190,7 @@ def _run_opened(
     plan = make_plan(info, options.stages, states)
     if progress:
         progress(Progress(address, 0.0, float(info.duration or 0), "start"))
+    keeper = options.open_keeper(store, options.threads) if options.open_keeper is not None else None
     try:
         outcome = run_source(
             source,
@@ -182,10 +198,13 @@ def _run_opened(
             plan,
             threads=options.threads,
             relate=options.relate,
+            keeper=keeper,
             stop=stop,
             progress=progress,
             read=reader(plan),
         )
+        if keeper is not None and not (outcome.stopped or outcome.open):
+            keeper.ended(store, info.id)
     except StoreError:
         raise
     except Exception as error:
@@ -193,6 +212,9 @@ def _run_opened(
         failure = Failure(info.id, "read", message, retryable=not isinstance(error, SourceError))
         store.commit(Batch(info.id, failures=[failure]))
         outcome = SourceOutcome(info.id, 0, (failure,), tuple(t.stage.name for t in plan.todo))
+    finally:
+        if keeper is not None:
+            keeper.close()
     failures = tuple(store.failures(info.id))
     if progress:
         progress(Progress(address, float(info.duration or 0), float(info.duration or 0), "done"))

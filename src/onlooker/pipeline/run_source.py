@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from onlooker.core.media import AudioBlock, ReadRequest, Source
 from onlooker.core.store import Failure, Store
 from onlooker.pipeline.fan_out import AudioFormat
+from onlooker.pipeline.keeping import Keeper
 from onlooker.pipeline.plan import Plan
 from onlooker.pipeline.sampling import warm_margin
 from onlooker.pipeline.session import Session
@@ -85,11 +86,14 @@ def run_source(
     *,
     threads: int,
     relate: bool = True,
+    keeper: Keeper | None = None,
     stop: Stop | None = None,
     progress: Callable[[Progress], None] | None = None,
     read: Callable[[Session], Iterator[None]] | None = None,
 ) -> SourceOutcome:
-    """Carry out ``plan``; ``read`` replaces the reading in this process (see ``segments``); ``relate`` as in
+    """Carry out ``plan``.
+
+    ``keeper`` says what may be kept; ``read`` replaces the reading in this process (see ``segments``); ``relate`` as in
     `Session.finish`.
 
     Raises:
@@ -103,7 +107,7 @@ def run_source(
     for task in plan.todo:
         if task.action == "run" and any(s.producer == task.stage.producer for s in store.states(plan.source.id)):
             store.discard(plan.source.id, task.stage.producer)  # it was made while something it wishes for had failed
-    session = Session(source, store, plan, threads=threads)
+    session = Session(source, store, plan, threads=threads, keeper=keeper)
     tell = progress or _quiet
     duration = float(plan.source.duration or 0)
     stopped = left_open = False

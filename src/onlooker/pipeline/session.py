@@ -14,10 +14,11 @@ from onlooker.core.analyzer import Analyzer, Context
 from onlooker.core.errors import OnlookerError
 from onlooker.core.measurement import Keep, Measurement
 from onlooker.core.media import AudioBlock, Packet, ReadFailure, ReadItem, Source
-from onlooker.core.observation import Observation, Producer
+from onlooker.core.observation import Attachment, Observation, Producer
 from onlooker.core.store import Batch, Failure, Query, RunState, Store
 from onlooker.core.time import Timestamp
 from onlooker.pipeline.fan_out import AudioFormat, FanOut, StoredSeries
+from onlooker.pipeline.keeping import Keeper
 from onlooker.pipeline.ordered import Decider, StoredObservations
 from onlooker.pipeline.plan import Plan, Task
 from onlooker.pipeline.stages import create_analyzer
@@ -74,9 +75,20 @@ class Session:
         plan: what to do; its source is known to the store.
         threads: how many a model may use.
         threaded: whether slow stages get threads of their own.
+        keeper: decides what may be kept; without one everything is.
     """
 
-    def __init__(self, source: Source, store: Store, plan: Plan, *, threads: int, threaded: bool = True) -> None:
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        plan: Plan,
+        *,
+        threads: int,
+        threaded: bool = True,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self._keeper = keeper
         self.plan, self.store, self.source = plan, store, source
         self.id = source.info.id
         self.tasks = {t.stage.name: t for t in plan.todo}
@@ -199,6 +211,8 @@ class Session:
 
     def add(self, measured: Mapping[str, Sequence[Measurement]]) -> None:
         """Take measurements, of this process or of another."""
+        if self._keeper is not None:
+            measured = {n: [self._keeper.measurement(m) for m in made] for n, made in measured.items()}
         for name, made in measured.items():
             if made:
                 self._measured.setdefault(name, []).extend(made)
@@ -290,9 +304,13 @@ class Session:
     def _collect(self, made: Mapping[str, Sequence[Observation]]) -> None:
         for observations in made.values():
             for observation in observations:
-                paths = tuple(self.store.put_media(self.id, a) for a in observation.attachments)
-                kept = replace(observation, attachments=(), media=observation.media + paths) if paths else observation
+                files = [self._kept(observation, a) for a in observation.attachments]
+                paths = tuple(self.store.put_media(self.id, a) for a in files if a is not None)
+                kept = replace(observation, attachments=(), media=observation.media + paths) if files else observation
                 self._made.append(kept)
+
+    def _kept(self, observation: Observation, attachment: Attachment) -> Attachment | None:
+        return attachment if self._keeper is None else self._keeper.attachment(observation, attachment)
 
     def _note_failures(self) -> None:
         for name, (error, moment) in self.fan_out.failed.items():

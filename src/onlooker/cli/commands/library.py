@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onlooker.core.errors import StoreError, UsageError
+from onlooker.core.time import parse_age
 
 if TYPE_CHECKING:
     from onlooker.timeline.stores.embedded import EmbeddedStore
@@ -27,20 +28,7 @@ Folder = Annotated[Path, typer.Option("--library", envvar="ONLOOKER_LIBRARY", he
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DEFAULT = Path("onlooker-library")
 
-_AGES = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-
-
-def parse_age(text: str) -> Fraction:
-    """Seconds from ``30d``, ``12h``, ``2w``, ``90m``, ``60s``.
-
-    Raises:
-        UsageError: the text is none of these.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", text.strip())
-    if match is None:
-        raise UsageError(f"not an age: {text!r}", hint="write 30d, 12h, 2w, 90m or 60s")
-    return Fraction(match[1]) * _AGES[match[2]]
 
 
 def parse_size(text: str) -> int:
