@@ -1,0 +1,4 @@
+"""Where faces look, closed eyes, moving mouths and drowsiness."""
+
+PLUGIN = "onlooker.analyzers.attention.analyzer:Attention"
+"""The analyzer ``attention``; see README.md."""
