@@ -1,0 +1,3 @@
+"""Whether pictures are fit for everybody."""
+
+PLUGIN = "onlooker.analyzers.safety.analyzer:Safety"
