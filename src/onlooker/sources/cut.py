@@ -17,11 +17,12 @@ from onlooker.core.media import AudioBlock, Frame, Packet, ReadFailure, ReadRequ
 from onlooker.core.time import Span, Timestamp
 from onlooker.sources.container import open_container
 
-__all__ = ["cut_copy", "cut_exact", "frame_at", "writing"]
+__all__ = ["PictureOf", "cut_copy", "cut_exact", "frame_at", "writing"]
 
 _ENCODERS = ("libx264", "libopenh264", "h264", "mpeg4")
 _RATE = 48000
 Progress = Callable[[float], None]
+PictureOf = Callable[[Frame, tuple[int, int]], Any]
 
 
 def frame_at(source: Source, moment: Timestamp) -> Frame:
@@ -154,6 +155,7 @@ def cut_exact(
     *,
     with_audio: bool = True,
     height: int | None = None,
+    picture: PictureOf | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Decode the spans and encode exactly their frames and sound, joined in their order, as H.264 and AAC.
@@ -164,6 +166,7 @@ def cut_exact(
         out: the file to write.
         with_audio: whether sound goes along where there is some.
         height: scale the picture to this height; None keeps it.
+        picture: makes the RGB picture of a frame in the given (width, height); by default as it is.
         progress: called with the share that is done, 0..1.
 
     Raises:
@@ -183,7 +186,7 @@ def cut_exact(
         sound: Any = target.add_stream("aac", rate=_RATE, layout="stereo") if with_audio and info.audio else None
         offset = Fraction(0)
         for span in spans:
-            for share in _encode_span(source, span, target, stream, sound, offset, (wide, high)):
+            for share in _encode_span(source, span, target, stream, sound, offset, (wide, high), picture or _as_it_is):
                 shown += 1
                 if progress:
                     progress(min(1.0, (float(offset) + share) / total))
@@ -211,8 +214,19 @@ def _video_stream(target: Any, rate: Fraction, wide: int, high: int) -> Any:
     raise SourceError(message, hint="write .mp4 or .mkv; where these fail too, install the av wheel")
 
 
+def _as_it_is(frame: Frame, size: tuple[int, int]) -> Any:
+    return frame.image(*size)
+
+
 def _encode_span(
-    source: Source, span: Span, target: Any, stream: Any, sound: Any, offset: Fraction, size: tuple[int, int]
+    source: Source,
+    span: Span,
+    target: Any,
+    stream: Any,
+    sound: Any,
+    offset: Fraction,
+    size: tuple[int, int],
+    picture: PictureOf,
 ) -> Iterator[float]:
     # the frame on show at the start may have begun before it
     before = span.start - 1 if span.start.value > 1 else None
@@ -224,19 +238,19 @@ def _encode_span(
             held = item if item.time + item.duration > span.start else None
             continue
         if held is not None and item.time > span.start:
-            _encode_frame(held, offset, target, stream, size)
+            _encode_frame(picture(held, size), offset, target, stream)
         held = None
-        _encode_frame(item, item.time - span.start + offset, target, stream, size)
+        _encode_frame(picture(item, size), item.time - span.start + offset, target, stream)
         yield float(item.time - span.start)
     if held is not None:
-        _encode_frame(held, offset, target, stream, size)
+        _encode_frame(picture(held, size), offset, target, stream)
         yield float(span.duration)
     if sound is not None:
         _encode_sound(source, span, target, sound, offset)
 
 
-def _encode_frame(frame: Frame, at: Fraction, target: Any, stream: Any, size: tuple[int, int]) -> None:
-    picture = av.VideoFrame.from_ndarray(frame.image(*size), format="rgb24")
+def _encode_frame(rgb: Any, at: Fraction, target: Any, stream: Any) -> None:
+    picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
     picture.pts, picture.time_base = round(at * 90000), Fraction(1, 90000)
     target.mux(stream.encode(picture))
 

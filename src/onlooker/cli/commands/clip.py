@@ -19,8 +19,9 @@ from onlooker.core.time import Span, Timestamp, parse_seconds
 
 if TYPE_CHECKING:
     from onlooker.core.store import SourceStatus, Store
+    from onlooker.pipeline.profile import Privacy
 
-__all__ = ["command", "original", "write_cut"]
+__all__ = ["command", "hiding", "original", "write_cut"]
 
 
 def command(
@@ -33,6 +34,9 @@ def command(
     end: Annotated[str | None, typer.Option("--to", help="Where to end.")] = None,
     kind: Annotated[list[str] | None, typer.Option("--kind", help="All spans of these kinds, joined.")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="All spans with these labels, joined.")] = None,
+    unhidden: Annotated[
+        bool, typer.Option("--unhidden", help="Hide nothing, though the library's privacy setting says so.")
+    ] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Encode again, to the frame; else copy at keyframes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -50,13 +54,16 @@ def command(
     try:
         source, spans = _spans(store, what, start, end, tuple(kind or ()), tuple(label or ()))
         path = original(source)
+        policy = hiding(store, unhidden=unhidden)
     finally:
         store.close()
-    actual = write_cut(path, spans, output, exact=exact)
+    exact = exact or policy is not None
+    actual = write_cut(path, spans, output, exact=exact, policy=policy)
     result = {
         "path": str(output),
         "source": source.info.id,
         "exact": exact,
+        "hidden": [] if policy is None else list(policy.hide),
         "spans": [[round(s.start.seconds, 6), round(s.end.seconds, 6)] for s in actual],
     }
     if as_json:
@@ -126,17 +133,45 @@ def original(source: SourceStatus) -> str:
     raise SourceError(f"the file of {source.info.path} is gone", hint="put it back where it was")
 
 
-def write_cut(path: str, spans: list[Span], output: Path, *, exact: bool, height: int | None = None) -> list[Span]:
-    """Cut, atomically; returns the spans that were really cut."""
+def hiding(store: Store, *, unhidden: bool) -> Privacy | None:
+    """The library's privacy setting if it hides something, unless the user wants it ``unhidden``; says either."""
+    from onlooker.redaction.policy import library_policy
+
+    policy = library_policy(store)
+    if policy is None or not policy.hide:
+        return None
+    names = ", ".join(policy.hide)
+    if unhidden:
+        print(f"unhidden: {names} can be recognised, against the library's privacy setting", file=sys.stderr)
+        return None
+    print(f"{names} are hidden: the library's privacy setting", file=sys.stderr)
+    return policy
+
+
+def write_cut(
+    path: str,
+    spans: list[Span],
+    output: Path,
+    *,
+    exact: bool,
+    height: int | None = None,
+    policy: Privacy | None = None,
+) -> list[Span]:
+    """Cut, atomically; returns the spans that were really cut. A ``policy`` that hides makes it an exact cut."""
     from onlooker.sources import open_source
     from onlooker.sources.cut import cut_copy, cut_exact
 
     with replaced(output) as part:
-        if not exact:
+        if not exact and policy is None:
             return cut_copy(path, spans, part)
         source = open_source(path)
         try:
-            cut_exact(source, spans, part, height=height)
+            if policy is None:
+                cut_exact(source, spans, part, height=height)
+            else:
+                from onlooker.redaction.clips import cut_hidden
+
+                cut_hidden(source, spans, part, policy, height=height)
         finally:
             source.close()
         return spans

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from onlooker.cli.commands.clip import original, write_cut
+from onlooker.cli.commands.clip import hiding, original, write_cut
 from onlooker.core.errors import UsageError
 
 __all__ = ["command"]
@@ -25,6 +25,9 @@ def command(
     ),
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Length of the reel.")] = 60.0,
     height: Annotated[int | None, typer.Option("--height", min=16, help="Scale to this height.")] = None,
+    unhidden: Annotated[
+        bool, typer.Option("--unhidden", help="Hide nothing, though the library's privacy setting says so.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make a short reel, and say why each part was chosen.
@@ -41,11 +44,12 @@ def command(
         status = store.source(source)
         chosen = choose_highlights(status, store.query, seconds)
         path = original(status)
+        policy = hiding(store, unhidden=unhidden)
     finally:
         store.close()
     if not chosen:
         raise UsageError(f"{status.info.path} has no shots to choose from", hint="analyse it with shots first")
-    write_cut(path, [c.span for c in chosen], output, exact=True, height=height)
+    write_cut(path, [c.span for c in chosen], output, exact=True, height=height, policy=policy)
     if as_json:
         parts = [{"span": [c.span.start.seconds, c.span.end.seconds], "score": c.score, "why": c.why} for c in chosen]
         print(json.dumps({"path": str(output), "parts": parts}, ensure_ascii=False))

@@ -18,6 +18,7 @@ from onlooker.core.errors import StoreError, UsageError
 from onlooker.core.time import parse_age
 
 if TYPE_CHECKING:
+    from onlooker.core.store import Store
     from onlooker.timeline.stores.embedded import EmbeddedStore
 
 __all__ = ["app", "parse_age", "parse_size"]
@@ -147,18 +148,63 @@ def retain(
 ) -> None:
     """Delete what is too old or too much; the videos themselves are not touched.
 
+    The retention of the library's privacy setting holds in any case, and alone where no option is given.
+
     \b
     Examples:
       onlooker library retain --older-than 30d --max-size 10GB
     """
-    if older_than is None and max_size is None:
-        raise UsageError("nothing to go by", hint="give --older-than 30d, --max-size 10GB, or both")
     age = None if older_than is None else parse_age(older_than)
     size = None if max_size is None else parse_size(max_size)
     with _open(library, writing=True) as store:
-        count = store.retain(older_than_seconds=age, max_bytes=size)
+        kept = _retention(store)
+        if age is None and size is None and kept is None:
+            hint = "give --older-than 30d, --max-size 10GB, or both; or a profile with privacy: {retention: 30d}"
+            raise UsageError("nothing to go by", hint=hint)
+        ages = [a for a in (age, kept) if a is not None]
+        count = store.retain(older_than_seconds=min(ages, default=None), max_bytes=size)
         result = {"removed": count, "sources": len(store.sources()), **store.sizes()}
     _say(result, as_json, [f"removed {count} sources; {result['sources']} are left"])
+
+
+def _retention(store: Store) -> Fraction | None:
+    from onlooker.redaction.policy import library_policy
+
+    policy = library_policy(store)
+    return None if policy is None else policy.retention_seconds
+
+
+@app.command()
+def privacy(
+    forget: Annotated[bool, typer.Option("--forget", help="Keep everything from now on.")] = False,
+    library: Folder = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the library does not keep of people: the privacy settings of the profiles that were run, joined.
+
+    What was hidden or erased under the setting stays so until it is analysed again with --redo.
+
+    \b
+    Examples:
+      onlooker library privacy --library lessons
+      onlooker library privacy --library lessons --forget
+    """
+    from onlooker.redaction.policy import forget_policy, library_policy
+
+    with _open(library, writing=forget) as store:
+        if forget:
+            forget_policy(store)
+        policy = library_policy(store)
+    result = {"privacy": None if policy is None else policy.model_dump(mode="json")}
+    lines = ["everything is kept"]
+    if policy is not None:
+        lines = [
+            f"hidden in pictures and clips: {', '.join(policy.hide) or 'nothing'} ({policy.style})",
+            f"vectors of faces and voices are {'kept' if policy.keep_embeddings else 'not kept'}",
+            f"pictures of single faces are {'kept' if policy.best_shots else 'not kept'}",
+            f"sources are kept {'for ' + policy.retention if policy.retention else 'until they are removed'}",
+        ]
+    _say(result, as_json, lines)
 
 
 @app.command()

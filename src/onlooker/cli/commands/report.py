@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onlooker import __version__
-from onlooker.cli.commands.clip import original
+from onlooker.cli.commands.clip import hiding, original
 from onlooker.cli.commands.export import replaced
 from onlooker.core.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from onlooker.core.store import SourceStatus, Store
+    from onlooker.pipeline.profile import Privacy
 
 __all__ = ["command", "write_report"]
 
@@ -32,6 +33,9 @@ def command(
         Path | None, typer.Option("--picture", help="Write a PNG picture of the timeline of one source instead.")
     ] = None,
     copy_video: Annotated[bool, typer.Option("--copy-video", help="Put copies of the videos beside the page.")] = False,
+    unhidden: Annotated[
+        bool, typer.Option("--unhidden", help="Show the original videos, though the library's privacy setting hides.")
+    ] = False,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Write one HTML page with player, timeline and search; it works from disk and offline.
@@ -53,7 +57,7 @@ def command(
         if picture is not None:
             _write_picture(store, chosen, picture)
         else:
-            write_report(store, chosen, output, copy_video=copy_video)
+            write_report(store, chosen, output, copy_video=copy_video, policy=hiding(store, unhidden=unhidden))
     finally:
         store.close()
     target = picture or output
@@ -62,8 +66,15 @@ def command(
         typer.launch(str(target))
 
 
-def write_report(store: Store, chosen: list[SourceStatus], output: Path, *, copy_video: bool = False) -> None:
-    """Write the page for these sources of a library."""
+def write_report(
+    store: Store,
+    chosen: list[SourceStatus],
+    output: Path,
+    *,
+    copy_video: bool = False,
+    policy: Privacy | None = None,
+) -> None:
+    """Write the page for these sources of a library; with a ``policy`` that hides, no videos but redacted copies."""
     from onlooker.reports.html_report import ReportInput, build_report, link_to
 
     videos: dict[str, str] = {}
@@ -72,7 +83,13 @@ def write_report(store: Store, chosen: list[SourceStatus], output: Path, *, copy
             path = original(source)
         except SourceError:
             continue  # the page says that the video is not there
-        if copy_video and Path(path).is_file():
+        if policy is not None:
+            if not copy_video:
+                continue
+            beside = output.with_name(f"{output.stem}-{source.info.id[:8]}.mp4")
+            _write_hidden(path, beside, policy)
+            path = str(beside)
+        elif copy_video and Path(path).is_file():
             beside = output.with_name(f"{output.stem}-{source.info.id[:8]}{Path(path).suffix}")
             shutil.copyfile(path, beside)
             path = str(beside)
@@ -82,6 +99,20 @@ def write_report(store: Store, chosen: list[SourceStatus], output: Path, *, copy
     page = build_report(given, f"made by onlooker {__version__}")
     with replaced(output) as part:
         part.write_text(page, encoding="utf-8")
+
+
+def _write_hidden(path: str, beside: Path, policy: Privacy) -> None:
+    from onlooker.redaction.look import things
+    from onlooker.redaction.redact import Redaction, redact
+    from onlooker.sources import open_source
+
+    source = open_source(path)
+    try:
+        if source.info.video is not None:
+            with replaced(beside) as part:
+                redact(source, part, Redaction(things(policy.hide), policy.style))
+    finally:
+        source.close()
 
 
 def _write_picture(store: Store, chosen: list[SourceStatus], target: Path) -> None:
