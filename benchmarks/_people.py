@@ -116,12 +116,12 @@ def orl() -> Set:
 
 
 def ravdess() -> Set:
-    """18 actors, 30 recordings of about four seconds of each."""
+    """18 actors, every third of their recordings: ten of about four seconds of each."""
 
     def make():
         vectors, people, files, missed = [], [], [], 0
         with open(DATA / "ravdess_speech/labels.csv", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
+            rows = sorted(csv.DictReader(stream), key=lambda r: (r["actor"], r["file"]))[::3]
         for row in rows:
             try:
                 sample = only_voice(next((DATA / "ravdess_speech").rglob(Path(row["file"]).name)))

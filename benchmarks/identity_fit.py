@@ -18,6 +18,10 @@ from _people import Set, lfw, orl, ravdess
 RATES = [10**e for e in np.arange(-6, -0.49, 0.25)]
 MEASURED = 1e-4
 """Below this rate the distances are drawn on along the straight line (rate in decades) of the last measured ones."""
+CAUTION = 2
+"""The distance of a rate is the one measured at a half of it: how alike strangers are differs from one set of people to
+another by more than chance.
+"""
 DISCOUNTS = np.arange(0, 1.05, 0.1)
 TARGET = Path(__file__).resolve().parents[1] / "src/onlooker/analyzers/identity/thresholds.json"
 
@@ -48,7 +52,7 @@ def curve(distances: np.ndarray) -> np.ndarray:
     """The distance of each of `RATES`."""
     ordered = np.sort(distances)
     measured = [r for r in RATES if r >= MEASURED * 0.99]
-    found = np.interp([r * len(ordered) for r in measured], np.arange(len(ordered)), ordered)
+    found = np.interp([r / CAUTION * len(ordered) for r in measured], np.arange(len(ordered)), ordered)
     slope, start = np.polyfit(np.log10(measured[:5]), found[:5], 1)
     low = [slope * np.log10(r) + start for r in RATES if r < MEASURED * 0.99]
     return np.maximum.accumulate(np.concatenate([low, found]))
@@ -70,6 +74,7 @@ def fit(sets: list[Set], combinations: list[tuple[int, int]], discounts: np.ndar
         "discount": round(power, 2),
         "table": [[float(f"{r:.3g}"), round(float(d), 5)] for r, d in zip(RATES, strict, strict=True)],
         "measured_down_to": MEASURED,
+        "caution": CAUTION,
         "people": {s.name: len(set(s.people)) for s in sets},
         "comparisons": int(sum(len(c) for c, _ in pairs.values())),
         "made_by": "benchmarks/identity_fit.py",

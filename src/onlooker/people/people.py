@@ -108,7 +108,7 @@ class People:
         Raises:
             UsageError: nobody is called so.
         """
-        self._check_known(name)
+        self.check_known(name)
         return self._info(name, records.load_people(self._store).get(name), self._appearances(name).get(name, []))
 
     def _info(self, name: str, person: Person | None, seen: Sequence[Appearance]) -> PersonInfo:
@@ -229,8 +229,8 @@ class People:
 
     def merge(self, name: str, other: str) -> Redecided:
         """Say that both are one person, who keeps the first name, or the second where the first is ``unknown-N``."""
-        self._check_known(name)
-        self._check_known(other)
+        self.check_known(name)
+        self.check_known(other)
         if name == other:
             raise UsageError(f"{name} is given twice", hint="give two people")
         if records.is_unknown(name) and not records.is_unknown(other):
@@ -274,7 +274,7 @@ class People:
         Returns:
             The name of the new one.
         """
-        self._check_known(name)
+        self.check_known(name)
         own = self._tracks(name)
         if tracks:
             chosen = [t for ref in tracks for t in self._tracks(ref)]
@@ -298,7 +298,7 @@ class People:
 
     def reject(self, name: str, track: str) -> Redecided:
         """Say that a track is not this person; it is remembered."""
-        self._check_known(name)
+        self.check_known(name)
         if records.is_unknown(track):
             name, track = track, name
         self._reject(name, self._tracks(track))
@@ -317,7 +317,7 @@ class People:
 
     def forget(self, name: str) -> Forgotten:
         """Remove somebody from everything that the library holds, for good; see `onlooker.people.forgetting`."""
-        self._check_known(name)
+        self.check_known(name)
         return forgetting.forget(self._store, name)
 
     def redecide(self) -> Redecided:
@@ -326,7 +326,12 @@ class People:
 
     # -- looking up --
 
-    def _check_known(self, name: str) -> None:
+    def check_known(self, name: str) -> None:
+        """Refuse a name that nobody has.
+
+        Raises:
+            UsageError: nobody is called so.
+        """
         known = {*records.load_people(self._store), *records.load_unknown(self._store)}
         if name not in known and not any(True for _ in self._store.query(Query(kinds=("identity",), labels=(name,)))):
             raise UsageError(f"nobody is called {name!r}", hint="see: onlooker people list")
@@ -338,7 +343,7 @@ class People:
         if at:
             keys = [(self._store.source(source).info.id, track)]
         elif what in records.load_people(self._store) or records.is_unknown(what):
-            self._check_known(what)
+            self.check_known(what)
             seen = self._store.query(Query(kinds=("identity",), labels=(what,)))
             unknown = records.load_unknown(self._store).get(what)
             keys = [*((o.source, o.track or "") for o in seen), *(unknown.members if unknown else ())]
