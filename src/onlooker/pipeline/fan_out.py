@@ -19,6 +19,7 @@ from onlooker.core.measurement import Measurement
 from onlooker.core.media import AudioBlock, Frame, Packet
 from onlooker.core.time import Timestamp
 from onlooker.pipeline.sampling import is_due
+from onlooker.pipeline.spent import Stopwatch
 from onlooker.pipeline.stages import Stage
 
 __all__ = ["FanOut", "StoredSeries", "audio_format"]
@@ -113,6 +114,7 @@ class FanOut:
         stored: by stage name, stored measurements of stages whose ``measure`` does not run (or runs later than
             others need it).
         threaded: whether heavy stages get threads (off in worker processes that have one core each).
+        watch: times the calls of each analyzer.
     """
 
     def __init__(
@@ -123,7 +125,9 @@ class FanOut:
         stored: Mapping[str, StoredSeries] | None = None,
         *,
         threaded: bool = True,
+        watch: Stopwatch | None = None,
     ) -> None:
+        self._watch = watch or Stopwatch()
         self._analyzers = analyzers
         self._stages = {s.name: s for s in stages if s.name in analyzers}
         self._begins = begins
@@ -228,7 +232,8 @@ class FanOut:
 
     def _keep(self, name: str, time: Timestamp, work: Callable[[], Measurement | None]) -> Measurement | None:
         try:
-            made = work()
+            with self._watch.of(name):
+                made = work()
         except Exception as error:
             self._fail(name, error, time)
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from onlooker.core.store import Failure, Store
 from onlooker.pipeline.keeping import OpenKeeper
 from onlooker.pipeline.profile import Privacy
 from onlooker.pipeline.segments import OpenSource, OpenStore
+from onlooker.pipeline.spent import Spent
 from onlooker.pipeline.stages import Stage
 
 __all__ = ["RunOptions", "RunReport", "SourceReport"]
@@ -48,7 +49,9 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What became of one path. ``source`` is empty where it could not be opened."""
+    """What became of one path. ``source`` is empty where it could not be opened; ``spent`` is the time of each
+    analyzer in this process, without segments that other processes measured.
+    """
 
     source: str
     path: str
@@ -60,6 +63,7 @@ class SourceReport:
     ran: tuple[str, ...] = ()
     stopped: bool = False
     open: bool = False
+    spent: Mapping[str, Spent] = field(default_factory=dict[str, Spent])
 
     @property
     def worked(self) -> bool:
@@ -79,6 +83,7 @@ class SourceReport:
             "failures": [f.as_dict() for f in self.failures],
             "elapsed_seconds": round(self.elapsed_seconds, 3),
             "ran": list(self.ran),
+            "analyzers": {name: spent.as_dict() for name, spent in self.spent.items()},
         }
 
 

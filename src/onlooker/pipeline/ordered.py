@@ -11,6 +11,7 @@ from onlooker.core.measurement import Measurement
 from onlooker.core.observation import Observation
 from onlooker.core.time import Timestamp
 from onlooker.pipeline.fan_out import StoredSeries
+from onlooker.pipeline.spent import Stopwatch
 from onlooker.pipeline.stages import Stage
 
 __all__ = ["Decider", "Signer", "StoredObservations"]
@@ -68,6 +69,7 @@ class Decider:
         analyzers: opened instances by stage name.
         replay: by stage name, the stored measurements that come before what is measured now.
         stored: by stage and kind, observations of stages that are complete already.
+        watch: times each stage.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Decider:
         analyzers: Mapping[str, Analyzer[Any]],
         replay: Mapping[str, StoredSeries],
         stored: Mapping[tuple[str, str], StoredObservations],
+        watch: Stopwatch | None = None,
     ) -> None:
+        self._watch = watch or Stopwatch()
         self._stages = [s for s in stages if s.name in analyzers]
         self._analyzers = analyzers
         self.replay = replay
@@ -137,7 +141,8 @@ class Decider:
             wanted = [o for (_, kind), made in old.items() if kind in needs.kinds for o in made]
             wanted += [o for o in fresh if o.kind in needs.kinds]
             try:
-                made[name] = self._signers[name].sign(self._run(stage, ends.get(name), wanted, last=last))
+                with self._watch.of(name):
+                    made[name] = self._signers[name].sign(self._run(stage, ends.get(name), wanted, last=last))
             except Exception as error:
                 self.fail(name, error, self.ends.get(name))
                 continue

@@ -230,6 +230,7 @@ def _run_opened(
         outcome.ran,
         outcome.stopped,
         outcome.open,
+        outcome.spent,
     )
 
 

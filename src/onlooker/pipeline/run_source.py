@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from typing import Literal, Protocol
@@ -15,6 +15,7 @@ from onlooker.pipeline.keeping import Keeper
 from onlooker.pipeline.plan import Plan
 from onlooker.pipeline.sampling import warm_margin
 from onlooker.pipeline.session import Session
+from onlooker.pipeline.spent import Spent
 
 __all__ = ["Progress", "SourceOutcome", "Stop", "audio_only", "frames_request", "run_source"]
 
@@ -35,7 +36,8 @@ class Progress:
 class SourceOutcome:
     """What became of one source.
 
-    ``ran`` names the stages that worked in this run; ``open`` says that some wait for other sources to relate to.
+    ``ran`` names the stages that worked in this run; ``open`` says that some wait for other sources to relate to;
+    ``spent`` tells the time of each that worked in this process.
     """
 
     source: str
@@ -44,6 +46,7 @@ class SourceOutcome:
     ran: tuple[str, ...]
     stopped: bool = False
     open: bool = False
+    spent: Mapping[str, Spent] = field(default_factory=dict[str, Spent])
 
 
 class Stop(Protocol):
@@ -126,9 +129,8 @@ def run_source(
             left_open = session.finish(relate=relate)
     finally:
         session.close()
-    return SourceOutcome(
-        plan.source.id, session.frames, tuple(session.failures), tuple(session.tasks), stopped, left_open
-    )
+    failures, ran = tuple(session.failures), tuple(session.tasks)
+    return SourceOutcome(plan.source.id, session.frames, failures, ran, stopped, left_open, session.watch.spent)
 
 
 def _read(session: Session, threads: int) -> Iterator[None]:

@@ -21,6 +21,7 @@ from onlooker.pipeline.fan_out import AudioFormat, FanOut, StoredSeries
 from onlooker.pipeline.keeping import Keeper
 from onlooker.pipeline.ordered import Decider, StoredObservations
 from onlooker.pipeline.plan import Plan, Task
+from onlooker.pipeline.spent import Stopwatch
 from onlooker.pipeline.stages import create_analyzer
 
 __all__ = ["Session", "open_analyzers"]
@@ -36,18 +37,21 @@ def open_analyzers(
     threads: int,
     heavy_only: bool = False,
     kinds: Collection[str] = (),
+    watch: Stopwatch | None = None,
 ) -> tuple[dict[str, Analyzer[Any]], dict[str, Exception]]:
     """Create and open the tasks' analyzers; those that fail are given with their error instead.
 
-    ``kinds``: all that are made in the run, or were made before for it.
+    ``kinds``: all that are made in the run, or were made before for it. ``watch`` times the opening of each.
     """
+    watch = watch or Stopwatch()
     context = Context(source.info, None if source.info.live else source.read, heavy_only, threads)
     opened: dict[str, Analyzer[Any]] = {}
     failed: dict[str, Exception] = {}
     for task in tasks:
         try:
-            analyzer = create_analyzer(task.stage.spec)
-            analyzer.open(replace(context, kinds=frozenset(kinds) & frozenset(task.stage.needs.kinds)))
+            with watch.of(task.stage.name):
+                analyzer = create_analyzer(task.stage.spec)
+                analyzer.open(replace(context, kinds=frozenset(kinds) & frozenset(task.stage.needs.kinds)))
         except Exception as error:
             failed[task.stage.name] = error
         else:
@@ -93,7 +97,8 @@ class Session:
         self.id = source.info.id
         self.tasks = {t.stage.name: t for t in plan.todo}
         kinds = {k for t in plan.tasks if t.action != "not possible" for k in t.stage.emits}
-        self.analyzers, broken = open_analyzers(plan.todo, source, threads=threads, kinds=kinds)
+        self.watch = Stopwatch()
+        self.analyzers, broken = open_analyzers(plan.todo, source, threads=threads, kinds=kinds, watch=self.watch)
         self.failures: list[Failure] = []
         self._reported: set[str] = set()
         self._new_failures: list[Failure] = []
@@ -112,8 +117,11 @@ class Session:
             {t.stage.name: t.begin for t in plan.reading},
             self._stored_for_measuring(),
             threaded=threaded,
+            watch=self.watch,
         )
-        self.decider = Decider(self.id, stages, self.analyzers, self._replays(), self._stored_observations())
+        self.decider = Decider(
+            self.id, stages, self.analyzers, self._replays(), self._stored_observations(), self.watch
+        )
         for name, error in broken.items():
             self.decider.failed[name] = (error, None)
 
@@ -295,9 +303,9 @@ class Session:
     def _relate(self, name: str, analyzer: Analyzer[Any]) -> None:
         stage = self.tasks[name].stage
         try:
-            self._collect(
-                {name: self.decider.sign(name, analyzer.relate(self.store, self.source.info, stage.producer))}
-            )
+            with self.watch.of(name):
+                made = self.decider.sign(name, analyzer.relate(self.store, self.source.info, stage.producer))
+            self._collect({name: made})
         except Exception as error:
             self.decider.fail(name, error, None)
 
