@@ -14,6 +14,8 @@ from onlooker.analyzers.objects.analyzer import Objects
 from onlooker.analyzers.objects.config import ObjectsConfig
 from onlooker.analyzers.pose.analyzer import Pose
 from onlooker.analyzers.pose.config import PoseConfig
+from onlooker.analyzers.pose.gesture import gesture
+from onlooker.analyzers.pose.hands import HAND_MODELS
 from onlooker.analyzers.pose.posture import look_at
 from onlooker.analyzers.pose.smoothing import Smoother
 from onlooker.core.analyzer import Window
@@ -26,6 +28,7 @@ from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerContract
 from onlooker.testing.drive import drive
 
+HANDS_CLIP = "clips/book.mkv"
 CLIP = "clips/action_exercise_kth_like.avi"
 STANDING = {
     0: (0, 0), 5: (-0.4, 0.5), 6: (0.4, 0.5), 7: (-0.5, 1.0), 8: (0.5, 1.0), 9: (-0.5, 1.4), 10: (0.5, 1.4),
@@ -36,7 +39,7 @@ STANDING = {
 @pytest.fixture(scope="session")
 def models():
     try:
-        return [model_path(n) for n in ("movenet-lightning", "nanodet-416")]
+        return [model_path(n) for n in ("movenet-lightning", "nanodet-416", *HAND_MODELS)]
     except ModelMissing as error:
         if os.environ.get("CI"):
             raise
@@ -183,6 +186,64 @@ def test_trembling_goes_and_movement_stays():
     assert np.abs(smoothed(moved) - moved).max() < 1e-6
 
 
+def drawn_hand(straight, thumb=(-1.0, 0.0), turn=0):
+    """21 points of a hand of unit palm, fingers up; ``straight``: which of the four are; turned by quarters."""
+    points = np.zeros((21, 3))
+    root = np.array([-0.35, -0.3, 0])
+    for i, share in zip((1, 2), (0.5, 1.0), strict=True):
+        points[i] = root * share
+    for i, length in zip((3, 4), (0.5, 1.0), strict=True):
+        points[i] = root + np.array([*thumb, 0]) * length
+    for finger, (x, up) in enumerate(zip((-0.3, -0.1, 0.1, 0.3), straight, strict=True)):
+        lean = 1.6 * x
+        grown = ((0, 0), (lean / 3, -0.4), (2 * lean / 3, -0.7), (lean, -0.9))
+        for i, (dx, dy) in enumerate(grown if up else ((0, 0), (0, -0.4), (0, 0.0), (0, 0.3))):
+            points[5 + 4 * finger + i] = (x + dx, -1 + dy, 0)
+    for _ in range(turn):
+        points[:, :2] = points[:, 1::-1] * [-1, 1]
+    return points
+
+
+@pytest.mark.parametrize(
+    ("straight", "thumb", "turn", "name"),
+    [
+        ("1111", (-0.9, -0.3), 0, "open_palm"),
+        ("1111", (-0.9, -0.3), 2, ""),
+        ("0000", (0.3, -0.3), 0, "fist"),
+        ("1000", (0.3, -0.3), 0, "pointing"),
+        ("1000", (0.3, -0.3), 1, "pointing"),
+        ("1100", (0.3, -0.3), 0, "victory"),
+        ("0000", (-1.2, 0.0), 1, "thumb_up"),
+        ("0000", (-1.2, 0.0), 3, "thumb_down"),
+        ("0000", (-1.2, 0.0), 0, ""),
+        ("1001", (0.3, -0.3), 0, ""),
+    ],
+)
+def test_gestures_of_drawn_hands(straight, thumb, turn, name):
+    assert gesture(drawn_hand([c == "1" for c in straight], thumb, turn)) == name
+
+
+def hands_of(path):
+    source = open_source(str(path))
+    made = drive([Objects(ObjectsConfig(rate=5.0, gate=False)), Pose(PoseConfig(hands=True))], source)
+    source.close()
+    return made
+
+
+def test_palms_laid_together_are_seen_and_a_hand_at_the_mouth_is_no_gesture(data, models):
+    made = hands_of(data(HANDS_CLIP))
+    assert {o.label for o in made if o.kind == "gesture"} == {"open_palm"}
+    for o in made:
+        if o.kind == "pose":
+            assert o.box is not None
+            for hand in cast("list[dict]", o.data["hands"]):
+                places = np.array(hand["points"])
+                assert places.shape == (21, 2)
+                assert hand["side"] in ("left", "right")
+                assert o.box.left - 0.1 < places[:, 0].mean() < o.box.right + 0.1
+    assert not [o for o in hands_of(data("clips/eat.mkv")) if o.kind == "gesture"]
+
+
 @pytest.mark.usefixtures("models")
 class TestContract(AnalyzerContract):
     path: ClassVar[str] = ""
@@ -193,6 +254,21 @@ class TestContract(AnalyzerContract):
 
     def make(self):
         return [Objects(ObjectsConfig(rate=2.0)), Pose(PoseConfig())]
+
+    def open_source(self):
+        return open_source(self.path)
+
+
+@pytest.mark.usefixtures("models")
+class TestContractWithHands(AnalyzerContract):
+    path: ClassVar[str] = ""
+
+    @pytest.fixture(autouse=True)
+    def _clip(self, data):
+        TestContractWithHands.path = str(data(HANDS_CLIP))
+
+    def make(self):
+        return [Objects(ObjectsConfig(rate=2.0, gate=False)), Pose(PoseConfig(hands=True))]
 
     def open_source(self):
         return open_source(self.path)

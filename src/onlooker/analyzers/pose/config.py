@@ -10,7 +10,9 @@ from onlooker.core.analyzer import AnalyzerConfig, Quality
 
 __all__ = ["HEAVY_FIELDS", "PoseConfig"]
 
-HEAVY_FIELDS = frozenset({"objects_model", "width", "crop", "most", "least_box", "least_height"})
+HEAVY_FIELDS = frozenset(
+    {"objects_model", "width", "crop", "most", "least_box", "least_height", "hands", "hand_pixels"}
+)
 
 
 class PoseConfig(AnalyzerConfig):
@@ -28,6 +30,10 @@ class PoseConfig(AnalyzerConfig):
         smooth_seconds: key points are steadied by the moments before and after that are no farther; 0 leaves them.
         least_seconds: how long a posture must hold before it ends the one before.
         gap_seconds: a person not seen for longer has no posture in between.
+        hands: whether hands are looked for, which costs about 12 ms for each, and ``gesture`` is told.
+        hand_pixels: smaller palms, in the picture that persons are cut from, are passed over.
+        least_hand: least score of a hand for its points and its gesture.
+        gesture_seconds: how long a gesture must be held.
         fall_seconds: lying this soon after being upright, with the shoulders far lower, is a fall.
     """
 
@@ -42,6 +48,10 @@ class PoseConfig(AnalyzerConfig):
     smooth_seconds: float = Field(default=0.5, ge=0)
     least_seconds: float = Field(default=0.6, ge=0)
     gap_seconds: float = Field(default=3.0, gt=0)
+    hands: bool = False
+    hand_pixels: int = Field(default=20, ge=8)
+    least_hand: float = Field(default=0.9, ge=0, le=1)
+    gesture_seconds: float = Field(default=0.5, ge=0)
     fall_seconds: float = Field(default=1.5, gt=0)
 
     @classmethod
