@@ -190,13 +190,9 @@ def test_coco_holds_bodies_and_faces():
     assert joined == {(16, 14), (14, 12)}
 
 
-def test_titled_chapters_take_the_place_of_numbered_ones():
-    numbered = [made("chapter", n, n + 5, label=f"Chapter {n}") for n in (0, 5)]
-    titled = [made("chapter", 0, 4, text="Welcome"), made("chapter", 4, 10, text="The bank")]
-    text, summary = write("ffmetadata", [*numbered, *titled])
-    assert re.findall("title=(.*)", text) == ["Welcome", "The bank"]
-    assert dict(summary.left_out) == {"chapter without title": 2}
-    assert re.findall("title=(.*)", write("ffmetadata", numbered)[0]) == ["Chapter 0", "Chapter 5"]
+def test_chapters_have_their_titles_or_numbers():
+    chapters = [made("chapter", 0, 4, text="Welcome", label="Chapter 1"), made("chapter", 4, 10, label="Chapter 2")]
+    assert re.findall("title=(.*)", write("ffmetadata", chapters)[0]) == ["Welcome", "Chapter 2"]
 
 
 def test_activitynet_is_whole():
@@ -362,11 +358,15 @@ def test_insights_of_people_words_and_meaning():
         made("topic", 0, 4, label="economy", text="Economy", score=0.6, data={"period": "chapter"}),
         made("sentiment", 0, 2, label="positive", score=0.8),
         made("sentiment", 2, 4, label="positive", score=0.6),
+        made("sentiment", 0, 9, label="negative", score=0.1, data={"period": "source"}),
+        made("safety", 2, 4, label="explicit", score=0.9),
+        made("safety", 2, 4, label="suggestive", score=0.7),
         made("expression", 0, 1, label="happy", track="face-1", score=0.9),
         made("expression", 1, 2, label="neutral", track="face-1", score=0.9),
         made("sound", 0, 1, label="baby_cry", score=0.9),
         made("text", 0, 1, text="up", box=Box(0, 0, 0.5, 0.5), data={"angle": 90.0}),
-        made("summary", 0, 9, text="All in short."),
+        made("summary", 0, 9, label="source", text="All in short."),
+        made("summary", 0, 4, label="chapter", text="A part in short."),
         made("chapter", 0, 9, text="Only one"),
     ]  # fmt: skip
     text, summary = write("insights", given_)
@@ -390,6 +390,8 @@ def test_insights_of_people_words_and_meaning():
     assert insights["audioEffects"][0]["type"] == "Baby cry"
     assert insights["ocr"][0]["angle"] == 90
     assert insights["brands"] == []
+    scores = [(m["adultScore"], m["racyScore"]) for m in insights["visualContentModeration"]]
+    assert scores == [(0.9, 0.0), (0.0, 0.7)]
     assert insights["chapters"][0]["name"] == "Only one"
     statistics = insights["statistics"]
     assert statistics["correspondenceCount"] == 2

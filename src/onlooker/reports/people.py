@@ -90,8 +90,8 @@ def gather_people(identities: Iterable[Observation], tracks: Iterable[Observatio
         if o.media and quality > person.quality:
             person.picture, person.quality = o.media[0], quality
     for o in found:
-        if o.track and o.track.startswith("speaker"):
-            continue  # a voice, not a face
+        if o.data.get("modality") == "voice" or (o.track or "").startswith("speaker"):
+            continue  # not a face
         person = people.setdefault(str(o.label), Person(str(o.label)))
         if o.track not in seen:
             person.spans.append(o)

@@ -161,7 +161,7 @@ def _content(store: Store, identity: str) -> dict[str, Any]:
     speaker = SpeakerAt(of("speaker"), names)
     people = gather_people(identities, of("face_track"))
     return {
-        "summary": " ".join(o.text for o in of("summary") if o.text) or None,
+        "summary": " ".join(o.text for o in of("summary") if o.text and o.label != "chapter") or None,
         "people": [
             {
                 "name": p.name,

@@ -199,7 +199,8 @@ def topics(observations: Iterable[Observation]) -> list[Entry]:
 
 def sentiments(observations: Iterable[Observation]) -> list[Entry]:
     """Aggregated by type: ``Positive``, ``Neutral`` or ``Negative``."""
-    groups = _grouped(observations, lambda o: (one_line(o.label) or "neutral").capitalize())
+    parts = [o for o in observations if o.data.get("period") != "source"]
+    groups = _grouped(parts, lambda o: (one_line(o.label) or "neutral").capitalize())
     return [
         {
             "id": n,
@@ -220,15 +221,18 @@ def emotions(observations: Iterable[Observation]) -> list[Entry]:
     ]
 
 
-def moderation(observations: Sequence[Observation], sentences: Sequence[Observation]) -> Entry:
-    """What was found unsafe in words: how many sentences, and their share of all."""
-    count = len(observations)
-    return {
-        "id": 0,
-        "bannedWordsCount": count,
-        "bannedWordsRatio": round(count / len(sentences), 4) if sentences else 0.0,
-        "instances": [instance(o.span) for o in observations],
-    }
+def moderation(observations: Iterable[Observation]) -> list[Entry]:
+    """Stretches that are explicit (``adultScore``) or suggestive (``racyScore``)."""
+    unsafe = [o for o in observations if o.label in ("explicit", "suggestive")]
+    return [
+        {
+            "id": n,
+            "adultScore": confidence(o) if o.label == "explicit" else 0.0,
+            "racyScore": confidence(o) if o.label == "suggestive" else 0.0,
+            "instances": [instance(o.span)],
+        }
+        for n, o in enumerate(unsafe, 1)
+    ]
 
 
 def speakers(turns: Iterable[Observation], names: Mapping[str, str]) -> tuple[list[Entry], dict[str, int]]:

@@ -14,9 +14,7 @@ _SPECIAL = re.compile(r"([=;#\\\n])")
 
 
 class FfMetadata:
-    """Chapters, or the kinds that are asked for. Where some chapters have titles, those alone: numbered ones of the
-    same video (`scenes`) would lie over them.
-    """
+    """Chapters, or the kinds that are asked for."""
 
     name: ClassVar[str] = "ffmetadata"
     extension: ClassVar[str] = ".ffmetadata"
@@ -28,12 +26,7 @@ class FfMetadata:
         """See `Export.write`."""
         summary = ExportSummary()
         write_text(out, ";FFMETADATA1\n")
-        found = list(request.of(only_source(request, "FFmpeg metadata"), self.kinds))
-        titled = any(o.kind == "chapter" and o.text for o in found)
-        for observation in found:
-            if titled and observation.kind == "chapter" and not observation.text:
-                summary.left_out["chapter without title"] += 1
-                continue
+        for observation in request.of(only_source(request, "FFmpeg metadata"), self.kinds):
             start, end = millis(observation.span.start), millis(observation.span.end)
             if end <= start:
                 summary.left_out[observation.kind] += 1

@@ -2,7 +2,7 @@
 
 The form follows the published description of the indexer's output: ``videos[].insights`` with ``transcript``, ``ocr``,
 ``keywords``, ``topics``, ``faces``, ``labels``, ``brands``, ``shots`` and their ``keyFrames``, ``scenes``,
-``audioEffects``, ``sentiments``, ``emotions``, ``speakers``, ``textualContentModeration``, ``statistics`` and
+``audioEffects``, ``sentiments``, ``emotions``, ``speakers``, ``visualContentModeration``, ``statistics`` and
 ``blocks``, each with ``instances`` of ``start``, ``end``, ``adjustedStart`` and ``adjustedEnd`` as ``H:MM:SS.fffffff``.
 """
 
@@ -81,7 +81,7 @@ class Insights:
             "accountId": "",
             "id": info.id,
             "name": info.path.rsplit("/", 1)[-1],
-            "description": " ".join(one_line(o.text) for o in found["summary"]).strip(),
+            "description": " ".join(one_line(o.text) for o in found["summary"] if o.label != "chapter").strip(),
             "state": "Processed",
             "processingProgress": "100%",
             "durationInSeconds": round(float(info.duration or 0)),
@@ -121,8 +121,8 @@ def _insights(source: SourceStatus, found: dict[str, list[Observation]], names: 
         "audioEffects": [{**entry, "name": entry["type"]} for entry in sounds],
         "sentiments": part.sentiments(found["sentiment"]),
         "emotions": part.emotions(found["expression"]),
-        "visualContentModeration": [],
-        "textualContentModeration": part.moderation(found["safety"], found["speech"]),
+        "visualContentModeration": part.moderation(found["safety"]),
+        "textualContentModeration": {"id": 0, "bannedWordsCount": 0, "bannedWordsRatio": 0.0, "instances": []},
         "speakers": talking,
         "statistics": part.statistics(found["speaker"], found["speech"], numbers, speaker, whole),
         "blocks": [{"id": 0, "instances": [part.instance(Span.of_seconds(0, whole))]}],

@@ -11,7 +11,7 @@ function buildOverview() {
   $("name").textContent = s.name;
   $("about").textContent = s.about;
   $("failures").replaceChildren(...(s.failures.length ? s.failures.map((f) => make("div", { className: "failure" }, make("b", { textContent: "could not look: " }), f)) : [make("p", { className: "good", textContent: "everything could be looked at" })]));
-  const summary = of("summary").map((o) => o.text || o.label).filter(Boolean);
+  const summary = of("summary").filter((o) => o.label !== "chapter").map((o) => o.text || o.label).filter(Boolean);
   $("summary").hidden = !summary.length;
   $("summary").textContent = summary.join(" ");
   const tags = new Map();
@@ -25,13 +25,14 @@ function buildOverview() {
   $("tags").replaceChildren(
     ...marks.slice(0, 6).map((o) => tag(`⚠ ${words(o)}`, o, "warn")),
     ...[...tags].map(([name, o]) => tag(name, o, o.kind)));
-  const titled = of("chapter").filter((o) => o.text), chapters = titled.length ? titled : of("chapter");
-  $("chapters").hidden = chapters.length < 2 && !titled.length;
+  const chapters = of("chapter"), short = new Map(of("summary").filter((o) => o.label === "chapter").map((o) => [o.start, o.text]));
+  $("chapters").hidden = chapters.length < 2 && !chapters.some((o) => o.text);
   $("chapters").replaceChildren(...chapters.slice(0, 200).map((o, n) => {
     const frame = of("keyframe").find((f) => f.picture && f.start >= o.start && f.start < o.end);
     const card = make("button", { className: "chapter", type: "button" });
     if (frame) card.append(make("img", { src: frame.picture, alt: "", loading: "lazy" }));
     card.append(make("span", { className: "at", textContent: brief(o.start) }), make("span", { className: "what", textContent: o.text || o.label || `Chapter ${n + 1}` }));
+    card.title = short.get(o.start) || "";
     card.onclick = go(o);
     return make("li", {}, card);
   }));
@@ -108,18 +109,19 @@ function marked(text, query) {
   return [...pieces, text.slice(from)];
 }
 function sentences(said, query) {
-  const shown = [], moods = of("sentiment").filter((o) => o.label !== "neutral"), unsafe = of("safety").filter((o) => o.label !== "safe");
-  let last = null, mood = 0, harm = 0;
+  const shown = [], key = (o) => `${o.start} ${o.end}`, unsafe = of("safety").filter((o) => o.label !== "safe");
+  const moods = new Map(of("sentiment").filter((o) => o.label !== "neutral" && o.period !== "source").map((o) => [key(o), o.label]));
+  let last = null, harm = 0;
   for (const o of said.slice(0, MOST_ENTRIES)) {
     const speaker = o.speaker || "";
     if (speaker !== last && speaker) {
       const name = make("p", { className: "speaker", textContent: speaker }); name.style.setProperty("--c", personColor(speaker)); shown.push(name);
     }
     last = speaker;
-    while (mood < moods.length && moods[mood].end <= o.start) mood++;
     while (harm < unsafe.length && unsafe[harm].end <= o.start) harm++;
     const marks = [];
-    if (moods[mood] && meets(o)(moods[mood])) marks.push(make("small", { className: `mood ${moods[mood].label === "positive" ? "up" : "down"}`, textContent: moods[mood].label }));
+    const mood = moods.get(key(o));
+    if (mood) marks.push(make("small", { className: `mood ${mood === "positive" ? "up" : "down"}`, textContent: mood }));
     if (unsafe[harm] && meets(o)(unsafe[harm])) marks.push(make("small", { className: "mood warn", textContent: `⚠ ${unsafe[harm].label || "unsafe"}` }));
     const entry = entryOf(o, query, ...marks);
     entry.style.setProperty("--c", speaker ? personColor(speaker) : "var(--line)");
