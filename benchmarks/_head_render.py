@@ -111,12 +111,10 @@ def _inside(points: Floats, table: NDArray[np.float32]) -> NDArray[np.bool_]:
     return (points[:, 2] < front) & (points[:, 2] > back)
 
 
-def render(
-    head: Head, yaw: float, pitch: float, roll: float, ground: NDArray[np.uint8], *, unit: float = 56.0
-) -> NDArray[np.uint8]:
-    """The head turned in the middle of the picture ``ground`` (h, w, 3), with ``unit`` pixels between the eyes."""
+def render(head: Head, pose: tuple[float, ...], ground: NDArray[np.uint8], *, unit: float = 56.0) -> NDArray[np.uint8]:
+    """The head turned (yaw, pitch, roll) in the middle of ``ground`` (h, w, 3), ``unit`` pixels between the eyes."""
     height, width = ground.shape[:2]
-    rotation = turn(yaw, pitch, roll)
+    rotation = turn(*pose)
     reach = 1.2 * _HEIGHT * unit
     low_x, high_x = int(max(0, width / 2 - reach)), int(min(width, width / 2 + reach))
     low_y, high_y = int(max(0, height / 2 - reach)), int(min(height, height / 2 + reach))
