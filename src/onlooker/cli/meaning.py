@@ -13,13 +13,29 @@ if TYPE_CHECKING:
     from onlooker.core.observation import Observation
     from onlooker.core.store import Store
 
-__all__ = ["LEAST_COSINE", "search_meaning"]
+__all__ = ["LEAST_COSINE", "by_meaning", "search_meaning", "search_pictures"]
 
 LEAST_COSINE = 0.2
 """Texts less like the question are no answer; see benchmarks/meaning.py."""
 _OF_BEST = 0.6
 """Neither are those that are less than this share as like it as the best one."""
 _ANALYZER = "embeddings"
+
+
+def by_meaning(store: Store, text: str, query: Query, asked: bool | None) -> list[list[Hit]]:
+    """Rankings of what means something like ``text``: sentences and captions; where it is asked for, pictures too.
+
+    Args:
+        store: the library's.
+        text: the question.
+        query: conditions.
+        asked: False: none; None: where the library can; True: it is an error where it cannot.
+    """
+    if asked is False:
+        return []
+    shown = search_pictures(store, text, query) if asked else None
+    said = search_meaning(store, text, query, required=asked is True and shown is None)
+    return [ranking for ranking in (said, shown) if ranking]
 
 
 def search_meaning(store: Store, text: str, query: Query, *, required: bool) -> list[Hit]:
@@ -68,3 +84,33 @@ def _origins(store: Store, vector: Observation, query: Query) -> Iterator[Observ
     for origin in store.query(wanted):
         if origin.span == vector.span and origin.text == vector.data["words"]:
             yield origin
+
+
+def search_pictures(store: Store, text: str, query: Query) -> list[Hit] | None:
+    """Pictures that show what the text says, best first: the vectors of the analyzer ``pictures``.
+
+    None where there are none, or where the network that reads texts into their space is not here.
+    """
+    from onlooker.analyzers._clip_towers import TextTower
+    from onlooker.models import catalogue
+
+    if query.kinds and "embedding" not in query.kinds:
+        return None
+    wanted = replace(query, kinds=("embedding",), labels=("image",), text=None)
+    first = next(store.query(replace(wanted, limit=1, offset=0)), None)
+    if first is None:
+        return None
+    entries = [e for e in catalogue().values() if e.task == "text-embedding" and e.facts.get("space")]
+    for entry in entries:
+        if entry.facts["space"] != first.vector_space:
+            continue
+        try:
+            tower = TextTower(entry.name)
+        except ModelMissing:
+            continue
+        try:
+            hits = store.search_vector(tower.space, tower.one(text), wanted)
+        finally:
+            tower.close()
+        return [hit for hit in hits if hit.score >= float(entry.facts.get("least", 0.0))]
+    return None

@@ -232,7 +232,7 @@ def _moment(store: Store, like: str) -> Observation:
 
 
 def _search(store: Store, wanted: _Wanted, query: Query, order: str | None, meaning: bool | None = False) -> list[Hit]:
-    from onlooker.cli.meaning import search_meaning
+    from onlooker.cli.meaning import by_meaning
     from onlooker.timeline import fuse
 
     ranked = bool(wanted.text and wanted.text.strip()) or wanted.vector is not None
@@ -244,8 +244,7 @@ def _search(store: Store, wanted: _Wanted, query: Query, order: str | None, mean
     rankings: list[list[Hit]] = []
     if wanted.text and wanted.text.strip():
         rankings.append(store.search_text(wanted.text, deep))
-        if meaning is not False and (alike := search_meaning(store, wanted.text, deep, required=meaning is True)):
-            rankings.append(alike)
+        rankings += by_meaning(store, wanted.text, deep, meaning)
     if wanted.vector is not None:
         rankings.append(store.search_vector(wanted.space, wanted.vector, deep))
     hits = (rankings[0] if len(rankings) == 1 else fuse(rankings))[query.offset : stop]

@@ -62,10 +62,10 @@ def _tensor(name: str, array: NDArray[Any]) -> bytes:
     return dims + _number(2, _TYPES[array.dtype.name]) + _text(8, name) + _bytes(9, raw)
 
 
-def _port(name: str, shape: Sequence[int]) -> bytes:
-    """A ValueInfoProto of floats; -1 is a free dimension."""
+def _port(name: str, shape: Sequence[int], dtype: str = "float32") -> bytes:
+    """A ValueInfoProto; -1 is a free dimension."""
     dims = (_text(2, f"d{i}") if n < 0 else _number(1, n) for i, n in enumerate(shape))
-    inner = _number(1, _TYPES["float32"]) + _bytes(2, b"".join(_bytes(1, d) for d in dims))
+    inner = _number(1, _TYPES[dtype]) + _bytes(2, b"".join(_bytes(1, d) for d in dims))
     return _text(1, name) + _bytes(2, _bytes(1, inner))
 
 
@@ -73,15 +73,17 @@ class Graph:
     r"""Collects nodes and constants, then writes them.
 
     Args:
-        inputs: name to shape; -1 is free. All are float32.
+        inputs: name to shape; -1 is free.
+        dtypes: numpy's names of the types of those that are not float32.
 
     >>> graph = Graph({"x": (1, 2)})
     >>> graph.finish({graph.node("Relu", ["x"]): (1, 2)})[:2]
     b'\x08\x08'
     """
 
-    def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
+    def __init__(self, inputs: Mapping[str, Sequence[int]], dtypes: Mapping[str, str] | None = None) -> None:
         self._inputs = dict(inputs)
+        self._dtypes = dict(dtypes or {})
         self._constants: list[bytes] = []
         self._nodes: list[bytes] = []
         self._names = 0
@@ -113,6 +115,6 @@ class Graph:
         """The file, with the shapes of the tensors that it gives out; all are float32."""
         graph = b"".join(_bytes(1, n) for n in self._nodes) + _text(2, "onlooker")
         graph += b"".join(_bytes(5, c) for c in self._constants)
-        graph += b"".join(_bytes(11, _port(k, v)) for k, v in self._inputs.items())
+        graph += b"".join(_bytes(11, _port(k, v, self._dtypes.get(k, "float32"))) for k, v in self._inputs.items())
         graph += b"".join(_bytes(12, _port(k, v)) for k, v in outputs.items())
         return _number(1, _IR) + _bytes(7, graph) + _bytes(8, _text(1, "") + _number(2, _OPSET))

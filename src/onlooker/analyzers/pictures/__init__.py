@@ -1,0 +1,3 @@
+"""Pictures as vectors beside texts, and labels of whole pictures."""
+
+PLUGIN = "onlooker.analyzers.pictures.analyzer:Pictures"
