@@ -3,7 +3,8 @@
     python benchmarks/identity_fit.py
 
 Measured on every other person of LFW, ten of ORL and every other actor of RAVDESS; benchmarks/identity.py reports on
-the others. Faces are compared as they are in use: one or the mean of three photographs with the mean of one, three or five.
+the others. Faces are compared as they are in use: one or the mean of three photographs with the mean of one, three or
+five.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from _people import Set, lfw, orl, ravdess
 
 RATES = [10**e for e in np.arange(-6, -0.49, 0.25)]
 MEASURED = 1e-4
-"""Below this rate the distances are drawn on along the straight line (rate in decades) of the last measured ones."""
-CAUTION = 2
-"""The distance of a rate is the one measured at a half of it: how alike strangers are differs from one set of people to
-another by more than chance.
+"""Below this rate, or a higher one, distances are drawn on along the straight line (rate in decades) of the last
+measured ones.
+"""
+CAUTION = 3
+"""The distance of a rate is the one measured at a third of it: how alike strangers are differs from one set of people
+to another by more than chance.
 """
 DISCOUNTS = np.arange(0, 1.05, 0.1)
 TARGET = Path(__file__).resolve().parents[1] / "src/onlooker/analyzers/identity/thresholds.json"
@@ -49,27 +52,39 @@ def strangers(data: Set, seen: int, known: int, rng: np.random.Generator) -> tup
 
 
 def curve(distances: np.ndarray) -> np.ndarray:
-    """The distance of each of `RATES`."""
+    """The distance of each of `RATES`; NaN where it cannot be known from so many comparisons."""
     ordered = np.sort(distances)
-    measured = [r for r in RATES if r >= MEASURED * 0.99]
+    # ten comparisons must lie below a distance for its rate to be known
+    least = max(MEASURED, 10 * CAUTION / len(ordered)) * 0.99
+    measured = [r for r in RATES if r >= least]
     found = np.interp([r / CAUTION * len(ordered) for r in measured], np.arange(len(ordered)), ordered)
-    slope, start = np.polyfit(np.log10(measured[:5]), found[:5], 1)
-    low = [slope * np.log10(r) + start for r in RATES if r < MEASURED * 0.99]
-    return np.maximum.accumulate(np.concatenate([low, found]))
+    return np.concatenate([np.full(len(RATES) - len(measured), np.nan), found])
+
+
+def drawn_on(distances: np.ndarray) -> np.ndarray:
+    """With what is not known on the straight line of the five lowest rates that are."""
+    known = np.flatnonzero(np.isfinite(distances))
+    slope, start = np.polyfit(np.log10(RATES)[known[:5]], distances[known[:5]], 1)
+    low = slope * np.log10(RATES[: known[0]]) + start if known[0] else []
+    return np.maximum.accumulate(np.concatenate([low, distances[known]]))
 
 
 def fit(sets: list[Set], combinations: list[tuple[int, int]], discounts: np.ndarray) -> dict:
     rng = np.random.default_rng(0)
     pairs = {(s.name, c): strangers(s, *c, rng) for s, c in product(sets, combinations)}
-    at = [i for i, r in enumerate(RATES) if 0.9e-3 <= r <= 1.1e-2]
+    at = [i for i, r in enumerate(RATES) if 2e-2 <= r <= 1.1e-1]
 
     def curves(power: float) -> np.ndarray:
         return np.stack([curve(1 - cosine * unity**power) for cosine, unity in pairs.values()])
 
     # the power by which the distances of all combinations agree best at rates that matter
-    spread = {float(p): float(curves(p)[:, at].std(0).mean()) for p in discounts}
+    spread = {float(p): float(np.nanstd(curves(p)[:, at], 0).mean()) for p in discounts}
     power = min(spread, key=lambda p: spread[p])
-    strict = np.maximum(0.0, curves(power).min(0))
+    every = curves(power)
+    known = np.isfinite(every).any(0)
+    strict = np.full(len(RATES), np.nan)
+    strict[known] = np.nanmin(every[:, known], 0)
+    strict = np.maximum(0.0, drawn_on(strict))
     return {
         "discount": round(power, 2),
         "table": [[float(f"{r:.3g}"), round(float(d), 5)] for r, d in zip(RATES, strict, strict=True)],
@@ -85,7 +100,7 @@ def main() -> None:
     faces = [lfw().part(True), orl().part(True)]
     result = {
         "face": fit(faces, list(product((1, 3), (1, 3, 5))), DISCOUNTS),
-        "voice": fit([ravdess().part(True)], list(product((1,), (1, 3))), np.array([0.0])),
+        "voice": fit([ravdess().part(True)], list(product((1, 3), (1, 3, 5))), DISCOUNTS),
     }
     TARGET.write_text(json.dumps(result, indent=1) + "\n")
     for name, own in result.items():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from onlooker.core.analyzer import Quality
+    from onlooker.people import People
     from onlooker.pipeline.plan import Plan
     from onlooker.pipeline.profile import Privacy
     from onlooker.pipeline.run_local import RunOptions, RunReport
@@ -181,6 +182,13 @@ class Library:
         from onlooker.sources import expand_inputs
 
         return plan_paths(expand_inputs(_texts(paths)), run_options(self.folder, **options))
+
+    @property
+    def people(self) -> People:
+        """Who is who: enrol, name, correct, forget."""
+        from onlooker.people import People
+
+        return People(self.store)
 
     def sources(self) -> list[SourceStatus]:
         """All sources, in the order in which they were added."""

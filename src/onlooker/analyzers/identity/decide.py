@@ -86,7 +86,7 @@ class Gallery:
         if side.weights is not None and found.size:
             chosen = svm.margins(side.weights, np.stack([t.sample.vector for t in tracks])).argmax(1)
             found[np.arange(len(side.names)) != chosen[:, None]] = np.inf
-        return found, threshold(modality, self.config.false_accept_rate, len(side.names)), side.names
+        return found, threshold(modality, self.config.rate(modality), len(side.names)), side.names
 
 
 def together(one: Track, other: Track) -> bool:
@@ -124,7 +124,7 @@ def decide_known(
             if not gallery.config.together and any(together(track, other) for other in holders.get(name, ())):
                 continue
             by = gallery.config.classifier if gallery.sides[modality].weights is not None else "nearest"
-            rate = gallery.config.false_accept_rate
+            rate = gallery.config.rate(modality)
             made[track.key] = Decision(track, name, float(found[i, j]), limit, rate, by)
             holders.setdefault(name, []).append(track)
     return made

@@ -78,7 +78,7 @@ def relate(store: Store, source: str, config: IdentityConfig) -> list[Observatio
     made = decide_known(tracks, _gallery(store, config, unknown.values()), corrections)
     if not config.unknown:
         return observations(made.values())
-    left = [t for t in tracks if t.key not in made]
+    left = [t for t in tracks if t.key not in made and t.modality == "face"]
     # somebody met in this source alone, in an earlier run, is met again: the mean still holds that run's vectors
     before = {u.name for u in unknown.values() if any(key[0] == source for key in u.members)}
     bare = {n: replace(u, members=[k for k in u.members if k[0] != source]) for n, u in unknown.items()}
@@ -132,7 +132,8 @@ def _place_strangers(
     corrections: Mapping[Key, Correction],
 ) -> None:
     """Those who are still unknown stay who they were; the others join somebody or are new."""
-    left = {t.key: t for source, own in every.items() for t in own if t.key not in made[source]}
+    faces = {source: [t for t in own if t.modality == "face"] for source, own in every.items()}
+    left = {t.key: t for source, own in faces.items() for t in own if t.key not in made[source]}
     kept: dict[str, Unknown] = {}
     placed: set[Key] = set()
     for name, one in unknown.items():
@@ -149,7 +150,7 @@ def _place_strangers(
         for track, distance in zip(own, far.tolist(), strict=True):
             decision = Decision(track, name, distance, limit, config.unknown_rate, "cluster")
             made[track.key[0]][track.key] = decision
-    for source, own in every.items():
+    for source, own in faces.items():
         new = [t for t in own if t.key in left and t.key not in placed]
         for decision in strangers.assign(new, [t for t in own if t.key in placed]):
             made[source][decision.track.key] = decision

@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onlooker.analyzers.identity.config import MODALITIES, Modality
 from onlooker.analyzers.identity.thresholds import discount
 
 __all__ = ["MODALITIES", "SPACES", "Modality", "Sample", "decode", "distances", "encode", "mean_sample"]
 
-Modality: TypeAlias = Literal["face", "voice"]
-MODALITIES: tuple[Modality, ...] = get_args(Modality)
 SPACES: dict[Modality, str] = {"face": "face-identity", "voice": "voice-resemblyzer"}
 """The vector spaces of ``embedding`` observations, by their label."""
 
@@ -50,7 +49,8 @@ def distances(seen: Sequence[Sample], known: Sequence[Sample], modality: Modalit
     """(seen, known): 0 for the same vector, about 1 for vectors that have nothing in common.
 
     One less the cosine, discounted where one of both is a mean: what makes single pictures differ cancels out in a
-    mean, which is therefore nearer to everybody. With the discount one threshold serves for all (benchmarks/identity_fit.py).
+    mean, which is therefore nearer to everybody. With the discount one threshold serves for all
+    (benchmarks/identity_fit.py).
     """
     if not seen or not known:
         return np.zeros((len(seen), len(known)))

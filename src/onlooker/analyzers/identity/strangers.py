@@ -10,7 +10,7 @@ import numpy as np
 from onlooker.analyzers.identity.config import IdentityConfig
 from onlooker.analyzers.identity.decide import Decision, Track, together
 from onlooker.analyzers.identity.records import Correction, Key, Unknown
-from onlooker.analyzers.identity.samples import MODALITIES, Modality, Sample, distances, mean_sample
+from onlooker.analyzers.identity.samples import Modality, Sample, distances, mean_sample
 from onlooker.analyzers.identity.thresholds import threshold
 
 __all__ = ["Strangers"]
@@ -43,7 +43,8 @@ class Strangers:
         for track in seen:
             if track.key in names:
                 holders.setdefault(names[track.key], []).append(track)
-        for modality in MODALITIES:
+        modalities: set[Modality] = {t.modality for t in tracks}
+        for modality in sorted(modalities):
             own = [t for t in tracks if t.modality == modality]
             left = self._to_known(own, modality, holders, made)
             self._to_new(left, modality, made)
