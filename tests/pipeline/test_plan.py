@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onlooker.core.errors import ConfigError, UsageError
+from onlooker.core.plugins import plugin_names
 from onlooker.core.time import Timestamp
 from onlooker.pipeline.plan import make_plan
 from onlooker.pipeline.profile import load_profile
@@ -88,3 +89,14 @@ def test_wishes_are_granted_by_what_is_chosen_or_in_the_profile():
     assert names[-1] == "test_wishes"
     names = [s.name for s in select_stages({"test_light": {}, "test_slow": {}}, "balanced", ["test_wishes"])]
     assert names == ["test_light", "test_wishes"]
+    # also where the last that is looked at was chosen before
+    names = [s.name for s in select_stages({"test_wishes": {}, "test_light": {}, "test_after": {}}, "balanced")]
+    assert names.index("test_light") < names.index("test_wishes")
+
+
+def test_all_built_in_analyzers_come_after_what_they_want():
+    names = [n for n in plugin_names("analyzers") if not n.startswith("test_")]
+    stages = select_stages({n: {} for n in names}, "fast", names)
+    for number, stage in enumerate(stages):
+        late = [s.name for s in stages[number + 1 :] if set(s.emits) & set(stage.needs.kinds)]
+        assert not late, f"{stage.name} runs before {late}"

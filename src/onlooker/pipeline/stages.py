@@ -122,18 +122,17 @@ def select_stages(
     requires: dict[str, list[str]] = {}
     while waiting:
         name = waiting.pop(0)
-        if name in specs:
-            continue
-        specs[name] = _settings(name, quality, settings.get(name) or {})
-        instances[name] = create_analyzer(specs[name])
-        needs = instances[name].needs()
-        requires[name] = list(needs.measurements)
-        for kind in needs.observations:
-            maker = _emitter(kind, [*specs, *waiting, *settings], name)
-            if maker is None:
-                raise ConfigError(f"{name} needs observations of kind {kind!r}, which no analyzer makes")
-            requires[name].append(maker)
-        waiting += requires[name]
+        if name not in specs:
+            specs[name] = _settings(name, quality, settings.get(name) or {})
+            instances[name] = create_analyzer(specs[name])
+            needs = instances[name].needs()
+            requires[name] = list(needs.measurements)
+            for kind in needs.observations:
+                maker = _emitter(kind, [*specs, *waiting, *settings], name)
+                if maker is None:
+                    raise ConfigError(f"{name} needs observations of kind {kind!r}, which no analyzer makes")
+                requires[name].append(maker)
+            waiting += requires[name]
         if not waiting:
             waiting += _grant_wishes(specs, instances, requires, settings)
     return build_stages(_ordered(requires), specs, instances, requires)
