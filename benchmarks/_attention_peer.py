@@ -23,7 +23,10 @@ def pose(points: np.ndarray, size: int) -> np.ndarray:
     """Yaw, pitch, roll in the signs of ``attention``."""
     camera = np.array([[size, 0, size / 2], [0, size, size / 2], [0, 0, 1]], float)
     # x right, y down, z away from the camera: the model's nose is nearest
-    _, vector, _ = cv2.solvePnP(MODEL * [1, 1, -1], points[POINTS, :2], camera, None)
+    model = MODEL * [1, 1, -1]
+    # the default solver starts from a linear guess that is often behind the camera
+    _, vector, place = cv2.solvePnP(model, points[POINTS, :2], camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    vector, _ = cv2.solvePnPRefineLM(model, points[POINTS, :2], camera, None, vector, place)
     rotation = cv2.Rodrigues(vector)[0]
     rotation = np.diag([1, 1, -1]) @ rotation @ np.diag([1, 1, -1])
     x, y, z = rotation[:, 2]

@@ -36,9 +36,12 @@ from onlooker.analyzers.attention.network import FaceNetworks, Seen
 from onlooker.analyzers.faces.analyzer import Faces
 from onlooker.analyzers.faces.config import FacesConfig
 from onlooker.analyzers.faces.detector import FaceDetector, quality_columns
+from onlooker.core.analyzer import Context
+from onlooker.core.measurement import Measurement
 from onlooker.core.observation import Observation
+from onlooker.pipeline.sampling import is_due
 from onlooker.sources import open_source
-from onlooker.testing.drive import drive
+from onlooker.testing.drive import decide, measure
 
 Picture = np.ndarray
 SIZE = 256
@@ -119,8 +122,8 @@ def rendered(part: str, tools: Tools) -> list[tuple[str, tuple[float, ...], Pict
     if part == "choose":
         people = lfw("A", "L", tools, 6)
     else:
-        people = lfw("L", "[", tools, 6)
-        clips = {"grid_av/bbaf2n.mpg": 0, "grid_av/lwbsza.mpg": 0, "grid_av/brbk7n.mpg": 0}
+        people = lfw("L", "[", tools, 4)
+        clips = {"grid_av/bbaf2n.mpg": 0, "grid_av/brbk7n.mpg": 0}
         clips |= {"clips/talking_face_aoc_512.mp4": 100, "clips/talking_face_signer_blue.mp4": 5}
         people += [(clip, frames(clip)[number]) for clip, number in clips.items()]
     backs = grounds([p for _, p in people], SIZE)
@@ -176,34 +179,50 @@ def pose_errors(part: str, tools: Tools, python: str | None, folder: Path) -> di
             "slope": [round(float(np.polyfit(true[good, k], (rest + true)[good, k], 1)[0]), 3) for k in range(3)],
         }
         result[way] = entry
-        print(
-            f"  {way:12} turn {entry['turn']}  to 30: {entry['turn_to_30']}  raw {entry['raw']}  seen {entry['seen']}"
-        )
+        told = [f"{key} {entry[key]}" for key in ("turn", "turn_to_30", "raw", "slope", "seen")]
+        print(f"  {way:12}", *told, sep="  ")
     return result
 
 
 # --- eyes, gaze, mouths -----------------------------------------------------------------------------------------------
 
 
-def observed(clip: str, rate: float, **settings: Any) -> list[Observation]:
-    source = open_source(str(DATA / clip))
-    try:
-        faces = Faces(FacesConfig(rate=rate, gate=False))
-        return drive([faces, Attention(AttentionConfig(**settings))], source)
-    finally:
-        source.close()
+class Clips:
+    """Clips measured once, in every frame, and decided at any rate: as a run at that rate would, without the gate."""
+
+    def __init__(self) -> None:
+        self._measured: dict[str, dict[str, list[Measurement]]] = {}
+
+    def observed(self, clip: str, rate: float) -> list[Observation]:
+        source = open_source(str(DATA / clip))
+        analyzers = [Faces(FacesConfig(rate=120.0, gate=False)), Attention(AttentionConfig())]
+        try:
+            for analyzer in analyzers:
+                analyzer.open(Context(source.info))
+            if clip not in self._measured:
+                self._measured[clip] = measure(analyzers, source)
+            return decide(analyzers, {k: sampled(v, Fraction(rate)) for k, v in self._measured[clip].items()})
+        finally:
+            for analyzer in analyzers:
+                analyzer.close()
+            source.close()
+
+
+def sampled(measurements: list[Measurement], rate: Fraction) -> list[Measurement]:
+    """The first at or after each tick of 1/rate."""
+    return [m for i, m in enumerate(measurements) if is_due(m.time, measurements[i - 1].time if i else None, rate)]
 
 
 def states(made: Iterable[Observation], label: str) -> list[Observation]:
     return [o for o in made if o.kind == "attention_state" and o.label == label]
 
 
-def eyes(python: str | None, folder: Path) -> dict[str, Any]:
+def eyes(clips: Clips, python: str | None, folder: Path) -> dict[str, Any]:
     """Per frame at the clips' own rate, and blinks at several rates."""
     closed, opened, scores, theirs, true = 0, 0, [], [], []
     wrong: list[str] = []
     for clip, label in EYES.items():
-        made = observed(clip, 60.0)
+        made = clips.observed(clip, 60.0)
         pictures = frames(clip)
         rows, _ = peer_rows(python, pictures, folder)
         with av.open(str(DATA / clip)) as file:
@@ -232,7 +251,7 @@ def eyes(python: str | None, folder: Path) -> dict[str, Any]:
     }
     print(f"closed eyes: {closed} closed and {opened} open frames: {result['accuracy']:.3f} right")
     print(f"  area under the curve {result['auc']}, peer {result['peer_auc']}")
-    result["blinks"] = {f"{rate:g}": blinks(rate) for rate in (5.0, 10.0, 15.0, 60.0)}
+    result["blinks"] = {f"{rate:g}": blinks(clips, rate) for rate in (5.0, 10.0, 15.0, 60.0)}
     return result
 
 
@@ -242,12 +261,12 @@ def area(values: np.ndarray, closed: np.ndarray) -> float:
     return round(float((low[:, None] < high).mean() + (low[:, None] == high).mean() / 2), 4)
 
 
-def blinks(rate: float) -> dict[str, Any]:
+def blinks(clips: Clips, rate: float) -> dict[str, Any]:
     found = total = false = 0
     for clip, label in EYES.items():
         with av.open(str(DATA / clip)) as file:
             tick = 1 / float(Fraction(file.streams.video[0].average_rate or 25))
-        made = observed(clip, rate)
+        made = clips.observed(clip, rate)
         told = [(o.span.start.seconds, o.span.end.seconds) for o in states(made, "blink") + states(made, "eyes_closed")]
         real = [(a * tick, (b + 1) * tick) for a, b in label.blinks]
         total += len(real)
@@ -272,26 +291,21 @@ def gaze(tools: Tools) -> dict[str, Any]:
             else:
                 right.append((seen.gaze_yaw > 10) if label == "right" else (seen.gaze_yaw < -10))
     means = np.mean(off, axis=0).round(1).tolist()
-    print(f"gaze: {len(off)} faces that look into the camera: gaze off by {means[0]}, head by {means[1]} degrees; "
-          f"{sum(right)} of {len(right)} that look aside are told so")  # fmt: skip
-    return {
-        "camera": len(off),
-        "gaze_off": means[0],
-        "head_off": means[1],
-        "aside": len(right),
-        "aside_right": sum(right),
-    }
+    print(f"gaze: {len(off)} faces that look into the camera: gaze off by {means[0]}, head by {means[1]} degrees")
+    print(f"  {sum(right)} of {len(right)} that look aside are told so")
+    aside = {"aside": len(right), "aside_right": sum(right)}
+    return {"camera": len(off), "gaze_off": means[0], "head_off": means[1], **aside}
 
 
-def mouths() -> dict[str, Any]:
+def mouths(clips: Clips) -> dict[str, Any]:
     """Share of the time in which the mouth is told to move, and yawns told, in clips with and without speech."""
     result: dict[str, Any] = {}
     for rate in (5.0, 15.0):
-        for part, clips in (("talking", TALKING), ("silent", SILENT), ("chewing", CHEWING)):
+        for part, names in (("talking", TALKING), ("silent", SILENT), ("chewing", CHEWING)):
             shares = []
             yawns = 0
-            for clip in clips:
-                made = observed(clip, rate)
+            for clip in names:
+                made = clips.observed(clip, rate)
                 whole = sum(float(o.span.duration) for o in made if o.kind == "face_track")
                 shares.append(sum(float(o.span.duration) for o in states(made, "talking_mouth")) / max(whole, 1e-3))
                 yawns += len(states(made, "yawning"))
@@ -308,7 +322,7 @@ def stability(tools: Tools) -> dict[str, Any]:
     """Standard deviation over noisy, shifted and recoded copies of still faces."""
     rng = np.random.default_rng(0)
     spread = []
-    for _, picture in lfw("L", "[", tools, 12):
+    for _, picture in lfw("L", "[", tools, 10):
         seen = []
         for _ in range(10):
             dx, dy = rng.integers(0, 5, 2)
@@ -339,7 +353,7 @@ def main() -> None:
     parser.add_argument("--peer", help="a Python with requirements-attention.txt; without it ours alone is measured")
     parser.add_argument("--part", choices=["choose", "report"], default="report", help="the heads to render")
     args = parser.parse_args()
-    tools = Tools()
+    tools, clips = Tools(), Clips()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pose = pose_errors(args.part, tools, args.peer, folder)
@@ -347,9 +361,9 @@ def main() -> None:
             return
         result = {
             "pose": pose,
-            "eyes": eyes(args.peer, folder),
+            "eyes": eyes(clips, args.peer, folder),
             "gaze": gaze(tools),
-            "mouths": mouths(),
+            "mouths": mouths(clips),
             "stability": stability(tools),
             "milliseconds": speed(tools),
         }

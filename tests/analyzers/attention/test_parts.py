@@ -86,6 +86,9 @@ def test_openness_is_against_the_persons_own_eyes():
     assert narrow.take(0.18) == pytest.approx(1)
     assert wide.take(0.18) < 0.5
     assert narrow.take(0.05) < 0.3
+    for _ in range(2000):
+        assert wide.take(0.09) < 0.3  # asleep for long
+    assert wide.take(0.38) == pytest.approx(1)
 
 
 def judged(moments, rate=10, **settings):

@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 # after this many seconds without a sample a closure or a stretch is not continued
 _GAP = Fraction(1)
 _MINUTE = 60
+# shorter stretches have no rate
+_LEAST_SECONDS = 3.0
 # below this rate blinks fall between the samples
 _BLINK_RATE = 8.0
 
@@ -38,10 +40,10 @@ def exact(seconds: float) -> Fraction:
 
 class OpenEyes:
     """How open a person's eyes are against the same person's open eyes: the ratio that 70 of 100 samples stay under, of
-    the last ones. Few samples count less than what is usual among people.
+    the last open ones. Few samples count less than what is usual among people.
     """
 
-    _USUAL, _WEIGHT, _MOST, _PART = 0.29, 5, 900, 0.7
+    _USUAL, _WEIGHT, _MOST, _PART, _SHUT = 0.29, 5, 900, 0.7, 0.45
 
     def __init__(self) -> None:
         self._sorted: list[float] = [self._USUAL] * self._WEIGHT
@@ -49,11 +51,14 @@ class OpenEyes:
 
     def take(self, ratio: float) -> float:
         """The next sample's openness, 0..1."""
-        insort(self._sorted, ratio)
-        self._order.append(ratio)
-        if len(self._order) > self._MOST:
-            del self._sorted[bisect_left(self._sorted, self._order.popleft())]
         reference = self._sorted[int(len(self._sorted) * self._PART)]
+        # one who sleeps does not come to be awake by sleeping on
+        if ratio > self._SHUT * reference:
+            insort(self._sorted, ratio)
+            self._order.append(ratio)
+            if len(self._order) > self._MOST:
+                del self._sorted[bisect_left(self._sorted, self._order.popleft())]
+            reference = self._sorted[int(len(self._sorted) * self._PART)]
         return float(np.clip(ratio / max(reference, 1e-6), 0.0, 1.0))
 
 
@@ -144,9 +149,11 @@ class _Minute:
         self.samples = self.blinks = self.looking = self.closed = 0
         self.seconds = Fraction(0)
 
-    def observation(self, track: str) -> Observation:
-        """The span with its rates."""
-        seconds = max(float(self.end - self.start), 1e-3)
+    def told(self, track: str) -> list[Observation]:
+        """The span with its rates; nothing where it is too short for any."""
+        seconds = float(self.end - self.start)
+        if seconds < _LEAST_SECONDS:
+            return []
         rate = self.samples / seconds
         data: dict[str, Any] = {
             "blinks": self.blinks,
@@ -157,7 +164,7 @@ class _Minute:
             "samples_per_second": round(rate, 2),
         }
         span = Span(self.start, self.end)
-        return Observation(span, "attention_state", label="blink_rate", track=track, data=data)
+        return [Observation(span, "attention_state", label="blink_rate", track=track, data=data)]
 
 
 class Face:
@@ -229,7 +236,7 @@ class Face:
         if self._drowsiness is not None:
             made += [self._drowsy(s) for s in self._drowsiness.finish(end)]
         if self._minute is not None:
-            made.append(self._minute.observation(self._track))
+            made += self._minute.told(self._track)
         self._last = self._minute = None
         return made
 
@@ -291,7 +298,7 @@ class Face:
         number = int(span.start.value // _MINUTE)
         made: list[Observation] = []
         if self._minute is not None and self._minute.number != number:
-            made.append(self._minute.observation(self._track))
+            made += self._minute.told(self._track)
             self._minute = None
         minute = self._minute = self._minute or _Minute(number, span.start)
         minute.end = span.end
