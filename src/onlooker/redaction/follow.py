@@ -22,6 +22,7 @@ from onlooker.redaction.look import THRESHOLDS, Thing
 __all__ = ["Follow", "Path", "boxes_by_frame", "follow"]
 
 Rows: TypeAlias = NDArray[np.float32]
+_TINY = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +143,9 @@ def _filled(path: Path, times: Sequence[float], options: Follow, cuts: Collectio
     """A grown box for every frame from a while before the first sighting to a while after the last."""
     first, last = path.frames[0], path.frames[-1]
     begin, end = first, last
-    while begin > 0 and begin not in cuts and times[first] - times[begin - 1] <= options.hold_seconds:
+    while begin > 0 and begin not in cuts and times[first] - times[begin - 1] <= options.hold_seconds + _TINY:
         begin -= 1
-    while end + 1 < len(times) and end + 1 not in cuts and times[end + 1] - times[last] <= options.hold_seconds:
+    while end + 1 < len(times) and end + 1 not in cuts and times[end + 1] - times[last] <= options.hold_seconds + _TINY:
         end += 1
     at = np.array([times[f] for f in path.frames])
     seen = np.stack(path.boxes)
@@ -170,8 +171,8 @@ def _carried(boxes: Rows, away: NDArray[np.float64], at: NDArray[np.float64], se
 def _widened(boxes: Rows, moments: NDArray[np.float64], seconds: float) -> Rows:
     """Each box together with those shortly before and after it."""
     out = boxes.copy()
-    first = np.searchsorted(moments, moments - seconds - 1e-9)
-    after = np.searchsorted(moments, moments + seconds + 1e-9)
+    first = np.searchsorted(moments, moments - seconds - _TINY)
+    after = np.searchsorted(moments, moments + seconds + _TINY)
     for number in range(len(boxes)):
         near = boxes[first[number] : after[number]]
         out[number] = np.concatenate([near[:, :2].min(0), near[:, 2:].max(0)])

@@ -36,6 +36,7 @@ class Redaction:
         mute: ``all``: no sound; ``speech``: the sound is silent where somebody speaks.
         size: see `onlooker.redaction.look.Look`.
         follow: how things are followed.
+        second: whether the second face detector helps; where it does, it is no independent judge of the result.
         threads: how many a model may use.
     """
 
@@ -45,6 +46,7 @@ class Redaction:
     mute: Mute = "none"
     size: int = 640
     follow: Follow = field(default_factory=Follow)
+    second: bool = True
     threads: int = 2
 
 
@@ -138,7 +140,7 @@ def redact(
     tracks = seen.paths(wish.follow)
     shown = but.choose(seen, tracks) if but is not None else 0
     hidden = seen.hidden(tracks, wish.follow, wish.zones)
-    if but is None and {"faces", "persons"} & set(wish.hide):
+    if wish.second and but is None and {"faces", "persons"} & set(wish.hide):
         guard = Guard(wish.style, threads=wish.threads)
     silent: list[Span] = []
     if wish.mute == "speech" and source.info.audio:
@@ -193,7 +195,7 @@ def _counted(tracks: Sequence[Track], hide: Sequence[Thing]) -> dict[str, int]:
 def _looked(
     source: Source, wish: Redaction, but: Shown | None, tell: Callable[[float], None], stop: Stop | None
 ) -> Survey:
-    look = Look(wish.hide, size=wish.size, threads=wish.threads)
+    look = Look(wish.hide, size=wish.size, second=wish.second, threads=wish.threads)
     try:
         recognise = but.recognise if but is not None else None
         return survey(source, look, recognise=recognise, progress=tell, stop=stop)
