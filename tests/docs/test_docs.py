@@ -40,7 +40,7 @@ def shell_lines(name):
     return [line for line in lines if line.startswith("onlooker ")]
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/guides/getting-started.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/guides/getting-started.md", "docs/guides/people-text-sound.md"])
 def test_the_commands_in_the_documents_work(name, place):
     lines = shell_lines(name)
     assert len(lines) >= 5
