@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from onlooker.analyzers.objects.analyzer import Objects
 from onlooker.analyzers.objects.config import ObjectsConfig
 from onlooker.analyzers.traffic.analyzer import Traffic
-from onlooker.analyzers.traffic.colours import COLOURS, colour_votes
+from onlooker.analyzers.traffic.colours import COLOURS, Light, colour_votes, light_of
 from onlooker.analyzers.traffic.config import TrafficConfig
-from onlooker.analyzers.traffic.movement import movement
+from onlooker.analyzers.traffic.movement import flows, movement
 from onlooker.core.errors import ModelMissing
 from onlooker.models import model_path
 from onlooker.sources import open_source
@@ -38,8 +40,8 @@ def model():
     [
         ((12, 12, 14), "black"),
         ((245, 245, 240), "white"),
-        ((110, 112, 110), "grey"),
-        ((175, 178, 180), "silver"),
+        ((95, 97, 95), "grey"),
+        ((150, 153, 156), "silver"),
         ((190, 20, 25), "red"),
         ((20, 50, 150), "blue"),
         ((30, 120, 50), "green"),
@@ -76,6 +78,32 @@ def test_directions(first, last, direction):
     assert way.speed >= 0
 
 
+def test_headings_and_depth():
+    way = movement({"first_box": (0.6, 0.1, 0.65, 0.15), "last_box": (0.0, 0.5, 0.1, 0.63)}, 2.0, 1.0, 0.04, 1.8)
+    assert way.depth == "towards"  # the edge that cuts the last box makes it smaller, not larger
+    assert way.heading == pytest.approx(231, abs=2)
+    cut = movement({"first_box": (0.3, 0.3, 0.6, 0.6), "last_box": (0.0, 0.3, 0.1, 0.6)}, 2.0, 1.0, 0.04, 1.8)
+    assert cut.depth == ""
+
+
+@given(st.lists(st.integers(-20, 20), min_size=1), st.lists(st.integers(160, 200), min_size=1))
+def test_opposite_streams_are_two_flows(one, other):
+    found = flows([*one, *other], 45)
+    assert sorted(count for _, count in found) == sorted([len(one), len(other)])
+    assert sum(count for _, count in flows(range(0, 360, 10), 45)) == 36
+
+
+def test_the_scenes_light_is_taken_off():
+    blue = np.full((20, 30, 3), (88, 94, 108), np.uint8)
+    haze = Light(a=0.0, b=-5.0, white=70.0)
+    assert COLOURS[int(colour_votes(blue).argmax())] == "blue"
+    assert colour_votes(blue, haze)[COLOURS.index("blue")] == 0
+    silver = np.full((20, 30, 3), 150, np.uint8)
+    assert COLOURS[int(colour_votes(silver, haze).argmax())] == "white"
+    lawn = light_of(np.full((64, 64, 3), (30, 160, 40), np.uint8))
+    assert (lawn.a, lawn.b) == (-5, 5)
+
+
 @pytest.fixture(scope="module")
 def made(data, model):
     source = open_source(str(data(CLIP)))
@@ -94,7 +122,14 @@ def test_every_confirmed_track_is_described_and_counted_once(made):
     assert len(whole) == 1
     assert whole[0].data["total"] == len(tracks)
     assert sum(o.data["total"] for o in facts if o.data["period"] == "minute") == len(tracks)
-    assert sum(whole[0].data["directions"].values()) == len(tracks)
+    assert sum(cast("dict[str, int]", whole[0].data["directions"]).values()) == len(tracks)
+
+
+def test_the_two_carriageways_are_two_flows(made):
+    whole = next(o for o in made if o.kind == "fact" and o.data["period"] == "source")
+    first, second = [f for f in whole.data["flows"] if f["group"] == "vehicle"][:2]
+    assert min(first["count"], second["count"]) > 0.3 * whole.data["total"]
+    assert 120 < abs(first["heading"] - second["heading"]) < 240
 
 
 def test_the_vehicles_are_cars_with_colours(made):

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.analyzers._join import Joined, TrackEnd, TrackJoin
-from onlooker.analyzers.traffic.colours import COLOURS, colour_votes
+from onlooker.analyzers.traffic.colours import COLOURS, colour_votes, light_of
 from onlooker.analyzers.traffic.config import HEAVY_FIELDS, TrafficConfig
-from onlooker.analyzers.traffic.movement import movement
+from onlooker.analyzers.traffic.movement import Movement, flows, movement
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.measurement import Measurement
 from onlooker.core.media import Frame
@@ -26,7 +26,7 @@ __all__ = ["Traffic"]
 
 _MINUTE = 60
 # parts of the box: left, top, right, bottom
-_VEHICLE = (0.25, 0.3, 0.75, 0.7)
+_VEHICLE = (0.2, 0.45, 0.8, 0.8)
 _UPPER, _LOWER = (0.3, 0.22, 0.7, 0.48), (0.3, 0.55, 0.7, 0.82)
 _COLUMNS = 4 + 2 * len(COLOURS)
 
@@ -37,18 +37,29 @@ class _Counts:
     directions: Counter[str] = field(default_factory=Counter[str])
     colours: Counter[str] = field(default_factory=Counter[str])
 
-    def add(self, label: str, direction: str, colour: str | None) -> None:
+    headings: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def add(self, label: str, way: Movement, colour: str | None) -> None:
         self.labels[label] += 1
-        self.directions[f"{label} {direction}"] += 1
+        self.directions[f"{label} {way.direction}"] += 1
+        if way.heading is not None:
+            group = "person" if label == "person" else "vehicle"
+            self.headings.setdefault(group, []).append(way.heading)
         if colour is not None:
             self.colours[f"{label} {colour}"] += 1
 
-    def data(self, period: str) -> dict[str, Any]:
+    def data(self, period: str, minutes: float, apart: float) -> dict[str, Any]:
         parts = {"labels": self.labels, "directions": self.directions, "colours": self.colours}
         return {
             "period": period,
             "total": self.labels.total(),
+            "per_minute": round(self.labels.total() / max(minutes, 1e-6), 2),
             **{k: dict(sorted(v.items())) for k, v in parts.items()},
+            "flows": [
+                {"group": group, "heading": heading, "count": count}
+                for group, headings in sorted(self.headings.items())
+                for heading, count in flows(headings, apart)
+            ],
         }
 
 
@@ -56,7 +67,7 @@ class Traffic(Analyzer[TrafficConfig]):
     """Type, colour, direction and speed of each vehicle and pedestrian, and counts."""
 
     name: ClassVar[str] = "traffic"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     emits: ClassVar[tuple[str, ...]] = ("attribute", "fact")
     Config = TrafficConfig
     measurement_fields: ClassVar[frozenset[str] | None] = HEAVY_FIELDS
@@ -64,7 +75,9 @@ class Traffic(Analyzer[TrafficConfig]):
     def __init__(self, config: TrafficConfig) -> None:
         super().__init__(config)
         labels = entry(config.objects_model).labels
-        self._wanted = np.array([i for i, label in enumerate(labels) if label in config.labels], np.float32)
+        self._wanted = np.array(
+            [i for i, label in enumerate(labels) if label in (*config.labels, *config.also)], np.float32
+        )
         self._person = labels.index("person")
         self._aspect = 16 / 9
         self._restart()
@@ -107,12 +120,13 @@ class Traffic(Analyzer[TrafficConfig]):
         values = np.zeros((len(boxes), _COLUMNS), np.float32)
         if len(boxes):
             picture = frame.image(min(self.config.width, frame.width), None, "rgb24")
+            light = light_of(picture)
             for row, box in zip(values, boxes, strict=True):
                 row[:4] = box[:4]
                 parts = (_UPPER, _LOWER) if box[5] == self._person else (_VEHICLE,)
                 for i, part in enumerate(parts):
                     at = 4 + i * len(COLOURS)
-                    row[at : at + len(COLOURS)] = colour_votes(_part(picture, box, part))
+                    row[at : at + len(COLOURS)] = colour_votes(_part(picture, box, part), light)
         return Measurement(frame.time, frame.duration, values)
 
     def warm(self, frame: Frame, given: Mapping[str, Measurement]) -> None:
@@ -136,7 +150,7 @@ class Traffic(Analyzer[TrafficConfig]):
         made += [self._minute(k) for k in sorted(self._minutes)]
         if self._seen is not None and self._seen.value > 0:
             span = Span(Timestamp.of_seconds(0), self._seen)
-            made.append(Observation(span, "fact", label="count", data=self._whole.data("source")))
+            made.append(self._fact(span, self._whole, "source"))
         self._restart()
         return made
 
@@ -144,7 +158,11 @@ class Traffic(Analyzer[TrafficConfig]):
         assert self._seen is not None
         end = min(Fraction((number + 1) * _MINUTE), self._seen.value)
         span = Span(Timestamp.of_seconds(Fraction(number * _MINUTE)), Timestamp.of_seconds(end))
-        return Observation(span, "fact", label="count", data=self._minutes.pop(number).data("minute"))
+        return self._fact(span, self._minutes.pop(number), "minute")
+
+    def _fact(self, span: Span, counts: _Counts, period: str) -> Observation:
+        data = counts.data(period, float(span.duration) / _MINUTE, self.config.flow_degrees)
+        return Observation(span, "fact", label="count", data=data)
 
     def _go_on(self, window: Window | None) -> list[Observation]:
         made: list[Observation] = []
@@ -158,14 +176,19 @@ class Traffic(Analyzer[TrafficConfig]):
 
     def _end(self, ended: TrackEnd) -> list[Observation]:
         votes, track = self._votes.pop(ended.track, None), ended.observation
-        label = track.label or ""
+        seen = track.label or ""
+        label = self.config.also.get(seen, seen)
         if label not in self.config.labels:
             return []
         config = self.config
         way = movement(track.data, float(track.span.duration), self._aspect, config.still, config.growth)
         kinds: Any = track.data.get("votes") or {}
-        data: dict[str, Any] = {"type": label, "type_score": float(kinds.get(label, 0.0))}
+        data: dict[str, Any] = {"type": label, "type_score": float(kinds.get(seen, 0.0))}
         data |= {"direction": way.direction, "speed": round(way.speed, 4), "growth": round(way.growth, 3)}
+        if way.heading is not None:
+            data["heading"] = round(way.heading, 1)
+        if way.depth:
+            data["depth"] = way.depth
         colour = _colour(votes[0], label == "person") if votes is not None else None
         lower = _colour(votes[1], True) if votes is not None and label == "person" else None
         for name, found in (("colour", colour), ("lower_colour", lower)):
@@ -173,7 +196,7 @@ class Traffic(Analyzer[TrafficConfig]):
                 data |= {name: found[0], f"{name}_score": found[1]}
         minute = int(max(track.span.end.value - Fraction(1, 1000), Fraction(0)) // _MINUTE)
         for counts in (self._whole, self._minutes.setdefault(minute, _Counts())):
-            counts.add(label, way.direction, colour[0] if colour else None)
+            counts.add(label, way, colour[0] if colour else None)
         return [Observation(track.span, "attribute", track.score, label, track.box, ended.track, data=data)]
 
 

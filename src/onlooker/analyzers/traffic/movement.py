@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Movement", "movement"]
+__all__ = ["Movement", "flows", "movement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,15 @@ class Movement:
     Args:
         direction: ``left``, ``right``, ``up``, ``down`` in the picture, or ``towards``, ``away`` (hardly across the
             picture, but growing or shrinking), or ``still``.
+        heading: degrees in the picture, clockwise from up, 0..360; None where it hardly moved.
+        depth: ``towards`` or ``away`` where the box grew or shrank much, whatever the direction; else empty.
         speed: net displacement in picture widths per second.
         growth: area of the last box over that of the first.
     """
 
     direction: str
+    heading: float | None
+    depth: str
     speed: float
     growth: float
 
@@ -49,14 +53,51 @@ def movement(track: Mapping[str, Any], seconds: float, aspect: float, still: flo
     down = (last[1] + last[3] - first[1] - first[3]) / 2 / aspect
     moved = math.hypot(across, down)
     grown = _area(last) / _area(first)
-    # a box cut by the picture's edge says nothing of distance
-    depth = 0 if _cut(first) or _cut(last) else (grown >= growth) - (grown <= 1 / growth)
+    # a box that the picture's edge cuts looks smaller than it is, never larger
+    depth = ""
+    if grown >= growth and not _cut(first):
+        depth = "towards"
+    elif grown <= 1 / growth and not _cut(last):
+        depth = "away"
     if depth and moved < 4 * still:
-        direction = "towards" if depth > 0 else "away"
+        direction = depth
     elif moved < still:
         direction = "still"
     elif abs(across) >= abs(down):
         direction = "right" if across > 0 else "left"
     else:
         direction = "down" if down > 0 else "up"
-    return Movement(direction, moved / max(seconds, 1e-6), grown)
+    heading = None if moved < still else math.degrees(math.atan2(across, -down)) % 360
+    return Movement(direction, heading, depth, moved / max(seconds, 1e-6), grown)
+
+
+def flows(headings: Sequence[float], apart: float) -> list[tuple[float, int]]:
+    """Streams of movement: (mean heading, how many), the largest first.
+
+    Args:
+        headings: in degrees.
+        apart: a gap of so many degrees without a heading parts two streams.
+
+    >>> flows([350, 10, 100], 45)
+    [(0.0, 2), (100.0, 1)]
+    """
+    if not headings:
+        return []
+    order = sorted(h % 360 for h in headings)
+    gaps = [(order[(i + 1) % len(order)] - h) % 360 for i, h in enumerate(order)]
+    if len(order) == 1 or max(gaps) < apart:
+        groups = [order]
+    else:
+        first = gaps.index(max(gaps)) + 1
+        groups = [[]]
+        for i in range(len(order)):
+            at = (first + i) % len(order)
+            groups[-1].append(order[at])
+            if gaps[at] >= apart and i + 1 < len(order):
+                groups.append([])
+    return sorted(((_mean(g), len(g)) for g in groups), key=lambda f: (-f[1], f[0]))
+
+
+def _mean(headings: Sequence[float]) -> float:
+    x, y = (sum(f(math.radians(h)) for h in headings) for f in (math.cos, math.sin))
+    return round(math.degrees(math.atan2(y, x)) % 360, 1) % 360
