@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,12 +13,13 @@ from pydantic import Field
 from onlooker.analyzers.facts.memory import BIN, Face, bins_of
 from onlooker.analyzers.facts.rule import Rule, RuleSettings, make_fact, shares, stretch
 from onlooker.analyzers.facts.rules._speaking import speaking
-from onlooker.core.observation import Observation
+from onlooker.core.observation import Json, Observation
 
 __all__ = ["RULE", "SpeakerIsFace", "SpeakerIsFaceSettings"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+_MOST_TURNS = 500
 
 
 class SpeakerIsFaceSettings(RuleSettings):
@@ -25,19 +27,45 @@ class SpeakerIsFaceSettings(RuleSettings):
 
     Args:
         unseen: probability that who speaks is not on screen, before the lips are looked at.
+        unseen_alone: the same where lips are not known at all.
         score: least probability, in the mean over the voice's time with the face, that the face speaks.
+        turn_score: the same for a single turn of a voice that is of no face in the whole.
         least_seconds: how long voice and face must have met.
         alone: what a score counts that rests on the lips alone, where nothing is known of the sound.
     """
 
     unseen: float = Field(default=0.2, gt=0, lt=1)
+    unseen_alone: float = Field(default=0.4, gt=0, lt=1)
     score: float = Field(default=0.5, ge=0, le=1)
+    turn_score: float = Field(default=0.7, ge=0, le=1)
     least_seconds: float = Field(default=0.6, ge=0)
     alone: float = Field(default=0.6, ge=0, le=1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Who speaks (None: not told apart), in which bins, and the turns."""
+
+    speaker: str | None
+    said: Flags
+    turns: list[Observation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A voice and the tracks of a person; ``both``: the bins that speak for it, the ``whole`` voice or single turns."""
+
+    voice: _Voice
+    faces: list[Face]
+    both: Flags
+    score: float
+    whole: bool
+
+
 class SpeakerIsFace(Rule):
     """Over the whole source: for each speaker the faces (one person's tracks together) that speak with the voice.
+
+    ``data.whole`` is false where only single turns of the voice are the person's; ``data.turns`` holds their times.
 
     Without `attention` a face that is alone on screen is taken for the speaker; without `speakers` all speech is one
     voice; without sound it says which faces talk.
@@ -53,32 +81,50 @@ class SpeakerIsFace(Rule):
         if not talking:
             return
         lips = any(f.times for f in memory.faces.values())
-        found, _ = speaking(talking, settings.unseen)
-        blind, _ = speaking(talking, settings.unseen, lips=False)
+        blind, _ = speaking(talking, settings.unseen_alone, lips=False)
+        found = speaking(talking, settings.unseen)[0] if lips else blind
         if memory.voices is None:
             yield from self._silent(talking)
             return
-        links: list[tuple[float, str | None, list[Face], Flags, list[Observation]]] = []
-        for speaker, said, turns in self._voices():
-            for faces in self._people():
-                shown = np.any([~np.isnan(talking[f.track]) for f in faces], axis=0)
-                both = said & shown
-                if both.sum() * BIN >= settings.least_seconds:
-                    score = float(sum(found[f.track][both].sum() for f in faces) / both.sum())
-                    links.append((score, speaker, faces, both, turns))
-        # a face has one voice
-        best = {id(faces[0]): max(s for s, _, f, *_ in links if f[0] is faces[0]) for _, _, faces, *_ in links}
-        for score, speaker, faces, both, turns in links:
-            if score < settings.score or score < best[id(faces[0])]:
-                continue
-            shown = np.any([~np.isnan(talking[f.track]) for f in faces], axis=0)
-            without = {
-                "voice": float(sum(found[f.track][shown].sum() for f in faces) / shown.sum()),
-                "lips" if lips else "face": (
-                    float(sum(blind[f.track][both].sum() for f in faces) / both.sum()) if lips else 0.0
-                ),
-            }
-            yield self._fact(speaker, faces, both, turns, score, without)
+        links = [link for voice in self._voices() for link in self._links(voice, found)]
+        best = {id(k.faces[0]): max(o.score for o in links if o.faces[0] is k.faces[0]) for k in links if k.whole}
+        for link in links:
+            if link.whole and link.score < best[id(link.faces[0])]:
+                continue  # a face has one voice
+            shown = self._shown(link.faces, talking)
+            without = {"voice": _mean(link.faces, found, shown)}
+            without["lips" if lips else "face"] = _mean(link.faces, blind, link.both) if lips else 0.0
+            yield self._fact(link, shares(link.score, without))
+
+    def _links(self, voice: _Voice, found: dict[str, Floats]) -> Iterator[_Link]:
+        """The people who speak with the voice; where it is of nobody in the whole, those who do in single turns: voices
+        that are alike, or seldom heard, may have been taken for one.
+        """
+        settings = self.settings
+        talking = self.known.memory.talking()
+        whole: list[_Link] = []
+        for faces in self._people():
+            both = voice.said & self._shown(faces, talking)
+            if both.sum() * BIN >= settings.least_seconds:
+                whole.append(_Link(voice, faces, both, _mean(faces, found, both), True))
+        if any(link.score >= settings.score for link in whole):
+            yield from (link for link in whole if link.score >= settings.score)
+            return
+        parts = [np.zeros(self.known.memory.count, bool) for _ in whole]
+        for turn in voice.turns:
+            said = np.zeros(self.known.memory.count, bool)
+            said[bins_of(turn.span.start.seconds, turn.span.end.seconds)] = True
+            scores = [_mean(link.faces, found, said) for link in whole]
+            if scores and max(scores) >= settings.turn_score:
+                parts[int(np.argmax(scores))] |= said
+        for link, part in zip(whole, parts, strict=True):
+            if part.sum() * BIN >= settings.least_seconds:
+                yield _Link(voice, link.faces, part, _mean(link.faces, found, part), False)
+
+    @staticmethod
+    def _shown(faces: list[Face], talking: dict[str, Floats]) -> Flags:
+        """(count,) whether one of the faces is on screen."""
+        return np.any([~np.isnan(talking[f.track]) for f in faces], axis=0)
 
     def _people(self) -> list[list[Face]]:
         """Tracks of one person together where identity says so."""
@@ -87,12 +133,12 @@ class SpeakerIsFace(Rule):
             people.setdefault(face.person or f" {face.track}", []).append(face)
         return list(people.values())
 
-    def _voices(self) -> Iterator[tuple[str | None, Flags, list[Observation]]]:
-        """(speaker, when, turns) of each voice; one without a name where speakers are not told apart."""
+    def _voices(self) -> Iterator[_Voice]:
+        """Each voice; one without a name where speakers are not told apart."""
         memory = self.known.memory
         if memory.voices == "speech":
             if memory.sentences:
-                yield None, memory.spoken(), memory.sentences
+                yield _Voice(None, memory.spoken(), memory.sentences)
             return
         speakers: dict[str, list[Observation]] = {}
         for turn in memory.turns:
@@ -101,36 +147,31 @@ class SpeakerIsFace(Rule):
             said = np.zeros(memory.count, bool)
             for turn in turns:
                 said[bins_of(turn.span.start.seconds, turn.span.end.seconds)] = True
-            yield speaker, said, turns
+            yield _Voice(speaker, said, turns)
 
-    def _fact(
-        self,
-        speaker: str | None,
-        faces: list[Face],
-        both: Flags,
-        turns: list[Observation],
-        score: float,
-        without: dict[str, float],
-    ) -> Observation:
-        memory = self.known.memory
-        first, last = (int(i) for i in np.flatnonzero(both)[[0, -1]])
+    def _fact(self, link: _Link, senses: dict[str, Json]) -> Observation:
+        memory, faces, speaker = self.known.memory, link.faces, link.voice.speaker
+        first, last = (int(i) for i in np.flatnonzero(link.both)[[0, -1]])
         span = stretch(first * BIN, (last + 1) * BIN)
         name = next((f.name for f in faces if f.name), None)
-        used = [t for t in turns if both[bins_of(t.span.start.seconds, t.span.end.seconds)].any()]
+        used = [t for t in link.voice.turns if link.both[bins_of(t.span.start.seconds, t.span.end.seconds)].any()]
+        times: list[Json] = [[round(t.span.start.seconds, 2), round(t.span.end.seconds, 2)] for t in used[:_MOST_TURNS]]
         missing = [s for s, kind in (("lips", "attention"), ("speakers", "speaker")) if kind not in memory.kinds]
         return make_fact(
             self,
             span,
-            score,
-            shares(score, without),
+            link.score,
+            senses,
             [*(f.evidence() for f in faces), *used],
             missing=missing,
             track=faces[0].track,
-            text=f"{speaker or 'voice'} is {name or faces[0].track}",
+            text=f"{speaker or 'voice'} is {name or faces[0].track}" + ("" if link.whole else " at times"),
             speaker=speaker,
             faces=[f.track for f in faces],
             person=name,
-            seconds=round(float(both.sum()) * BIN, 1),
+            whole=link.whole,
+            turns=times,
+            seconds=round(float(link.both.sum()) * BIN, 1),
         )
 
     def _silent(self, talking: dict[str, Floats]) -> Iterator[Observation]:
@@ -159,6 +200,11 @@ class SpeakerIsFace(Rule):
                 person=face.name,
                 seconds=round(float(moments.sum()) * BIN, 1),
             )
+
+
+def _mean(faces: list[Face], found: dict[str, Floats], moments: Flags) -> float:
+    """Mean probability over the moments that one of the faces speaks."""
+    return float(np.minimum(sum(found[f.track][moments] for f in faces), 1.0).mean()) if moments.any() else 0.0
 
 
 RULE = SpeakerIsFace
