@@ -52,12 +52,16 @@ def words_of(text: str, split: Callable[[str], list[tuple[str, int]]]) -> list[s
     made: list[str] = []
     at = 0
     for run in _CHINESE.finditer(text):
-        made += [w.lower().replace("’", "'") for w in _WORD.findall(text[at : run.start()])]
+        made += _english(text[at : run.start()])
         for piece, _ in split(run[0]):
             made += _trimmed(piece.removeprefix("▁"))
         at = run.end()
-    made += [w.lower().replace("’", "'") for w in _WORD.findall(text[at:])]
-    return made
+    return made + _english(text[at:])
+
+
+def _english(text: str) -> list[str]:
+    """Words in small letters, without the ending of possession."""
+    return [w.lower().replace("’", "'").removesuffix("'s") for w in _WORD.findall(text)]
 
 
 def _trimmed(piece: str) -> list[str]:
