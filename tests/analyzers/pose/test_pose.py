@@ -162,6 +162,24 @@ def test_a_neighbours_limbs_are_not_taken(data, models):
     find.close()
 
 
+def test_one_who_lies_is_looked_at_from_the_side(data, models):
+    """A photograph of one who stands, laid on either side."""
+    from PIL import Image
+
+    from onlooker.analyzers.pose.body import BodyPoints
+
+    upright = (0.522, 0.4201, 0.6255, 0.9291)
+    picture = np.asarray(Image.open(data("coco128/images/000000000260.jpg")).convert("RGB"))
+    find = BodyPoints(threads=1, crop=PoseConfig().crop)
+    left, top, right, bottom = upright
+    for turns, box in ((0, upright), (1, (top, 1 - right, bottom, 1 - left)), (3, (1 - bottom, left, 1 - top, right))):
+        turned = np.ascontiguousarray(np.rot90(picture, turns))
+        look = look_at(find.find(turned, np.array(box)), turned.shape[1] / turned.shape[0], 0.25)
+        assert look is not None
+        assert look.body == ("lying" if turns else "standing")
+    find.close()
+
+
 def joined(number, points):
     box = Box(0.2, 0.2, 0.6, 0.8)
     span = Span(Timestamp(number, Fraction(1, 5)), Timestamp(number + 1, Fraction(1, 5)))

@@ -44,7 +44,7 @@ class Pose(Analyzer[PoseConfig]):
     """Key points of the persons that ``objects`` found, and their postures along its tracks."""
 
     name: ClassVar[str] = "pose"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     emits: ClassVar[tuple[str, ...]] = ("pose", "posture", "gesture")
     Config = PoseConfig
     measurement_fields: ClassVar[frozenset[str] | None] = HEAVY_FIELDS
