@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import BinaryIO, ClassVar
 
-from onlooker.reports.export import ExportRequest, ExportSummary, chosen, millis, only_source, write_text
+from onlooker.reports.export import ExportRequest, ExportSummary, only_source, write_text
+from onlooker.reports.subtitles import KINDS, subtitles
 
 __all__ = ["PLUGIN", "SubRip", "clock"]
 
@@ -19,25 +20,27 @@ def clock(moment: int, mark: str) -> str:
 
 
 class SubRip:
-    """Speech and text on screen, or the kinds that are asked for, as numbered captions."""
+    """Speech, else captions burnt into the picture, or the kinds that are asked for, as numbered subtitles.
+
+    A speaker is named where another one spoke before.
+    """
 
     name: ClassVar[str] = "srt"
     extension: ClassVar[str] = ".srt"
-    description: ClassVar[str] = "subtitles: speech and text, or the kinds you choose"
-    kinds: ClassVar[tuple[str, ...]] = ("speech", "text")
+    description: ClassVar[str] = "subtitles: speech, else burnt-in captions, or the kinds you choose"
+    kinds: ClassVar[tuple[str, ...]] = KINDS
     single: ClassVar[bool] = True
 
     def write(self, request: ExportRequest, out: BinaryIO) -> ExportSummary:
         """See `Export.write`."""
         summary = ExportSummary()
-        for observation in request.of(only_source(request, "SRT"), self.kinds):
-            start, end = millis(observation.span.start), millis(observation.span.end)
-            if end <= start:
-                summary.left_out[observation.kind] += 1
-                continue
-            summary.written += 1
+        spoke: str | None = None
+        for number, cue in enumerate(subtitles(request, only_source(request, "SRT"), summary), 1):
+            text = "\n".join(cue.lines)
+            if cue.who is not None and cue.who != spoke:
+                text, spoke = f"{cue.who}: {text}", cue.who
             # an arrow inside a caption would read as a new time
-            text = chosen(observation).replace("-->", "→")
-            times = f"{clock(start, ',')} --> {clock(end, ',')}"
-            write_text(out, f"{summary.written}\n{times}\n{text}\n\n")
+            text = text.replace("-->", "→")
+            times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
+            write_text(out, f"{number}\n{times}\n{text}\n\n")
         return summary

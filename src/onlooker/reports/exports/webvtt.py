@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import BinaryIO, ClassVar
 
-from onlooker.reports.export import ExportRequest, ExportSummary, chosen, millis, only_source, write_text
+from onlooker.reports.export import ExportRequest, ExportSummary, only_source, write_text
 from onlooker.reports.exports.srt import clock
+from onlooker.reports.subtitles import KINDS, subtitles
 
 __all__ = ["PLUGIN", "WebVtt"]
 
@@ -13,25 +14,28 @@ PLUGIN = "onlooker.reports.exports.webvtt:WebVtt"
 
 
 class WebVtt:
-    """Speech and text on screen, or the kinds that are asked for, as cues named by the observation's id."""
+    """Speech, else captions burnt into the picture, or the kinds that are asked for, as cues named by the observation's
+    id (with a number from the second cue on) and with the speaker as their voice.
+    """
 
     name: ClassVar[str] = "webvtt"
     extension: ClassVar[str] = ".vtt"
-    description: ClassVar[str] = "web captions: speech and text, or the kinds you choose"
-    kinds: ClassVar[tuple[str, ...]] = ("speech", "text")
+    description: ClassVar[str] = "web captions: speech, else burnt-in captions, or the kinds you choose"
+    kinds: ClassVar[tuple[str, ...]] = KINDS
     single: ClassVar[bool] = True
 
     def write(self, request: ExportRequest, out: BinaryIO) -> ExportSummary:
         """See `Export.write`."""
         summary = ExportSummary()
         write_text(out, "WEBVTT\n\n")
-        for observation in request.of(only_source(request, "WebVTT"), self.kinds):
-            start, end = millis(observation.span.start), millis(observation.span.end)
-            if end <= start:
-                summary.left_out[observation.kind] += 1
-                continue
-            text = chosen(observation).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-            times = f"{clock(start, '.')} --> {clock(end, '.')}"
-            write_text(out, f"{observation.id}\n{times}\n{text}\n\n")
-            summary.written += 1
+        for cue in subtitles(request, only_source(request, "WebVTT"), summary):
+            text = _escaped("\n".join(cue.lines))
+            if cue.who is not None:
+                text = f"<v {_escaped(cue.who)}>{text}"
+            times = f"{clock(cue.start, '.')} --> {clock(cue.end, '.')}"
+            write_text(out, f"{cue.id}\n{times}\n{text}\n\n")
         return summary
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
