@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,11 +137,21 @@ def ravdess() -> Set:
     return Set("ravdess", vectors, np.array(people), files, _split(people), missed)
 
 
-def as_jpeg(picture: np.ndarray, folder: Path, name: str) -> Path:
-    path = folder / f"{name}.jpg"
-    Image.fromarray(picture).save(path, quality=92)
-    return path
-
-
-def scratch() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="onlooker-identity-")
+def as_frames(photographs: list[np.ndarray], count: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Frames as a poor camera might show a person: small, blurred by movement, noisy, dim, compressed."""
+    frames = []
+    for n in range(count):
+        picture = Image.fromarray(photographs[n % len(photographs)])
+        size = int(rng.uniform(60, 160))  # a face takes about 0.4 of it
+        small = picture.resize((size, size), Image.Resampling.BOX)
+        pixels = np.asarray(small, np.float32)
+        length = int(rng.integers(1, 4))
+        pixels = np.mean([np.roll(pixels, k, axis=int(rng.integers(2))) for k in range(length)], axis=0)
+        pixels = pixels * rng.uniform(0.5, 1.1) + rng.normal(0, rng.uniform(2, 14), pixels.shape)
+        stream = io.BytesIO()
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(
+            stream, "JPEG", quality=int(rng.integers(40, 90))
+        )
+        stream.seek(0)
+        frames.append(np.asarray(Image.open(stream).convert("RGB")))
+    return frames

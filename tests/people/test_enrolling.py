@@ -159,7 +159,7 @@ def test_nothing_of_a_forgotten_person_is_left(library, photographs):
     left = everything(library.folder)
     assert NAME.encode() not in left
     assert not any(lost in left for lost in [*raw, *coded])
-    assert [o for o in store.query(Query(sources=(ann,), tracks=tracks))] == []
+    assert list(store.query(Query(sources=(ann,), tracks=tracks))) == []
     assert store.search_text(NAME, Query()) == []
     assert store.search_vector("face-identity", vectors[0], Query(sources=(ann,), tracks=tracks)) == []
     assert [o.as_dict() for o in store.query(Query(sources=(store.source(f"{BOB}.mp4").info.id,)))] == bob_before

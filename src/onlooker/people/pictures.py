@@ -68,15 +68,16 @@ class FaceReader:
 
     def faces(self, picture: Picture) -> list[FoundFace]:
         """All faces, the largest first; a face that fills the picture is found too."""
-        rows = self._rows(picture)
+        rows = self.rows(picture)
         if not len(rows):
             border = max(picture.shape[:2]) // 2
             framed = np.pad(picture, ((border, border), (border, border), (0, 0)), mode="edge")
-            rows, picture = self._rows(framed), framed
+            rows, picture = self.rows(framed), framed
         sides = np.maximum(*((rows[:, 2:4] - rows[:, :2]) * [picture.shape[1], picture.shape[0]]).T)
         return [FoundFace(rows[i], Sample(self._encoder.vector(picture, rows[i]))) for i in np.argsort(-sides)]
 
-    def _rows(self, picture: Picture) -> NDArray[np.float32]:
+    def rows(self, picture: Picture) -> NDArray[np.float32]:
+        """(n, 19) of `onlooker.analyzers._faces`: the faces, the surest first."""
         height, width = picture.shape[:2]
         scale = max(min(1.0, _LONGEST / max(width, height)), _SHORTEST / max(width, height))
         wide, high = (max(32, round(side * scale / 32) * 32) for side in (width, height))

@@ -30,7 +30,7 @@ class IdentityConfig(AnalyzerConfig):
         together: whether two faces seen at the same time may be one person (mirrors, pictures of people).
     """
 
-    false_accept_rate: float = Field(default=0.001, gt=0, lt=1)
+    false_accept_rate: float = Field(default=0.005, gt=0, lt=1)
     voice_false_accept_rate: float = Field(default=0.01, gt=0, lt=1)
     unknown_rate: float = Field(default=0.001, gt=0, lt=1)
     classifier: Literal["nearest", "svm"] = "nearest"

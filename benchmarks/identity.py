@@ -1,0 +1,333 @@
+"""Who is who: verification, open-set identification, tracks against single frames, and the peer beside it.
+
+    python benchmarks/identity.py [--peer FOLDER]
+
+FOLDER is where `npm install` was run with benchmarks/package-identity.json. Thresholds were measured on other people
+than those reported on here (benchmarks/identity_fit.py): every other person of LFW, ten of ORL, every other actor of
+RAVDESS. ONLOOKER_BENCH_CACHE names a folder in which vectors are kept for the next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _harness import DATA, save, timed
+from _people import Set, as_frames, lfw, orl, ravdess
+
+from onlooker.analyzers._face_vector import FaceEncoder, unit
+from onlooker.analyzers._faces import QUALITY
+from onlooker.analyzers.identity.config import IdentityConfig
+from onlooker.analyzers.identity.decide import Gallery, Track, decide_known
+from onlooker.analyzers.identity.records import Enrolled, Person
+from onlooker.analyzers.identity.samples import Modality, Sample
+from onlooker.analyzers.identity.thresholds import threshold
+from onlooker.core.time import Span
+from onlooker.people.pictures import FaceReader, read_picture
+
+PUBLISHED = 99.38
+"""Percent on LFW by the authors of the weights (dlib's network; colour originals, unrestricted, their alignment)."""
+FOLDS = 10
+MOST_PAIRS = 30
+
+
+# -- verification --
+
+
+def pairs_of(data: Set) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Ten folds of different people: indexes of pairs (n, 2), and whether of one person; as many are as are not."""
+    rng = np.random.default_rng(0)
+    people = sorted(set(data.people))
+    made = []
+    for fold in range(FOLDS):
+        members = people[fold::FOLDS]
+        same, other = [], []
+        for who in members:
+            own = np.flatnonzero(data.people == who)
+            every = [(a, b) for i, a in enumerate(own) for b in own[:i]]
+            same += [every[k] for k in rng.permutation(len(every))[:MOST_PAIRS]]
+        inside = np.flatnonzero(np.isin(data.people, members))
+        while len(other) < len(same):
+            a, b = rng.choice(inside, 2, replace=False)
+            if data.people[a] != data.people[b]:
+                other.append((a, b))
+        made.append((np.array(same + other), np.r_[np.ones(len(same), bool), np.zeros(len(other), bool)]))
+    return made
+
+
+def verification(folds: list[tuple[np.ndarray, np.ndarray]], distance: Any) -> tuple[float, float]:
+    """Percent of pairs told right, and its standard error; the threshold of a fold is the best one of the others."""
+    scored = [(distance(p), same) for p, same in folds]
+    rates = []
+    for held, (d, same) in enumerate(scored):
+        others = np.concatenate([x for i, (x, _) in enumerate(scored) if i != held])
+        truth = np.concatenate([s for i, (_, s) in enumerate(scored) if i != held])
+        order = np.argsort(others, kind="stable")
+        right = np.cumsum(truth[order]) + (~truth).sum() - np.cumsum(~truth[order])
+        limit = others[order][right.argmax()]
+        rates.append(float(((d <= limit) == same).mean()))
+    return 100 * float(np.mean(rates)), 100 * float(np.std(rates, ddof=1) / FOLDS**0.5)
+
+
+def cosine(vectors: np.ndarray) -> Any:
+    return lambda p: 1 - (vectors[p[:, 0]] * vectors[p[:, 1]]).sum(1)
+
+
+def euclid(vectors: np.ndarray) -> Any:
+    return lambda p: np.linalg.norm(vectors[p[:, 0]] - vectors[p[:, 1]], axis=1)
+
+
+def peer_vectors(folder: Path, data: Set) -> tuple[np.ndarray, int, float, str]:
+    """Descriptors of @vladmandic/face-api; faces that it does not find are far from everybody."""
+    pictures = np.stack([read_picture(DATA / "lfw_multitask/images" / f) for f in data.files])
+    script = Path(__file__).parent / "_identity_peer.cjs"
+    with tempfile.TemporaryDirectory() as scratch:
+        raw, task, out = (Path(scratch) / name for name in ("pictures.bin", "task.json", "out.json"))
+        raw.write_bytes(pictures.tobytes())
+        count, height, width = pictures.shape[:3]
+        task.write_text(json.dumps({"file": str(raw), "count": count, "height": height, "width": width}))
+        subprocess.run(["node", str(script), str(task), str(out)], cwd=folder, check=True)
+        told = json.loads(out.read_text())
+    return *_descriptors(told), told["cpu"], told["version"]
+
+
+def _descriptors(told: dict[str, Any]) -> tuple[np.ndarray, int]:
+    missed = sum(v is None for v in told["vectors"])
+    far = np.random.default_rng(0).normal(size=(len(told["vectors"]), 128)) * 10
+    return np.stack([f if v is None else np.array(v) for v, f in zip(told["vectors"], far, strict=True)]), missed
+
+
+# -- open set --
+
+
+def tracks_of(vectors: np.ndarray, modality: Modality = "face") -> list[Track]:
+    return [
+        Track((f"{i:032x}", "face-1"), Span.of_seconds(0, 1), modality, Sample(v.astype(np.float32)))
+        for i, v in enumerate(vectors)
+    ]
+
+
+def open_set(data: Set, classifier: Any, rate: float, enrolled: int, splits: int = 10, modality: Modality = "face"):
+    """Half of the people are enrolled by ``enrolled`` pictures, the others never: DIR and false accepts, in percent."""
+    rng = np.random.default_rng(0)
+    people = np.array(sorted(set(data.people)))
+    found = wrong = probes = accepted = strangers = 0
+    config = IdentityConfig(classifier=classifier, false_accept_rate=rate, voice_false_accept_rate=rate)
+    for _ in range(splits):
+        chosen = set(rng.permutation(people)[: len(people) // 2])
+        gallery, seen = {}, []
+        for who in people:
+            own = rng.permutation(np.flatnonzero(data.people == who))
+            if who in chosen:
+                samples = [Enrolled(Sample(data.vectors[i].astype(np.float32)), "") for i in own[:enrolled]]
+                person = Person(str(who))
+                person.enrolled(modality).extend(samples)
+                gallery[str(who)] = person
+                own = own[enrolled:]
+            seen += [(i, str(who) if who in chosen else None) for i in own]
+        tracks = tracks_of(data.vectors[[i for i, _ in seen]], modality)
+        told = decide_known(tracks, Gallery(gallery, config, {}), {})
+        for track, (_, who) in zip(tracks, seen, strict=True):
+            label = told[track.key].label if track.key in told else None
+            if who is None:
+                strangers, accepted = strangers + 1, accepted + (label is not None)
+            else:
+                probes, found = probes + 1, found + (label == who)
+                wrong += label is not None and label != who
+    return {
+        "enrolled_people": len(people) // 2,
+        "enrolled_pictures": enrolled,
+        "classifier": classifier,
+        "stated_false_accept_percent": 100 * rate,
+        "false_accept_percent": round(100 * accepted / strangers, 3),
+        "found_percent": round(100 * found / probes, 2),
+        "wrong_name_percent": round(100 * wrong / probes, 3),
+        "strangers": strangers,
+        "probes": probes,
+    }
+
+
+# -- tracks --
+
+
+def tracks_against_frames(data: Set, rate: float = 0.001, count: int = 24, frames: int = 10) -> dict[str, Any]:
+    """Clips of three photographs of a person, each blurred, small, noisy and moved: single frames, their vote, the best
+    frame, and the mean vector of the track as ``face_vectors`` makes it.
+    """
+    rng = np.random.default_rng(0)
+    people = [p for p in sorted(set(data.people)) if (data.people == p).sum() >= 6][: 2 * count]
+    gallery, clips = {}, []
+    for n, who in enumerate(people):
+        own = rng.permutation(np.flatnonzero(data.people == who))
+        if n % 2 == 0:
+            samples = [Enrolled(Sample(data.vectors[i].astype(np.float32)), "") for i in own[:3]]
+            gallery[who] = Person(who, samples)
+        photographs = [read_picture(DATA / "lfw_multitask/images" / data.files[i]) for i in own[3:6]]
+        clips.append((who if n % 2 == 0 else None, as_frames(photographs, frames, rng)))
+    reader, encoder = FaceReader(), FaceEncoder(2, mirror=False)
+    config = IdentityConfig(false_accept_rate=rate)
+    known = Gallery(gallery, config, {})
+    tally = {name: [0, 0, 0, 0] for name in ("frame by frame", "vote of frames", "best frame", "mean of the track")}
+
+    def decided(sample: Sample) -> str | None:
+        told = decide_known([Track(("0", "face-1"), Span.of_seconds(0, 1), "face", sample)], known, {})
+        return next((d.label for d in told.values()), None)
+
+    def count_in(name: str, who: str | None, label: str | None) -> None:
+        right, of, false, strange = tally[name]
+        if who is None:
+            tally[name] = [right, of, false + (label is not None), strange + 1]
+        else:
+            tally[name] = [right + (label == who), of + 1, false, strange]
+
+    for who, pictures in clips:
+        seen: list[tuple[float, np.ndarray]] = []
+        for picture in pictures:
+            rows = reader.rows(picture)
+            if len(rows):
+                row = rows[np.abs(rows[:, 0] + rows[:, 2] - 1).argmin()]
+                seen.append((float(row[QUALITY]), encoder.vector(picture, row)))
+        labels = [decided(Sample(v)) for _, v in seen] + [None] * (len(pictures) - len(seen))
+        for label in labels:
+            count_in("frame by frame", who, label)
+        votes = {label: labels.count(label) for label in labels}
+        count_in("vote of frames", who, max(votes, key=lambda v: votes[v]))
+        good = sorted(seen, key=lambda s: -s[0])
+        count_in("best frame", who, decided(Sample(good[0][1])) if good else None)
+        weights = np.array([q for q, _ in good]) + 1e-6
+        mean = weights @ np.stack([v for _, v in good]) / weights.sum()
+        count_in("mean of the track", who, decided(Sample(unit(mean), float(np.linalg.norm(mean)))))
+    return {
+        name: {
+            "found_percent": round(100 * right / of, 1),
+            "false_accept_percent": round(100 * false / strange, 2),
+            "decisions": of + strange,
+        }
+        for name, (right, of, false, strange) in tally.items()
+    }
+
+
+# -- speed --
+
+
+def speed() -> dict[str, float]:
+    """Milliseconds of processor time for a face's vector, and seconds to decide 5,000 stored tracks anew."""
+    picture = read_picture(DATA / "lfw_multitask/images/Ana_Palacio_0001.jpg")
+    reader, encoder = FaceReader(1), FaceEncoder(1, mirror=False)
+    row = reader.faces(picture)[0].row
+    for _ in range(5):
+        encoder.vector(picture, row)
+    _, _, cpu = timed(lambda: [encoder.vector(picture, row) for _ in range(50)])
+    return {"vector_cpu_ms": round(1000 * cpu / 50, 2), **redeciding()}
+
+
+def redeciding(sources: int = 100, tracks: int = 50) -> dict[str, float]:
+    from onlooker.core.observation import Observation, Producer
+    from onlooker.core.store import Batch, RunState
+    from onlooker.people import People
+    from onlooker.testing.store_values import source_info
+    from onlooker.timeline import open_store
+
+    rng = np.random.default_rng(0)
+    centre = rng.normal(size=128)
+    faces = centre + 0.36 * rng.normal(size=(300, 128))
+    maker = [Producer(name, "1", "c" * 32) for name in ("face_vectors", "identity")]
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(Path(folder) / "library")
+        for number in range(sources):
+            source = f"{number:032x}"
+            store.add_source(source_info(source, f"/{number}.mp4"))
+            made = []
+            for i in range(tracks):
+                vector = faces[rng.integers(300)] + 0.17 * rng.normal(size=128)
+                span, track = Span.of_seconds(3 * i, 3 * i + 2), f"face-{i + 1}"
+                made.append(
+                    Observation(
+                        span, "embedding", label="face", track=track, vector=unit(vector), vector_space="face-identity"
+                    ).of(source, maker[0], i)
+                )
+            states = [RunState(m, complete=True) for m in maker]
+            store.commit(Batch(source, made, states=states))
+        people = People(store)
+        begun = time.perf_counter()
+        first = people.redecide()
+        met = time.perf_counter() - begun
+        begun = time.perf_counter()
+        done = people.name("unknown-1", "Ann")
+        named = time.perf_counter() - begun
+        store.close()
+    return {
+        "tracks": first.tracks,
+        "seconds_first": round(met, 2),
+        "seconds_after_naming": round(named, 2),
+        "changed_by_naming": done.changed,
+    }
+
+
+# -- all of it --
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--peer", type=Path, help="folder with the peer's node_modules")
+    peer = options.parse_args().peer
+    faces, studio, voices = lfw().part(False), orl().part(False), ravdess().part(False)
+    folds = pairs_of(faces)
+    result: dict[str, Any] = {"published_percent": PUBLISHED, "sets": {}, "verification": {}}
+    for data in (faces, studio, voices):
+        result["sets"][data.name] = {
+            "people": len(set(data.people)),
+            "pictures": len(data.people),
+            "missed": data.missed,
+        }
+    count = int(sum(len(p) for p, _ in folds))
+    print(f"verification, {count} pairs of {len(set(faces.people))} people of LFW in ten folds of different people")
+    table = {"onlooker, cosine": verification(folds, cosine(faces.vectors))}
+    table["onlooker, ORL"] = verification(pairs_of(studio), cosine(studio.vectors))
+    if peer is not None:
+        vectors, missed, cpu, version = peer_vectors(peer, faces)
+        table[f"face-api {version}, Euclid (its own way)"] = verification(folds, euclid(vectors))
+        table[f"face-api {version}, cosine"] = verification(folds, cosine(unit(vectors)))
+        result["peer"] = {"missed": missed, "cpu_ms_a_picture": round(1000 * cpu / len(vectors), 1)}
+    for name, (rate, error) in table.items():
+        print(f"  {name:42} {rate:6.2f} % +- {error:.2f}")
+        result["verification"][name] = {"percent": round(rate, 2), "standard_error": round(error, 2)}
+    print("open set: half of the people enrolled, the others never; ten splits")
+    result["open_set"] = []
+    for data in (faces, studio):
+        for rate in (0.01, 0.001):
+            for enrolled in (1, 3):
+                for classifier in ("nearest", "svm"):
+                    row = {"set": data.name, **open_set(data, classifier, rate, enrolled)}
+                    result["open_set"].append(row)
+                    print_open(row)
+    for enrolled in (1, 3, 5):
+        row = {"set": "ravdess", **open_set(voices, "nearest", 0.01, enrolled, modality="voice")}
+        result["open_set"].append(row)
+        print_open(row)
+    result["thresholds"] = {str(n): round(threshold("face", 0.001, n), 4) for n in (1, 10, 50, 200)}
+    print("tracks of degraded photographs at a stated rate of 0.1 %")
+    result["tracks"] = tracks_against_frames(faces)
+    for name, row in result["tracks"].items():
+        print(f"  {name:20} found {row['found_percent']:5.1f} %  false accepts {row['false_accept_percent']:5.2f} %")
+    result["speed"] = speed()
+    print("speed", result["speed"])
+    save("identity", result)
+
+
+def print_open(row: dict[str, Any]) -> None:
+    print(
+        f"  {row['set']:8} {row['enrolled_people']:3} people x {row['enrolled_pictures']}  {row['classifier']:8}"
+        f" stated {row['stated_false_accept_percent']:4.1f} %  measured {row['false_accept_percent']:6.3f} %"
+        f"  found {row['found_percent']:5.1f} %  wrong name {row['wrong_name_percent']:.2f} %"
+    )
+
+
+if __name__ == "__main__":
+    main()
