@@ -328,8 +328,8 @@ def _print(hits: list[Hit], paths: dict[str, str], words: str | None) -> None:
 def _what(observation: Observation, words: str | None) -> str:
     """Label, text and track; of a long text the part around what was searched for."""
     text = excerpt(" ".join((observation.text or "").split()), words, _ROOM)
-    others = (observation.label if observation.label != observation.text else None, observation.track)
-    said = [" ".join((p or "").split()) for p in (others[0], text, others[1])]
+    label = " ".join((observation.label or "").split())
+    said = ["" if text.startswith(label) else label, text, " ".join((observation.track or "").split())]
     return " · ".join(p if len(p) <= _ROOM else p[: _ROOM - 1] + "…" for p in dict.fromkeys(said) if p)
 
 
