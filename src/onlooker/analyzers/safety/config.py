@@ -23,7 +23,7 @@ class SafetyConfig(AnalyzerConfig):
     """
 
     model: str = "content-safety"
-    explicit: float = Field(default=0.6, gt=0, le=1)
-    explicit_drawing: float = Field(default=0.6, gt=0, le=1)
+    explicit: float = Field(default=0.7, gt=0, le=1)
+    explicit_drawing: float = Field(default=0.7, gt=0, le=1)
     suggestive: float = Field(default=0.7, gt=0, le=1)
     least_pictures: int = Field(default=1, ge=1)
