@@ -29,6 +29,11 @@ def place(data, tmp_path_factory):
     (folder / "footage").mkdir()
     shutil.copy(data("clips/preview_classroom.mp4"), folder / "footage" / "a.mp4")
     shutil.copy(next(data("coco128").rglob("*.jpg")), folder / "photo.jpg")
+    for page in (ROOT / "docs" / "guides").glob("*.md"):
+        for block in re.findall(
+            r"^```yaml\n(# \S+\.yaml\n.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        ):
+            (folder / block.split()[1]).write_text(block, encoding="utf-8")
     return folder
 
 
@@ -40,7 +45,10 @@ def shell_lines(name):
     return [line for line in lines if line.startswith("onlooker ")]
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/guides/getting-started.md", "docs/guides/people-text-sound.md"])
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "docs/guides/getting-started.md", "docs/guides/people-text-sound.md", "docs/guides/privacy.md"],
+)
 def test_the_commands_in_the_documents_work(name, place):
     lines = shell_lines(name)
     assert len(lines) >= 5

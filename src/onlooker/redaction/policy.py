@@ -17,7 +17,9 @@ from onlooker.core.errors import StoreError
 from onlooker.core.measurement import Measurement
 from onlooker.core.observation import Attachment, Observation
 from onlooker.core.store import Query, Store
+from onlooker.models import model_path
 from onlooker.pipeline.profile import Privacy
+from onlooker.redaction.look import models_for
 from onlooker.redaction.pictures import PictureCover, is_picture
 
 __all__ = ["PolicyKeeper", "adopt", "forget_policy", "library_policy", "open_keeper"]
@@ -53,9 +55,15 @@ def forget_policy(store: Store) -> None:
 
 
 def adopt(store: Store, privacy: Privacy, threads: int = 2) -> None:
-    """Remember a setting, joined with the one that is there, and carry it out on what the library holds already."""
+    """Remember a setting, joined with the one that is there, and carry it out on what the library holds already.
+
+    Raises:
+        ModelMissing: what hides is not there yet; nothing was remembered or changed.
+    """
     before = library_policy(store) or Privacy()
     now = before.joined(privacy)
+    for name in models_for(now.hide):
+        model_path(name)
     store.put_records(_COLLECTION, {_KEY: now.model_dump(mode="json")})
     if set(now.hide) - set(before.hide) or (before.best_shots and not now.best_shots):
         _hide_stored(store, now, before, threads)

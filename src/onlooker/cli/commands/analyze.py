@@ -83,7 +83,7 @@ def command(
     with stopping(saying) as stop, _watching(len(addresses), quiet=as_json) as progress:
         report = analyze_paths(addresses, options, workers=workers, progress=progress, stop=stop)
     if as_json:
-        print(json.dumps({"library": str(library), **report.as_dict()}, ensure_ascii=False))
+        print(json.dumps({"library": str(library), **report.as_dict(), **_privacy(library)}, ensure_ascii=False))
     else:
         _print_report(report, library)
     raise typer.Exit(report.exit_code)
@@ -178,6 +178,21 @@ def _watching(count: int, *, quiet: bool) -> Iterator[Callable[[Progress], None]
         yield show
 
 
+def _privacy(library: Path) -> dict[str, Any]:
+    """The library's privacy setting, if it has one."""
+    from onlooker.redaction.policy import library_policy
+    from onlooker.timeline import open_store
+
+    if not (library / "library.sqlite").exists():
+        return {}
+    store = open_store(library, create=False, read_only=True)
+    try:
+        policy = library_policy(store)
+    finally:
+        store.close()
+    return {} if policy is None else {"privacy": policy.model_dump(mode="json")}
+
+
 def _print_report(report: RunReport, library: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -189,6 +204,11 @@ def _print_report(report: RunReport, library: Path) -> None:
             what = f"{failure.analyzer}: " if failure.analyzer else ""
             where = f" ({failure.span})" if failure.span else ""
             console.print(f"  [red]could not look:[/] {escape(what + failure.message + where)}", soft_wrap=True)
+    privacy = _privacy(library).get("privacy")
+    if privacy:
+        hidden = ", ".join(privacy["hide"]) or "nothing"
+        kept = f", sources kept for {privacy['retention']}" if privacy["retention"] else ""
+        console.print(f"privacy: {hidden} hidden in pictures{kept}; see: onlooker library privacy", soft_wrap=True)
     if report.stopped:
         console.print("stopped; the same command goes on from here")
     elif any(s.source for s in report.sources):

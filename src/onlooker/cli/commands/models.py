@@ -129,13 +129,15 @@ def pull(
 
 
 def profile_models(profile: str) -> list[str]:
-    """Names of the models that a profile's analyzers load."""
+    """Names of the models that a profile's analyzers and its privacy setting load."""
     from onlooker.pipeline.profile import load_profile
     from onlooker.pipeline.stages import select_stages
+    from onlooker.redaction.look import models_for, things
 
     chosen = load_profile(profile)
     stages = select_stages(chosen.analyzers, chosen.quality)
-    return list(dict.fromkeys(name for s in stages for name in s.needs.models))
+    hiding = models_for(things(chosen.privacy.hide)) if chosen.privacy is not None else ()
+    return list(dict.fromkeys([*(name for s in stages for name in s.needs.models), *hiding]))
 
 
 @app.command()
