@@ -27,7 +27,15 @@ CAPTIONS = (
 _RATE, _SOUND = 25, 48_000
 
 
-def talk(path: Path, *, seconds: int, width: int = 1280, height: int = 720, parts: tuple[str, ...] = PARTS) -> Path:
+def talk(
+    path: Path,
+    *,
+    seconds: int,
+    width: int = 1280,
+    height: int = 720,
+    parts: tuple[str, ...] = PARTS,
+    captions: tuple[str, ...] = CAPTIONS,
+) -> Path:
     """An H.264 file with AAC sound at 25 frames/s: ``parts`` one after another, each with its own caption.
 
     Pictures are scaled to fit on black; a part without sound is silent. Kept if it exists.
@@ -44,7 +52,7 @@ def talk(path: Path, *, seconds: int, width: int = 1280, height: int = 720, part
         for number, name in enumerate(cycle(parts)):
             if count >= seconds * _RATE:
                 break
-            caption = _caption(CAPTIONS[number % len(CAPTIONS)], width, height)
+            caption = _caption(captions[number % len(captions)], width, height)
             first = count
             for pixels in _pictures(DATA / name, width, height):
                 if count >= seconds * _RATE:

@@ -93,11 +93,11 @@ def conversions(stages: list[Stage], width: int, height: int) -> dict[tuple[int,
 
 
 def nearly_same(asked: dict[tuple[int, int, str], list[str]]) -> list[dict[str, Any]]:
-    """Pairs of pictures of one format whose sides differ by less than a quarter."""
+    """Pairs of pictures whose sides differ by less than a quarter, or by the order of colours alone."""
     pairs: list[dict[str, Any]] = []
     for (one, by), (other, also) in combinations(asked.items(), 2):
         close = all(max(a, b) < 1.25 * min(a, b) for a, b in zip(one[:2], other[:2], strict=True))
-        if one[2] == other[2] and close:
+        if close and len({f.replace("bgr", "rgb") for f in (one[2], other[2])}) == 1:
             pairs.append({"pictures": [list(one), list(other)], "asked_by": [by, also]})
     return pairs
 
