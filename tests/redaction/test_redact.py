@@ -63,6 +63,14 @@ def test_times_sound_and_size_stay_and_what_tells_of_the_video_does_not(faces: P
     assert b"Ann" not in (tmp_path / "out.mp4").read_bytes()
 
 
+def test_pictures_that_begin_after_the_sound_stay_where_they_were(faces: Pictures, tmp_path: Path) -> None:
+    clip = write(tmp_path / "in.mkv", faces, times=[500 + 40 * n for n in range(20)], sound=True)
+    for name in ("out.mp4", "out.mkv"):
+        redacted(clip, tmp_path / name, hide=(), zones=(Zone((0, 0, 0.5, 0.5)),))
+        assert [f.time for f in frames_of(tmp_path / name)] == [f.time for f in frames_of(clip)]
+        assert len(sound_of(tmp_path / name)) == len(sound_of(clip))
+
+
 def sound_of(path: Path) -> np.ndarray:
     blocks = open_source(str(path)).read(ReadRequest(frames="none", audio_rate=16000))
     return np.concatenate([b.samples[:, 0] for b in blocks if isinstance(b, AudioBlock)])

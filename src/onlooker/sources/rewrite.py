@@ -123,6 +123,7 @@ class _Video:
         self._target = target
         fine = info.time_base.numerator == 1 and info.time_base.denominator >= 1000
         self._base = info.time_base if fine else Fraction(1, _FINE)
+        self._last = -1
         self._stream = self._open(target, source)
         self._colours(first)
 
@@ -168,7 +169,9 @@ class _Video:
             made = self._of_planes(frame, paint)
         else:
             made = self._of_rgb(frame.image(), frame, paint)
-        made.pts, made.time_base = round(frame.time.value / self._base), self._base
+        # frames nearer to each other than the time base tells apart keep their order
+        self._last = max(round(frame.time.value / self._base), self._last + 1)
+        made.pts, made.time_base = self._last, self._base
         made.duration = max(1, round(frame.duration / self._base))
         self._target.mux(self._stream.encode(made))
 
