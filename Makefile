@@ -44,7 +44,7 @@ build: $(VENV)/.ready
 	$(BIN)/python -m build --quiet --no-isolation --outdir dist .
 
 unit: $(VENV)/.ready .system-ready .browser-ready build
-	$(BIN)/onlooker models pull nanodet-416 centerface silero-vad
+	$(BIN)/onlooker models pull --all
 	$(BIN)/pytest
 
 bench: $(VENV)/.ready .system-ready  ## accuracy and speed beside peers; slow; results in benchmarks/results

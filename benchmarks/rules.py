@@ -4,8 +4,8 @@
     python benchmarks/rules.py counting   # PETS: crossings by the rules against crossings of the labelled paths
     python benchmarks/rules.py week       # a million stored rows, eight rules
 
-*Counting*: six lines over the labelled sequence. The truth is every change of side of a labelled foot path to beyond the
-margin. The rules count on the labelled boxes, on the same boxes with faults
+*Counting*: six lines over the labelled sequence. The truth is every change of side of a labelled foot path that goes
+beyond the margin. The rules count on the labelled boxes, on the same boxes with faults
 (boxes missing, names changed near the line, shaking), and on the tracks that `objects` makes of the video.
 """
 
