@@ -18,8 +18,8 @@ class FacesConfig(AnalyzerConfig):
 
     Args:
         rate: frames a second in which faces are looked for.
-        size: longer side in pixels of the picture in which they are looked for; faces under about 12 pixels of it
-            are missed.
+        size: longer side in pixels of the picture in which they are looked for; a larger source is reduced to
+            it, a smaller one stays; faces under about 25 pixels of it are missed.
         keep_score: detections from this score on are kept; those below ``score`` only prolong tracks.
         overlap: of two boxes that overlap more than this (IoU), the weaker is dropped.
         gate: whether frames are passed over in which nothing changed since the last one looked at.
@@ -36,16 +36,16 @@ class FacesConfig(AnalyzerConfig):
     """
 
     rate: float = Field(default=5.0, gt=0, le=120)
-    size: int = Field(default=640, ge=160, le=1920)
-    keep_score: float = Field(default=0.3, ge=0.05, le=1)
+    size: int = Field(default=960, ge=160, le=1920)
+    keep_score: float = Field(default=0.25, ge=0.05, le=1)
     overlap: float = Field(default=0.3, gt=0, le=1)
     gate: bool = True
     gate_share: float = Field(default=0.0005, ge=0, le=1)
     gate_seconds: float = Field(default=2.0, gt=0)
     best_shot: bool = True
-    score: float = Field(default=0.5, ge=0, le=1)
+    score: float = Field(default=0.4, ge=0, le=1)
     confirm: int = Field(default=2, ge=1)
-    sure: float = Field(default=0.7, ge=0, le=1)
+    sure: float = Field(default=0.6, ge=0, le=1)
     lost_seconds: float = Field(default=1.5, ge=0)
     match: float = Field(default=0.1, ge=0, le=1)
     margin: float = Field(default=0.3, ge=0, le=2)
@@ -53,5 +53,6 @@ class FacesConfig(AnalyzerConfig):
 
     @classmethod
     def for_quality(cls, quality: Quality) -> dict[str, Any]:
-        """``fast`` looks 2.5 times a second at 480 pixels, ``best`` 10 times at 960, without gate."""
-        return {"fast": {"rate": 2.5, "size": 480}, "best": {"rate": 10.0, "size": 960, "gate": False}}.get(quality, {})
+        """``fast`` looks 2.5 times a second at 640 pixels, ``best`` 10 times at 1280, without gate."""
+        own = {"fast": {"rate": 2.5, "size": 640}, "best": {"rate": 10.0, "size": 1280, "gate": False}}
+        return own.get(quality, {})
