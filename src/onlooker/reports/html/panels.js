@@ -26,7 +26,7 @@ function buildOverview() {
     ...marks.slice(0, 6).map((o) => tag(`⚠ ${words(o)}`, o, "warn")),
     ...[...tags].map(([name, o]) => tag(name, o, o.kind)));
   const chapters = of("chapter"), short = new Map(of("summary").filter((o) => o.label === "chapter").map((o) => [o.start, o.text]));
-  $("chapters").hidden = chapters.length < 2 && !chapters.some((o) => o.text);
+  $("chapters").hidden = chapters.length < 2;
   $("chapters").replaceChildren(...chapters.slice(0, 200).map((o, n) => {
     const frame = of("keyframe").find((f) => f.picture && f.start >= o.start && f.start < o.end);
     const card = make("button", { className: "chapter", type: "button" });
