@@ -29,6 +29,10 @@ def test_the_json_is_one_object_with_the_promised_fields(data, tmp_path):
     assert {"source", "path", "duration_seconds", "frames", "counts", "failures", "elapsed_seconds"} <= set(source)
     assert source["frames"] == 275
     assert source["counts"]["shot"] == 4
+    assert set(source["analyzers"]) == {"shots", "motion"}
+    for spent in source["analyzers"].values():
+        assert 0 < spent["cpu_seconds"] < 60
+        assert 0 < spent["seconds"] <= report["elapsed_seconds"]
     assert source["duration_seconds"] == pytest.approx(10.02, abs=0.05)
     told = onlooker("export", source["source"], "--library", tmp_path / "lib", "--format", "jsonl").stdout
     lines = told.splitlines()
