@@ -122,5 +122,5 @@ def convert(members: Mapping[str, bytes]) -> bytes:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             return _encoder({name: archive[name] for name in archive.files})
-    except (KeyError, ValueError, zipfile.BadZipFile, OSError) as error:
+    except (KeyError, ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
         raise ModelError(f"not the weights of the sentence encoder: {error}") from None
