@@ -18,7 +18,7 @@ from onlooker.redaction.guard import Guard
 from onlooker.redaction.look import Look, Thing
 from onlooker.redaction.survey import Shown, Stop, Survey, Zone, survey
 
-__all__ = ["Mute", "Redacted", "Redaction", "redact"]
+__all__ = ["Mute", "Redacted", "Redaction", "look_through", "redact"]
 
 Mute: TypeAlias = Literal["none", "all", "speech"]
 _LOOKING = 0.85
@@ -106,6 +106,7 @@ def redact(
     wish: Redaction,
     *,
     but: Shown | None = None,
+    seen: Survey | None = None,
     progress: Callable[[float], None] | None = None,
     stop: Stop | None = None,
 ) -> Redacted:
@@ -116,6 +117,7 @@ def redact(
         out: the file to write; its suffix chooses the container.
         wish: what to hide.
         but: whose face is not hidden.
+        seen: what `look_through` saw already, so that several styles cost one look.
         progress: called with the share that is done, 0..1.
         stop: asked between frames; when it says so, `Interrupted` ends the work.
 
@@ -134,7 +136,8 @@ def redact(
     if not wish.hide and not wish.zones and wish.mute == "none":
         raise UsageError("nothing is to be hidden", hint="give --hide, --box or --mute")
     tell = progress or _quiet
-    seen = _looked(source, wish, but, lambda share: tell(_LOOKING * share), stop)
+    if seen is None:
+        seen = look_through(source, wish, but=but, progress=lambda share: tell(_LOOKING * share), stop=stop)
     if not seen.times:
         raise SourceError(f"{source.info.path} shows nothing", hint="check it with onlooker probe")
     tracks = seen.paths(wish.follow)
@@ -192,12 +195,18 @@ def _counted(tracks: Sequence[Track], hide: Sequence[Thing]) -> dict[str, int]:
     return {name: sum(t.thing == name for t in tracks) for name in names}
 
 
-def _looked(
-    source: Source, wish: Redaction, but: Shown | None, tell: Callable[[float], None], stop: Stop | None
+def look_through(
+    source: Source,
+    wish: Redaction,
+    *,
+    but: Shown | None = None,
+    progress: Callable[[float], None] | None = None,
+    stop: Stop | None = None,
 ) -> Survey:
+    """The first pass alone: what is seen in every frame; takes what `redact` takes."""
     look = Look(wish.hide, size=wish.size, second=wish.second, threads=wish.threads)
     try:
         recognise = but.recognise if but is not None else None
-        return survey(source, look, recognise=recognise, progress=tell, stop=stop)
+        return survey(source, look, recognise=recognise, progress=progress, stop=stop)
     finally:
         look.close()
