@@ -19,12 +19,15 @@ from onlooker.analyzers._sentence_tokens import Pieces
 from onlooker.analyzers._sentence_words import letters, words_of
 from onlooker.analyzers.embeddings.analyzer import Embeddings
 from onlooker.analyzers.embeddings.config import EmbeddingsConfig
+from onlooker.analyzers.speech.analyzer import Speech
+from onlooker.analyzers.speech.config import SpeechConfig
 from onlooker.cli.main import app
 from onlooker.core.errors import ModelError
 from onlooker.core.observation import Producer
 from onlooker.core.store import Batch
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerContract
+from onlooker.testing.drive import drive
 from onlooker.timeline import open_store
 
 LINES = [
@@ -142,6 +145,18 @@ def test_search_by_meaning_says_what_is_missing(tmp_path):
     assert result.exit_code != 0
     result = CliRunner().invoke(app, ["search", "x", "--library", str(tmp_path / "library")])
     assert result.exit_code == 0
+
+
+def test_a_real_speech_is_found_in_the_other_language(data):
+    pytest.importorskip("faster_whisper")
+    for name in ("silero-vad", "whisper-base"):
+        if models.state(name) != "pulled":
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the model {name} is not here")
+    source = open_source(str(data("speech/jfk.flac")))
+    made = [o for o in drive([Speech(SpeechConfig()), Embeddings(EmbeddingsConfig())], source) if o.kind == "embedding"]
+    source.close()
+    near = np.stack([o.vector for o in made]) @ shared_encoder().many(["你能为国家做什么", "今天晚饭吃什么"]).T
+    assert near[:, 0].max() > 0.3 > 0.2 > near[:, 1].max()
 
 
 class TestContract(AnalyzerContract):
