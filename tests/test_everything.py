@@ -20,6 +20,8 @@ from onlooker.models import model_path
 from onlooker.pipeline.profile import load_profile
 from onlooker.pipeline.stages import select_stages
 
+pytestmark = pytest.mark.timeout(1200)
+
 PARTS = (
     "clips/tv_whitehouse_performance.mp4",
     "clips/talking_face_signer_blue.mp4",

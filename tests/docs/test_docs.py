@@ -45,6 +45,7 @@ def shell_lines(name):
     return [line for line in lines if line.startswith("onlooker ")]
 
 
+@pytest.mark.timeout(1200)  # all analyzers over a clip, then many commands
 @pytest.mark.parametrize(
     "name",
     ["README.md", "docs/guides/getting-started.md", "docs/guides/people-text-sound.md", "docs/guides/privacy.md"],
