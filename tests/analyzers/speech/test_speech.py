@@ -126,6 +126,19 @@ def test_chinese_is_found_and_written(data):
     assert sum(c in text for c in "州市地产介分析") >= 4
 
 
+@pytest.mark.parametrize("order", [("jfk.flac", "aishell-BAC009S0724W0121.wav"), ("bus_chinese.wav", "LDC93S1.wav")])
+def test_two_languages_in_one_section_are_both_written(data, tmp_path, order):
+    pause = np.zeros(int(1.2 * RATE))
+    parts = [samples_of(data(f"speech/{name}")) for name in order]
+    found = observed(fast(), write(tmp_path / "both.wav", np.concatenate([parts[0], pause, parts[1]])))
+    border = (len(parts[0]) + len(pause) / 2) / RATE
+    languages = ["zh" if "ese" in name or "aishell" in name else "en" for name in order]
+    assert {o.data["language"] for o in found if o.span.end.seconds < border} == {languages[0]}
+    assert {o.data["language"] for o in found if o.span.end.seconds > border} == {languages[1]}
+    english = " ".join(o.text or "" for o in found if o.data["language"] == "en").lower()
+    assert ("your country" if order[0] == "jfk.flac" else "suit") in english
+
+
 def test_only_the_languages_that_are_allowed(data):
     found = observed(fast(languages=("en", "zh")), str(data("speech/LDC93S1.wav")))
     assert {o.data["language"] for o in found} == {"en"}

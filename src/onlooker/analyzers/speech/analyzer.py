@@ -33,7 +33,7 @@ class Speech(Analyzer[SpeechConfig]):
     """Sentences with their words, or the spans of speech alone."""
 
     name: ClassVar[str] = "speech"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     emits: ClassVar[tuple[str, ...]] = ("speech",)
     Config = SpeechConfig
     measurement_fields: ClassVar[frozenset[str] | None] = frozenset(_HEAVY)

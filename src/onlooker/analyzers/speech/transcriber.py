@@ -30,6 +30,9 @@ _COMPRESSION, _LOG_PROBABILITY, _NO_SPEECH = 2.4, -1.0, 0.6
 _SHORTEST, _CERTAIN, _LOOSE = 0.05, 0.2, 0.3  # of words: seconds, probability, share of the bad ones
 _PASSED_OVER = 2.5  # seconds
 _DEPTH = 3
+_LANGUAGE, _SURE, _MOST_GROUPS = 2.0, 0.75, 4
+"""Seconds of speech in which a language is looked for, probability from which it may differ from the section's, and
+into how many parts a section is divided for it."""
 _FASTEST = 35.0  # characters a second; nobody speaks faster
 
 
@@ -97,10 +100,32 @@ class Transcriber:
         pieces, heard = _pieces(list(found), samples, start)
         if not pieces:
             return []
-        language, certain = self._language(heard)
-        segments = self._write(heard, language)
-        kept = [s for s in segments if _is_speech(s, config.prompts.get(language, ""))]
-        return [self._plain(s, pieces, language, certain) for s in _unrepeated(kept)]
+        made: list[dict[str, Any]] = []
+        for run, language, certain in self._runs(pieces, heard):
+            first = run[0].heard
+            own = [replace(p, heard=p.heard - first) for p in run]
+            segments = self._write(heard[first : run[-1].heard + run[-1].length], language)
+            kept = [s for s in segments if _is_speech(s, config.prompts.get(language, ""))]
+            made += [self._plain(s, own, language, certain) for s in _unrepeated(kept)]
+        return made
+
+    def _runs(self, pieces: Sequence[_Piece], heard: NDArray[np.float32]) -> list[tuple[Sequence[_Piece], str, float]]:
+        """Stretches of one language: the network writes all that it is given in one, and sees only the strongest."""
+        groups = _groups(pieces)
+        if len(groups) == 1 or len(self._config.languages) == 1:
+            return [(pieces, *self._language(heard))]
+        found = [self._language(heard[g[0].heard : g[-1].heard + g[-1].length]) for g in groups]
+        if len({language for language, _ in found}) == 1:
+            return [(pieces, found[0][0], max(c for _, c in found))]
+        whole = self._language(heard)
+        runs: list[tuple[Sequence[_Piece], str, float]] = []
+        for group, own in zip(groups, found, strict=True):
+            language, certain = own if own[1] >= _SURE else whole
+            if runs and runs[-1][1] == language:
+                runs[-1] = ([*runs[-1][0], *group], language, max(runs[-1][2], certain))
+            else:
+                runs.append((group, language, certain))
+        return runs
 
     def _language(self, heard: NDArray[np.float32]) -> tuple[str, float]:
         allowed = self._config.languages
@@ -192,6 +217,20 @@ def _pieces(
         parts.append(samples[left:right])
         at += right - left
     return pieces, np.concatenate(parts) if parts else samples[:0]
+
+
+def _groups(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
+    """Neighbouring pieces together, each group long enough for its language to be found, at most `_MOST_GROUPS`."""
+    total = sum(p.length for p in pieces)
+    least = max(_LANGUAGE * RATE, total / _MOST_GROUPS)
+    groups: list[list[_Piece]] = [[]]
+    for piece in pieces:
+        if sum(p.length for p in groups[-1]) >= least:
+            groups.append([])
+        groups[-1].append(piece)
+    if len(groups) > 1 and sum(p.length for p in groups[-1]) < _LANGUAGE * RATE:
+        groups[-2] += groups.pop()
+    return groups
 
 
 def _place(pieces: Sequence[_Piece], seconds: float, *, after: bool = False) -> float:
