@@ -223,11 +223,11 @@ def emotions(observations: Iterable[Observation]) -> list[Entry]:
 
 def moderation(observations: Iterable[Observation]) -> list[Entry]:
     """Stretches that are explicit (``adultScore``) or suggestive (``racyScore``)."""
-    unsafe = [o for o in observations if o.label in ("explicit", "suggestive")]
+    unsafe = [o for o in observations if o.label in ("explicit", "explicit_drawing", "suggestive")]
     return [
         {
             "id": n,
-            "adultScore": confidence(o) if o.label == "explicit" else 0.0,
+            "adultScore": confidence(o) if o.label != "suggestive" else 0.0,
             "racyScore": confidence(o) if o.label == "suggestive" else 0.0,
             "instances": [instance(o.span)],
         }
