@@ -127,7 +127,7 @@ class Scenes(Analyzer[ScenesConfig]):
             return []
         end = scenes[-1].span.end
         shortest = self.config.min_chapter_seconds or max(20.0, float(end.value) / 25)
-        slides = [c.span.start for c in self._written if c.data.get("role") == "slide"]
+        slides = sorted({c.span.start for c in self._written if c.data.get("role") == "slide"})
         marks = Marks([s.span.start for s in scenes[1:]], slides)
         sections = sections_of(
             self._said, self._written, marks, end, shared_encoder(), shortest, self.config.max_chapters

@@ -9,6 +9,7 @@ pause, makes a boundary there cheaper.
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -43,8 +44,8 @@ class Marks:
     """Moments at which a chapter may well begin.
 
     Args:
-        scenes: starts of scenes.
-        slides: starts of slides.
+        scenes: starts of scenes, in order.
+        slides: starts of slides, in order.
     """
 
     scenes: Sequence[Timestamp] = ()
@@ -113,7 +114,7 @@ def _boundary(before: Span, after: Span, marks: Marks) -> tuple[Timestamp, float
     gain = _PAUSE if after.start - before.end >= _LONG_PAUSE else 0.0
     place = after.start
     for moments, worth in ((marks.scenes, _SCENE), (marks.slides, _SLIDE)):
-        inside = [m for m in moments if low <= m <= high]
+        inside = moments[bisect_left(moments, low) : bisect_right(moments, high)]
         if inside:
             gain += worth
             place = min(inside, key=lambda m: abs(m - after.start))
