@@ -126,6 +126,18 @@ def test_chinese_is_found_and_written(data):
     assert sum(c in text for c in "州市地产介分析") >= 4
 
 
+def test_speech_is_grouped_into_parts_long_enough_to_find_their_language():
+    def groups(*seconds: float) -> list[list[float]]:
+        pieces = [transcriber._Piece(0, 0, int(s * RATE)) for s in seconds]
+        return [[p.length / RATE for p in g] for g in transcriber._groups(pieces)]
+
+    assert groups(1.0) == [[1.0]]
+    assert groups(2.5, 1.0) == [[2.5, 1.0]]
+    assert groups(3.0, 2.5, 1.0) == [[3.0], [2.5, 1.0]]
+    assert groups(1.0, 1.5, 3.0) == [[1.0, 1.5], [3.0]]
+    assert len(groups(*[2.0] * 12)) == 4
+
+
 @pytest.mark.parametrize("order", [("jfk.flac", "aishell-BAC009S0724W0121.wav"), ("bus_chinese.wav", "LDC93S1.wav")])
 def test_two_languages_in_one_section_are_both_written(data, tmp_path, order):
     pause = np.zeros(int(1.2 * RATE))

@@ -229,7 +229,8 @@ def _groups(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
             groups.append([])
         groups[-1].append(piece)
     if len(groups) > 1 and sum(p.length for p in groups[-1]) < _LANGUAGE * RATE:
-        groups[-2] += groups.pop()
+        last = groups.pop()
+        groups[-1] += last
     return groups
 
 
