@@ -38,7 +38,7 @@ def cut_hidden(
         ModelMissing: a detector is not there yet.
     """
     hidden = Hidden(_boxes(source, spans, policy, threads))
-    guard = Guard(policy.style, threads=threads) if {"faces", "persons"} & set(policy.hide) else None
+    guard = Guard(policy.style) if {"faces", "persons"} & set(policy.hide) else None
 
     def picture(frame: Frame, size: tuple[int, int]) -> Any:
         made = frame.image(*size).copy()

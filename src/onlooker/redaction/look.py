@@ -93,7 +93,7 @@ class Look:
             self._faces = [
                 FaceDetector(size=s, threads=threads, least=least, overlap=0.3) for s in (size, max(160, size // 2))
             ]
-            self._second = SecondDetector(threads=threads) if second else None
+            self._second = SecondDetector() if second else None
         if {"persons", "screens", "plates"} & set(self.hide):
             from onlooker.analyzers.objects.detector import Detector
 
@@ -110,7 +110,10 @@ class Look:
         """
         found: dict[Thing, Rows] = {}
         if self._faces:
-            rows = np.concatenate([d.detect(frame) for d in self._faces])
+            shapes = [d.shape(frame.width, frame.height) for d in self._faces]
+            # a small picture has one size only
+            sizes = self._faces[:1] if shapes[0] == shapes[1] else self._faces
+            rows = np.concatenate([d.detect(frame) for d in sizes])
             rows = rows[suppress(rows[:, :4], rows[:, 4], np.zeros(len(rows), np.intp), 0.5)]
             found["faces"] = rows if self._second is None else _with(rows, self._second.detect(_small(frame)))
         objects = self._objects.detect(frame) if self._objects is not None else np.zeros((0, 6), np.float32)

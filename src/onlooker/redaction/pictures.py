@@ -50,7 +50,7 @@ class PictureCover:
     def __init__(self, hide: Collection[Thing], style: Style, *, threads: int = 1) -> None:
         self._style: Style = style
         self._look = Look(hide, threads=threads)
-        self._guard = Guard(style, threads=threads) if {"faces", "persons"} & set(hide) else None
+        self._guard = Guard(style) if {"faces", "persons"} & set(hide) else None
 
     def covered(self, data: bytes, *, whole: bool = False) -> bytes:
         """The picture file with everything hidden, or as it is where there is nothing to hide.

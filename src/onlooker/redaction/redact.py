@@ -144,7 +144,7 @@ def redact(
     shown = but.choose(seen, tracks) if but is not None else 0
     hidden = seen.hidden(tracks, wish.follow, wish.zones)
     if wish.second and but is None and {"faces", "persons"} & set(wish.hide):
-        guard = Guard(wish.style, threads=wish.threads)
+        guard = Guard(wish.style)
     silent: list[Span] = []
     if wish.mute == "speech" and source.info.audio:
         from onlooker.redaction.voices import spoken
