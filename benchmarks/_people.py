@@ -43,15 +43,20 @@ def _split(people: list[str]) -> np.ndarray:
     return np.array([p in chosen for p in people])
 
 
+def cached(name: str) -> Path | None:
+    """Where something is kept for the next run, if anything is."""
+    folder = os.environ.get("ONLOOKER_BENCH_CACHE")
+    return None if folder is None else Path(folder) / name
+
+
 def _cached(name: str, make):
     """Vectors take minutes: kept beside the temporary files of this machine for the next run of today's code."""
     from onlooker.models import bundle_digest
 
     digest = bundle_digest("speaker" if name == "ravdess" else "face-identity")[:12]
-    folder = os.environ.get("ONLOOKER_BENCH_CACHE")
-    if folder is None:
+    path = cached(f"{name}-{digest}.npz")
+    if path is None:
         return make()
-    path = Path(folder) / f"{name}-{digest}.npz"
     if path.exists():
         with np.load(path) as z:
             return z["vectors"], z["people"].tolist(), z["files"].tolist(), int(z["missed"])
