@@ -1,4 +1,7 @@
-"""What was seen by looking at the pictures, before any figure was computed unless said otherwise.
+"""What was seen by looking at the pictures.
+
+The labels of eyes were made without each frame's figure in view. Those of gaze were made twice, in small and then in
+enlarged pictures; the second time the first figures were known, and the doubtful ones were left out.
 
 Frames are numbered from 0. ``closed``: the lids meet; ``half``: opening, closing or squinting, not judged; ``blinks``:
 first and last frame of each, half-open ones included. All other frames are open.
