@@ -14,8 +14,10 @@ __all__ = ["STYLES", "Style", "cover", "grown", "hidden_share", "pixels"]
 Style: TypeAlias = Literal["blur", "pixelate", "fill"]
 STYLES: tuple[Style, ...] = ("blur", "pixelate", "fill")
 Boxes: TypeAlias = NDArray[np.float32]
-CELLS = 3
-"""Cells along the shorter side of a box. Four leave what a detector still takes for a face now and then."""
+CELLS = 2
+"""Cells along the shorter side of a box. Three have a bright middle like a face's, which a detector takes for one now and
+then; two have none.
+"""
 _LEAST_CELL = 4
 _FILL = (16, 128, 128)
 _GRID = 256
