@@ -62,11 +62,11 @@ class Text(Analyzer[TextConfig]):
     def needs(self) -> Needs:
         """A few frames a second, beside decoding."""
         config = self.config
-        images = tuple((size, 0, "bgr24") for size in (config.size, config.quick_size) if size)
+        images = tuple((size, 0, "rgb24") for size in (config.size, config.quick_size) if size)
         return Needs(
             frames="all",
             rate=Fraction(round(config.rate * 1000), 1000),
-            image=(*images, (_GREY_WIDTH, 0, "gray"), (0, 0, "bgr24"), (0, 0, "luma")),
+            image=(*images, (_GREY_WIDTH, 0, "gray"), (0, 0, "rgb24"), (0, 0, "luma")),
             look_back=Fraction(round(config.refresh_seconds * 1000), 1000),
             heavy=True,
             models=(config.detector, config.recogniser, config.orientation),

@@ -31,8 +31,8 @@ _TILE = 0.6
 
 
 def normalised(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(1, 3, height, width) in -1..1 of (height, width, 3) bytes."""
-    planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
+    """(1, 3, height, width) blue, green, red in -1..1 of an RGB picture (height, width, 3)."""
+    planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None, ::-1])
     made = planes.astype(np.float32)
     made *= np.float32(2 / 255)
     made -= np.float32(1)
@@ -82,7 +82,7 @@ class LineDetector:
     def find(self, frame: Frame, size: int) -> list[Region]:
         """Lines in pixels of the frame, looked for in its picture with a longer side of ``size``."""
         width, height = self._shape(frame.width, frame.height, size)
-        return self._run(frame.image(width, height, "bgr24"), frame.width / width, frame.height / height)
+        return self._run(frame.image(width, height, "rgb24"), frame.width / width, frame.height / height)
 
     def find_between(self, frame: Frame, size: int, top: float, bottom: float) -> list[Region]:
         """Lines between two heights in pixels of the frame; those cut by an edge of what is looked at are left out."""
@@ -93,7 +93,7 @@ class LineDetector:
         if high >= height:
             return self.find(frame, size)
         start = min(max(0, round((first + last - high) / 2)), height - high)
-        picture = frame.image(width, height, "bgr24")[start : start + high]
+        picture = frame.image(width, height, "rgb24")[start : start + high]
         found: list[Region] = []
         for region in self._run(picture, 1.0, 1.0):
             _, over, _, under = region.hull()
@@ -108,7 +108,7 @@ class LineDetector:
         scale = min(size / _TILE / max(frame.width, frame.height), _LARGEST_SCALE)
         part = _multiple(frame.width * scale * _TILE), _multiple(frame.height * scale * _TILE)
         width, height = round(part[0] / _TILE), round(part[1] / _TILE)
-        picture = frame.image(width, height, "bgr24")
+        picture = frame.image(width, height, "rgb24")
         across, down = frame.width / width, frame.height / height
         found: list[Region] = []
         for x in (0, width - part[0]):

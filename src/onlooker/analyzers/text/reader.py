@@ -213,7 +213,7 @@ def _is_flash(region: Region, frame: Frame) -> bool:
 
 
 def _picture(frame: Frame) -> Image.Image:
-    return Image.fromarray(frame.image(None, None, "bgr24"))
+    return Image.fromarray(frame.image(None, None, "rgb24"))
 
 
 def _same_place(one: Region, other: Region) -> bool:
