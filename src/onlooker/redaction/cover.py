@@ -15,8 +15,8 @@ Style: TypeAlias = Literal["blur", "pixelate", "fill"]
 STYLES: tuple[Style, ...] = ("blur", "pixelate", "fill")
 Boxes: TypeAlias = NDArray[np.float32]
 CELLS = 2
-"""Cells along the shorter side of a box. Three have a bright middle like a face's, which a detector takes for one now and
-then; two have none.
+"""Cells along the shorter side of a box. Three have a bright middle like a face's, which a detector takes for one
+now and then; two have none.
 """
 _LEAST_CELL = 4
 _FILL = (16, 128, 128)
