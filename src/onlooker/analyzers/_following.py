@@ -111,14 +111,19 @@ class Follower:
         self._pending: deque[_Pending] = deque()
         self._paths: dict[int, tuple[Track, Path]] = {}
 
-    def take(self, span: Span, rows: NDArray[np.float32], kinds: NDArray[np.intp]) -> Iterable[Moment | Ended]:
+    def take(
+        self, span: Span, rows: NDArray[np.float32], kinds: NDArray[np.intp], *, cut: bool = False
+    ) -> Iterable[Moment | Ended]:
         """Take the detections of a frame, later than the last.
 
         Args:
             span: of the frame.
             rows: (n, 5 or more): left, top, right, bottom (0..1), score, ...
             kinds: (n,) class numbers.
+            cut: whether there was a cut before the frame: no track goes on over it.
         """
+        if cut:
+            self._tracker.finish()
         boxes = rows[:, :4].astype(np.float64)
         # the tracker compares sizes in both directions, so both are in picture widths
         boxes[:, [1, 3]] /= self._ratio

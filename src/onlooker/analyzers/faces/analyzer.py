@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from onlooker.analyzers._cuts import CutFinder, split_cut, with_cut
 from onlooker.analyzers._faces import FACE_FIELDS, FRONTAL, QUALITY, SHARPNESS, face_picture
 from onlooker.analyzers._following import Ended, Follower, Moment
 from onlooker.analyzers._gate import GATE_WIDTH, ChangeGate
@@ -42,7 +43,7 @@ class Faces(Analyzer[FacesConfig]):
     """Faces in single frames with five points and quality, and their tracks."""
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     emits: ClassVar[tuple[str, ...]] = ("face", "face_track")
     Config = FacesConfig
     measurement_fields: ClassVar[frozenset[str] | None] = DETECTION_FIELDS
@@ -60,8 +61,8 @@ class Faces(Analyzer[FacesConfig]):
         return Needs(
             frames="all",
             rate=Fraction(round(self.config.rate * 1000), 1000),
-            image=((self.config.size, 0, "rgb24"), *(((GATE_WIDTH, 0, "gray"),) if gate else ())),
-            look_back=shots.look_back if shots else gate.look_back if gate else Fraction(0),
+            image=((self.config.size, 0, "rgb24"), (GATE_WIDTH, 0, "gray")),
+            look_back=max(part.look_back for part in (self._cuts, gate, shots) if part is not None),
             heavy=True,
             keep="values",
             models=(_MODEL,),
@@ -106,25 +107,29 @@ class Faces(Analyzer[FacesConfig]):
         # the gate opens at the start of its stretches, so that those of the pictures may begin there
         unit = self._gate.look_back if self._gate is not None else Fraction(1)
         self._shots = ShotPicker(unit) if config.best_shot else None
+        self._cuts = CutFinder(config.rate)
 
     def measure(self, frame: Frame, given: Mapping[str, Measurement]) -> Measurement | None:
         """(n, 19) float32, see `onlooker.analyzers._faces`; in the blob pictures of faces that may be the best of their
-        track. None: passed over, nothing changed.
+        track; last the mark of a cut before the frame (see `onlooker.analyzers._cuts`), if there was one. None: passed
+        over, nothing changed.
         """
+        cut = self._cuts.cut(frame)
         rows = self._look(frame)
         if rows is None:
             return None
-        picked = self._shots.pick(frame.time.value, rows) if self._shots is not None else ()
+        picked = self._shots.pick(frame.time.value, rows, cut=cut) if self._shots is not None else ()
         pictures = {n: face_jpeg(face_picture(frame), rows[n]) for n in picked}
-        return Measurement(frame.time, frame.duration, rows, pack_pictures(pictures))
+        return Measurement(frame.time, frame.duration, with_cut(rows, cut), pack_pictures(pictures))
 
     def warm(self, frame: Frame, given: Mapping[str, Measurement]) -> None:
-        """The gate has memory, and what was the best face of the stretch."""
+        """The gate and the look for cuts have memory, and what was the best face of the stretch."""
+        cut = self._cuts.cut(frame)
         if self._shots is None:
             if self._gate is not None:
                 self._gate.changed(frame)
         elif (rows := self._look(frame)) is not None:
-            self._shots.pick(frame.time.value, rows)
+            self._shots.pick(frame.time.value, rows, cut=cut)
 
     def _look(self, frame: Frame) -> NDArray[np.float32] | None:
         """The frame's rows; None: passed over."""
@@ -142,13 +147,14 @@ class Faces(Analyzer[FacesConfig]):
         made: list[Observation] = []
         for m in window.measurements:
             ratio = self._shape.height / self._shape.width if self._shape else 9 / 16
-            sides = np.maximum(m.values[:, 2] - m.values[:, 0], (m.values[:, 3] - m.values[:, 1]) * ratio)
+            found, cut = split_cut(m.values)
+            sides = np.maximum(found[:, 2] - found[:, 0], (found[:, 3] - found[:, 1]) * ratio)
             large = np.flatnonzero(sides >= self.config.least_size)
-            rows = m.values[large]
+            rows = found[large]
             if m.blob is not None and self.config.best_shot:
                 pictures = unpack_pictures(m.blob)
                 self._pictures[m.time.value] = {i: pictures[n] for i, n in enumerate(large.tolist()) if n in pictures}
-            for part in self._follower.take(m.span, rows, np.zeros(len(rows), np.intp)):
+            for part in self._follower.take(m.span, rows, np.zeros(len(rows), np.intp), cut=cut):
                 made += self._faces(part) if isinstance(part, Moment) else self._track(part)
         return made
 

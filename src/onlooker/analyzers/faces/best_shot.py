@@ -84,10 +84,10 @@ class ShotPicker:
         self._stretch = -1
         self._seen: list[tuple[Floats, int]] = []
 
-    def pick(self, time: Fraction, rows: Floats) -> list[int]:
-        """Numbers of the rows to keep a picture of; to be called with every frame's rows."""
+    def pick(self, time: Fraction, rows: Floats, *, cut: bool = False) -> list[int]:
+        """Numbers of the rows to keep a picture of; to be called with every frame's rows. After a cut all are new."""
         stretch = int(time / self.look_back)
-        if stretch != self._stretch:
+        if cut or stretch != self._stretch:
             self._stretch, self._seen = stretch, []
         picked: list[int] = []
         left = self._seen

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from onlooker.analyzers._cuts import CutFinder, split_cut, with_cut
 from onlooker.analyzers._following import Ended, Follower, Moment
 from onlooker.analyzers._gate import GATE_WIDTH, ChangeGate
 from onlooker.analyzers._tracking import Tracker
@@ -36,7 +37,7 @@ class Objects(Analyzer[ObjectsConfig]):
     """People, vehicles, animals and things in single frames, and their tracks."""
 
     name: ClassVar[str] = "objects"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     emits: ClassVar[tuple[str, ...]] = ("object", "track")
     Config = ObjectsConfig
     measurement_fields: ClassVar[frozenset[str] | None] = DETECTION_FIELDS
@@ -51,12 +52,12 @@ class Objects(Analyzer[ObjectsConfig]):
     def needs(self) -> Needs:
         """A few frames a second, beside decoding."""
         size = int(entry(self.config.model).inputs["size"][0])
-        images = ((size, 0, "bgr24"), *(((GATE_WIDTH, 0, "gray"),) if self.config.gate else ()))
+        images = ((size, 0, "bgr24"), (GATE_WIDTH, 0, "gray"))
         return Needs(
             frames="all",
             rate=Fraction(round(self.config.rate * 1000), 1000),
             image=images,
-            look_back=Fraction(round(self.config.gate_seconds * 1000), 1000) if self.config.gate else Fraction(0),
+            look_back=max(part.look_back for part in (self._cuts, self._gate) if part is not None),
             heavy=True,
             models=(self.config.model,),
         )
@@ -100,21 +101,26 @@ class Objects(Analyzer[ObjectsConfig]):
         video = self._shape
         self._follower = Follower(tracker, video.width / video.height if video is not None else 16 / 9)
         self._gate = ChangeGate(config.gate_seconds, config.gate_share) if config.gate else None
+        self._cuts = CutFinder(config.rate)
 
     # -- heavy part --
 
     def measure(self, frame: Frame, given: Mapping[str, Measurement]) -> Measurement | None:
-        """(n, 6) float32: left, top, right, bottom (0..1), score, class number. None: passed over, nothing changed."""
+        """(n, 6) float32: left, top, right, bottom (0..1), score, class number; last the mark of a cut before
+        the frame (see `onlooker.analyzers._cuts`), if there was one. None: passed over, nothing changed.
+        """
+        cut = self._cuts.cut(frame)
         if self._gate is not None and not self._gate.changed(frame):
             return None
         rows = self._detector.detect(frame)
         if self.config.labels:
             wanted = [i for i, label in enumerate(self._labels) if label in self.config.labels]
             rows = rows[np.isin(rows[:, 5], wanted)]
-        return Measurement(frame.time, frame.duration, rows)
+        return Measurement(frame.time, frame.duration, with_cut(rows, cut))
 
     def warm(self, frame: Frame, given: Mapping[str, Measurement]) -> None:
-        """Only the gate has memory."""
+        """Only the gate and the look for cuts have memory."""
+        self._cuts.cut(frame)
         if self._gate is not None:
             self._gate.changed(frame)
 
@@ -129,7 +135,8 @@ class Objects(Analyzer[ObjectsConfig]):
 
     def _take(self, m: Measurement) -> list[Observation]:
         made: list[Observation] = []
-        for part in self._follower.take(m.span, m.values, m.values[:, 5].astype(np.intp)):
+        rows, cut = split_cut(m.values)
+        for part in self._follower.take(m.span, rows, rows[:, 5].astype(np.intp), cut=cut):
             made += self._objects(part) if isinstance(part, Moment) else self._track(part)
         return made
 
