@@ -3,11 +3,13 @@
     python benchmarks/run_all.py                 # all; about two hours, most of it kills and memory
     python benchmarks/run_all.py shots one_pass  # only these
 
-Those that need packages of others for comparison get an environment of their own (.venv-bench).
+Those that need packages of others for comparison get them in environments of their own (.venv-bench): some run there,
+others call a peer there, in Python or in Node.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -29,8 +31,30 @@ RUNS: dict[str, list[list[str]]] = {
     "tracking": [[]],
     "kills": [["--kills", "200"]],
     "memory": [["--hours", "4"]],
+    "text": [[], ["--held-out"]],
+    "speech": [["words"], ["voice"], ["speakers"]],
+    "sounds": [[]],
+    "faces": [[]],
+    "expression": [[]],
+    "identity": [[]],
+    "attention": [[]],
+    "pose": [[]],
+    "traffic": [[]],
+    "meaning": [[]],
+    "facts": [[]],
+    "redaction": [["--library"]],
+    "everything": [[]],
+    "rules": [[]],
 }
 WITH_PEERS = {"shots": "requirements.txt", "tracking": "requirements-tracking.txt"}
+PYTHON_PEERS = {
+    "text": "requirements-text.txt",
+    "faces": "requirements-faces.txt",
+    "attention": "requirements-attention.txt",
+    "meaning": "requirements-meaning.txt",
+    "redaction": "requirements-redaction.txt",
+}
+NODE_PEERS = {"expression": "package-expression.json", "identity": "package-identity.json"}
 
 
 def python_for(name: str) -> str:
@@ -47,6 +71,26 @@ def python_for(name: str) -> str:
     return str(python)
 
 
+def peer_of(name: str) -> list[str]:
+    """Arguments that name the peer that a benchmark calls, which is installed first."""
+    folder = PEERS / f"{name}-peer"
+    if requirements := PYTHON_PEERS.get(name):
+        python = folder / "bin" / "python"
+        if not python.exists():
+            venv.create(folder, with_pip=True)
+            subprocess.run(
+                [str(python), "-m", "pip", "install", "--quiet", "-r", str(FOLDER / requirements)], check=True
+            )
+        return ["--peer", str(python)]
+    if package := NODE_PEERS.get(name):
+        if not (folder / "node_modules").is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(FOLDER / package, folder / "package.json")
+            subprocess.run(["npm", "install", "--no-audit", "--no-fund"], cwd=folder, check=True)
+        return ["--peer", str(folder)]
+    return []
+
+
 def main() -> None:
     """Run the named benchmarks, or all."""
     names = sys.argv[1:] or list(RUNS)
@@ -58,7 +102,8 @@ def main() -> None:
         for arguments in RUNS[name]:
             print(f"\n== {name} {' '.join(arguments)}", flush=True)
             try:
-                subprocess.run([python_for(name), str(FOLDER / f"{name}.py"), *arguments], check=True, cwd=ROOT)
+                command = [python_for(name), str(FOLDER / f"{name}.py"), *arguments, *peer_of(name)]
+                subprocess.run(command, check=True, cwd=ROOT)
             except (subprocess.CalledProcessError, OSError) as error:
                 print(f"failed: {error}")
                 failed.append(name)

@@ -29,10 +29,11 @@ rules:
 def lib(tmp_path):
     scene = walk("t1", moving(0.2, 0.1), 0, 6) + walk("t2", standing(0.3), 10, 14)
     scene = signed([*scene, fact("sound", 12, 13, label="shout", score=0.9)])
-    with open_store(tmp_path / "lib") as store:
-        store.add_source(INFO)
-        producers = {o.producer for o in scene if o.producer}
-        store.commit(Batch(INFO.id, scene, states=[RunState(p, None, True) for p in producers]))
+    store = open_store(tmp_path / "lib")
+    store.add_source(INFO)
+    producers = {o.producer for o in scene if o.producer}
+    store.commit(Batch(INFO.id, scene, states=[RunState(p, None, True) for p in producers]))
+    store.close()
     (tmp_path / "yard.yaml").write_text(FILE)
     return tmp_path
 

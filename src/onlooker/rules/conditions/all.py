@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from onlooker.rules.condition import Condition, Hit, Hits, Node, joined, merged
+from onlooker.rules.condition import Hit, Hits, Node, joined, merged
+from onlooker.rules.conditions._several import Several
 from onlooker.rules.places import Places
 from onlooker.rules.units import Seconds, nanoseconds
 from onlooker.rules.world import World
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["CONDITION", "All"]
 
 
-class All(Condition):
+class All(Several):
     """Several conditions hold together.
 
     Attributes:
@@ -32,19 +32,6 @@ class All(Condition):
     within: Seconds = 0.0
     same_track: bool = False
 
-    @model_validator(mode="before")
-    @classmethod
-    def _list(cls, value: Any) -> Any:
-        return {"of": value} if isinstance(value, list) else value
-
-    def kinds(self) -> frozenset[str]:
-        """Those of its parts."""
-        return frozenset().union(*(w.condition.kinds() for w in self.of))
-
-    def parts(self) -> Iterable[Condition]:
-        """Its parts."""
-        return [w.condition for w in self.of]
-
     def node(self, path: str, places: Places) -> Node:
         """Itself at work."""
         return _All(path, self, places)
@@ -54,7 +41,7 @@ class _All(Node):
     def __init__(self, path: str, config: All, places: Places) -> None:
         super().__init__(path)
         self._config = config
-        self.children = [w.condition.node(f"{path}[{i}].{w.name}", places) for i, w in enumerate(config.of)]
+        self.children = config.nodes(path, places)
         self._within = nanoseconds(config.within)
         # by part and subject: the latest hit, and when it ceased to hold
         self._lately: list[dict[str, tuple[Hit, int | None]]] = [{} for _ in self.children]

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
-from pydantic import Field, model_validator
-
-from onlooker.rules.condition import Condition, Hit, Hits, Node
+from onlooker.rules.condition import Hit, Hits, Node
+from onlooker.rules.conditions._several import Several
 from onlooker.rules.places import Places
 from onlooker.rules.world import World
-
-if TYPE_CHECKING:
-    from onlooker.rules.language import When
 
 __all__ = ["CONDITION", "AnyOf"]
 
 
-class AnyOf(Condition):
+class AnyOf(Several):
     """One of several conditions holds.
 
     Attributes:
         of: the conditions; a plain list under ``any`` is the same.
     """
-
-    of: tuple[When, ...] = Field(min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _list(cls, value: Any) -> Any:
-        return {"of": value} if isinstance(value, list) else value
-
-    def kinds(self) -> frozenset[str]:
-        """Those of its parts."""
-        return frozenset().union(*(w.condition.kinds() for w in self.of))
-
-    def parts(self) -> Iterable[Condition]:
-        """Its parts."""
-        return [w.condition for w in self.of]
 
     def node(self, path: str, places: Places) -> Node:
         """Itself at work."""
@@ -47,7 +25,7 @@ class AnyOf(Condition):
 class _Any(Node):
     def __init__(self, path: str, config: AnyOf, places: Places) -> None:
         super().__init__(path)
-        self.children = [w.condition.node(f"{path}[{i}].{w.name}", places) for i, w in enumerate(config.of)]
+        self.children = config.nodes(path, places)
 
     def answer(self, world: World) -> Hits:
         hits: dict[str, Hit] = {}

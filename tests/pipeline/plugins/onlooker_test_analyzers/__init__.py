@@ -115,7 +115,7 @@ class Wishes(Analyzer[AnalyzerConfig]):
 
     def flush(self):
         yield Observation(
-            Span.of_seconds(0, 1), "tally", data={**dict(sorted(self._counts.items())), "kinds": self._kinds}
+            Span.of_seconds(0, 1), "tally", data={**dict(sorted(self._counts.items())), "kinds": [*self._kinds]}
         )
 
 
