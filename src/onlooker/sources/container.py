@@ -12,10 +12,11 @@ from av.error import FFmpegError
 from onlooker.core.errors import SourceError, UnsupportedMedia, UsageError
 from onlooker.core.media import AudioInfo, SourceInfo, VideoInfo
 from onlooker.core.time import Timestamp, parse_seconds
+from onlooker.sources.numbering import Numbering
 from onlooker.sources.timing import TIMED, Clock, stream_origin
 from onlooker.sources.tone import is_hdr
 
-__all__ = ["MAX_PIXELS", "Opened", "first_rotation", "open_container"]
+__all__ = ["MAX_PIXELS", "Opened", "open_container"]
 
 MAX_PIXELS = 8192 * 8192
 # formats that open other files or addresses named inside them, or that are devices
@@ -50,7 +51,7 @@ def open_container(
         container_format: FFmpeg's name of the format, or None to guess.
         guard: PyAV's ``io_open`` for addresses inside playlists.
         indirect: whether a format may lead to other files or addresses, such as a playlist.
-        rotation: what `first_rotation` said of this source.
+        rotation: what `first_look` said of this source.
 
     Raises:
         SourceError: it cannot be opened.
@@ -111,8 +112,14 @@ class Opened:
         self.timed = any(n in TIMED for n in names)
         self.by_order = bool(self.video and not self.timed and (self.video.codec_context.has_b_frames or self._raw()))
         self.rotation = rotation
+        self.numbered: Numbering | None = None
         if self.video is not None:
             self.video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+
+    def number(self, numbering: Numbering | None) -> None:
+        """Make times from the pictures' numbers; None keeps those of the container."""
+        if numbering is not None:
+            self.numbered, self.by_order = numbering, True
 
     def _raw(self) -> bool:
         return self.video.start_time is None
@@ -126,8 +133,17 @@ class Opened:
     @property
     def frame_duration(self) -> Fraction:
         """Seconds of one frame by the average rate; 1/25 where nothing is known."""
+        if self.numbered is not None:
+            return self.numbered.each
         rate = self.video.average_rate or self.video.guessed_rate if self.video is not None else None
         return 1 / Fraction(rate) if rate else Fraction(1, 25)
+
+    @property
+    def first_shown(self) -> Fraction:
+        """When pictures that are numbered begin: later than 0 where the sound begins before them."""
+        if self.numbered is None:
+            return Fraction(0)
+        return (self.video.start_time or 0) * self.video.time_base - self.origin
 
     @property
     def video_end(self) -> Fraction | None:
@@ -135,6 +151,8 @@ class Opened:
         stream = self.video
         if stream is None:
             return None
+        if self.numbered is not None:
+            return self.first_shown + self.numbered.count * self.numbered.each
         begin = (stream.start_time or 0) * stream.time_base - self.origin
         if stream.duration and stream.time_base:
             return stream.duration * stream.time_base + begin
@@ -154,8 +172,10 @@ class Opened:
         ends = [
             (s.start_time or 0) * s.time_base - self.origin + s.duration * s.time_base
             for s in (self.video, *self.audio)
-            if s is not None and s.duration and s.time_base
+            if s is not None and s.duration and s.time_base and not (self.numbered and s is self.video)
         ]
+        if self.numbered is not None and self.video_end is not None:
+            ends.append(self.video_end)
         if ends:
             return max(ends)
         return Fraction(self.container.duration, 1_000_000) if self.container.duration else None
@@ -180,7 +200,8 @@ class Opened:
     def can_seek(self) -> bool:
         """Whether a keyframe can be found by its time."""
         names = self.container.format.name.split(",")
-        return self.video is not None and any(n in ("mov", "matroska", "webm") for n in names)
+        known = not self.by_order and any(n in ("mov", "matroska", "webm") for n in names)
+        return self.video is not None and known
 
     def seek_before(self, moment: Timestamp) -> bool:
         """Go to the keyframe before the one at or before ``moment``, so that open groups decode as in a whole read.
@@ -245,7 +266,7 @@ class Opened:
         if self.rotation in (90, 270):
             wide, high = high, wide
         form = context.pix_fmt or "unknown"
-        rate = stream.average_rate or stream.guessed_rate
+        rate = stream.average_rate or stream.guessed_rate if self.numbered is None else 1 / self.numbered.each
         return VideoInfo(
             codec=context.name,
             width=wide,
@@ -265,20 +286,3 @@ class Opened:
     def close(self) -> None:
         """Release the container."""
         self.container.close()
-
-
-def first_rotation(opened: Opened) -> int:
-    """Degrees clockwise by which pictures are turned for display (the container's display matrix).
-
-    It decodes the first picture, so the container must be opened anew for reading.
-    """
-    if opened.video is None:
-        return 0
-    try:
-        for packet in opened.container.demux(opened.video):
-            frames = packet.decode()
-            if frames:
-                return round(-float(frames[0].rotation or 0) / 90) * 90 % 360
-    except (FFmpegError, EOFError):
-        return 0
-    return 0

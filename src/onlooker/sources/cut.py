@@ -16,6 +16,7 @@ from onlooker.core.errors import SourceError, UsageError
 from onlooker.core.media import AudioBlock, Frame, Packet, ReadFailure, ReadRequest, Source
 from onlooker.core.time import Span, Timestamp
 from onlooker.sources.container import open_container
+from onlooker.sources.numbering import first_look, numbering
 
 __all__ = ["PictureOf", "cut_copy", "cut_exact", "frame_at", "writing"]
 
@@ -65,6 +66,8 @@ def cut_copy(path: str, spans: Sequence[Span], out: Path) -> list[Span]:
         video = opened.video
         if video is None:
             raise UsageError(f"{path} has no video to cut at keyframes", hint="use the exact cut")
+        if first_look(opened).doubtful and numbering(opened) is not None:
+            raise UsageError(f"the pictures of {path} have no times to cut at", hint="use the exact cut")
         streams = [video, *opened.audio[:1]]
         with writing(out) as target:
             try:

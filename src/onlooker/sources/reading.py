@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+import av
 from av.error import ExitError, FFmpegError
 
 from onlooker.core.media import Packet, ReadFailure, ReadItem, ReadRequest
@@ -85,6 +86,7 @@ class _Pass:
         self._side: list[ReadItem] = []
         self._default = opened.frame_duration
         self._count = 0  # frames given by the decoder
+        self._coded = 0  # packets that were counted
         self._last: Timestamp | None = None  # when the last good frame given by the decoder is shown
         self._good = _ZERO  # and when it ends
         self._shift = Fraction(0)
@@ -178,12 +180,13 @@ class _Pass:
                 yield None
 
     def _video_packet(self, packet: Any) -> Iterator[tuple[Any, Timestamp] | None]:
-        if packet.size and (packet.pts is not None or packet.dts is not None):
+        timed = packet.pts is not None or packet.dts is not None
+        if packet.size and (timed or self._opened.numbered is not None):
             self._count_packet(packet)
         if self._frames_done or (self._alone and not (packet.size and packet.is_keyframe)):
             return
         try:
-            frames = self._keyframe(packet) if self._alone else packet.decode()
+            frames = self._keyframe(packet) if self._alone else self._pictures(packet)
         except FFmpegError as error:
             at = self._good - self._default / 2
             if packet.pts is not None and not self._opened.by_order:
@@ -200,6 +203,15 @@ class _Pass:
             self._last, self._good = time, time + self._own_duration(frame)
             yield frame, time
 
+    def _pictures(self, packet: Any) -> list[Any]:
+        if self._opened.numbered is not None and packet.is_discard:
+            # an edit list leaves out what is shown before it begins, by times that are none; the copy lies in FFmpeg's
+            # own memory, since a decoder's thread that frees Python's waits for ever
+            shown = av.Packet(packet.size)
+            shown.update(bytes(packet))
+            return self._opened.video.codec_context.decode(shown)
+        return packet.decode()
+
     def _keyframe(self, packet: Any) -> list[Any]:
         context = self._opened.video.codec_context
         try:
@@ -209,7 +221,7 @@ class _Pass:
 
     def _time_of(self, frame: Any) -> Timestamp:
         if self._opened.by_order:
-            return Timestamp(self._count * self._default.numerator, Fraction(1, self._default.denominator))
+            return self._numbered(self._count)
         if frame.pts is None:
             return self._good
         time = self._opened.clock.at(frame.pts) + self._shift
@@ -219,14 +231,29 @@ class _Pass:
             time = self._good
         return time
 
-    def _count_packet(self, packet: Any) -> None:
-        clock, request = self._opened.clock, self._request
-        time = clock.at(packet.pts if packet.pts is not None else packet.dts)
+    def _numbered(self, number: int) -> Timestamp:
+        time = Timestamp(number * self._default.numerator, Fraction(1, self._default.denominator))
+        begin = self._opened.first_shown
+        return time + begin if begin else time
+
+    def _packet_times(self, packet: Any) -> tuple[Timestamp, Timestamp | None, Fraction]:
+        """When a packet is shown and decoded, and for how long; numbered ones count as they are coded."""
+        if self._opened.numbered is not None:
+            self._coded += 1
+            time = self._numbered(self._coded - 1)
+            return time, time, self._default
+        clock = self._opened.clock
         length = packet.duration * packet.time_base if packet.duration else self._default
+        shown = clock.at(packet.pts if packet.pts is not None else packet.dts)
+        return shown, None if packet.dts is None else clock.at(packet.dts), length
+
+    def _count_packet(self, packet: Any) -> None:
+        request = self._request
+        time, decoded, length = self._packet_times(packet)
         self._packets_end = max(self._packets_end, time + length)
         if self._packets_done:
             return
-        if request.end is not None and packet.dts is not None and clock.at(packet.dts) >= request.end:
+        if request.end is not None and decoded is not None and decoded >= request.end:
             self._packets_done = True  # nothing is shown before it is decoded
         elif (request.start is None or time >= request.start) and (request.end is None or time < request.end):
             self._side.append(Packet(time, length, packet.size, bool(packet.is_keyframe)))

@@ -10,7 +10,8 @@ from av.error import FFmpegError
 from onlooker.core.errors import SourceError
 from onlooker.core.media import ReadItem, ReadRequest, SourceInfo
 from onlooker.core.time import Timestamp
-from onlooker.sources.container import Opened, first_rotation
+from onlooker.sources.container import Opened
+from onlooker.sources.numbering import FirstLook, Numbering, first_look, numbering
 from onlooker.sources.reading import read_items
 
 __all__ = ["RecordedSource"]
@@ -30,14 +31,28 @@ class RecordedSource:
     def __init__(
         self, opener: Callable[[int], Opened], source_id: str, path: str, size: int | None, *, live: bool = False
     ) -> None:
-        self._open = opener
+        self._opener = opener
         opened = opener(0)
         try:
-            self._rotation = first_rotation(opened) if not live else 0
-            opened.rotation = self._rotation
+            first = FirstLook() if live else first_look(opened)
+            self._rotation = opened.rotation = first.rotation
+            self._numbering = self._numbered() if first.doubtful else None
+            opened.number(self._numbering)
             self._info = opened.info(source_id, path, size, live=live)
         finally:
             opened.close()
+
+    def _numbered(self) -> Numbering | None:
+        opened = self._opener(self._rotation)
+        try:
+            return numbering(opened)
+        finally:
+            opened.close()
+
+    def _open(self) -> Opened:
+        opened = self._opener(self._rotation)
+        opened.number(self._numbering)
+        return opened
 
     @property
     def info(self) -> SourceInfo:
@@ -46,7 +61,7 @@ class RecordedSource:
 
     def read(self, request: ReadRequest) -> Iterator[ReadItem]:
         """See `onlooker.core.media.Source.read`."""
-        opened = self._open(self._rotation)
+        opened = self._open()
         pictures = request.frames != "none" or request.packets
         later = request.start is not None and request.start.value > 0
         # sound is decoded from the beginning in any case
@@ -54,14 +69,14 @@ class RecordedSource:
             assert request.start is not None
             if not opened.seek_before(request.start):
                 opened.close()
-                opened = self._open(self._rotation)
+                opened = self._open()
         return read_items(opened, request)
 
     def cut_points(self, count: int) -> list[Timestamp]:
         """Keyframes nearest to the limits of ``count`` stretches of equal packets' bytes."""
         if count < 2 or self._info.live or self._info.video is None:
             return []
-        opened = self._open(self._rotation)
+        opened = self._open()
         try:
             return _cuts(opened, count) if opened.can_seek else []
         except FFmpegError as error:
