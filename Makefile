@@ -45,7 +45,7 @@ build: $(VENV)/.ready
 
 unit: $(VENV)/.ready .system-ready .browser-ready build
 	$(BIN)/onlooker models pull --all
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 bench: $(VENV)/.ready .system-ready  ## accuracy and speed beside peers; slow; results in benchmarks/results
 	$(BIN)/python benchmarks/run_all.py
