@@ -71,7 +71,7 @@ def test_shipped_profiles_configure(name):
 
 def test_the_schema_of_profiles_is_a_schema():
     schema = json.loads(onlooker("profiles", "schema").stdout)
-    assert set(schema["properties"]) == {"name", "description", "quality", "analyzers"}
+    assert set(schema["properties"]) == {"name", "description", "quality", "analyzers", "privacy"}
 
 
 def test_probe_tells_streams_and_trouble(data, tmp_path):

@@ -17,8 +17,11 @@ ALL = ["test_light", "test_slow", "test_after", "test_sound"]
 @pytest.fixture(scope="module")
 def expected(data, tmp_path_factory):
     """The rows of an undisturbed run, made by the reference driver."""
-    sys.path.insert(0, str(Path(__file__).parent / "plugins"))
+    plugins = str(Path(__file__).parent / "plugins")
+    sys.path.insert(0, plugins)
     from onlooker_test_analyzers import After, AnalyzerConfig, Light, LightConfig, Slow, Sound
+
+    sys.path.remove(plugins)  # or the tests of other files would find these analyzers installed
 
     from onlooker.sources import open_source
     from onlooker.testing.drive import drive

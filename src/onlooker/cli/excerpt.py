@@ -48,7 +48,7 @@ def excerpt(text: str, query: str | None, width: int) -> str:
     """At most ``width`` letters of the text with what was searched for in the middle; what is cut is marked.
 
     >>> excerpt("It symbolises the value of European Bank notes as money.", "european", 30)
-    '…the value of European Bank no…'
+    '…value of European Bank note…'
     """
     if len(text) <= width:
         return text
