@@ -107,8 +107,9 @@ def run_source(
         return SourceOutcome(plan.source.id, max((t.state.frames for t in plan.tasks if t.state), default=0), (), ())
     retried: list[str | None] = [t.stage.name for t in plan.todo]
     store.clear_failures(plan.source.id, retried + ([None] if plan.begin is None and plan.reading else []))
+    begun = {state.producer for state in store.states(plan.source.id)}
     for task in plan.todo:
-        if task.action == "run" and any(s.producer == task.stage.producer for s in store.states(plan.source.id)):
+        if task.action == "run" and task.stage.producer in begun:
             store.discard(plan.source.id, task.stage.producer)  # it was made while something it wishes for had failed
     session = Session(source, store, plan, threads=threads, keeper=keeper)
     tell = progress or _quiet

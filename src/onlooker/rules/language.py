@@ -214,8 +214,7 @@ class RuleFile(BaseModel):
 
 @cache
 def _file_model() -> type[RuleFile]:
-    when, rule = _models()
-    del when
+    _, rule = _models()
     return create_model("RuleFile", __base__=RuleFile, rules=(tuple[rule, ...], Field(min_length=1)))  # pyright: ignore[reportInvalidTypeForm]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from onlooker.core.observation import Observation
-from onlooker.rules.condition import Condition, Hit, Hits, merged
+from onlooker.rules.condition import Hit, Hits, merged
 from onlooker.rules.event import Event, event_id
 from onlooker.rules.language import Rule
 from onlooker.rules.places import Places
@@ -58,7 +58,7 @@ class RuleRun:
         self.node = condition.node(f"when.{rule.when.name}", places)
         self.world = World(places, nanoseconds(lost))
         self.suppressed = 0
-        self._per = rule.per or _per(condition)
+        self._per = rule.per or condition.per
         self._waiting: list[tuple[_Order, int, Observation]] = []
         self._number = 0
         self._open: dict[str, _Open] = {}
@@ -249,7 +249,3 @@ class RuleRun:
         begin = max(0.0, start / 1e9 - self.rule.before)
         last = None if end is None else round(end / 1e9 + self.rule.after, 3)
         return {"from_seconds": round(begin, 3), "to_seconds": last, "snapshot_seconds": round(start / 1e9, 3)}
-
-
-def _per(condition: Condition) -> str:
-    return condition.per
