@@ -10,9 +10,9 @@
 'object'
 """
 
+from onlooker.core.event import Event
 from onlooker.rules.diff import Change, compare
 from onlooker.rules.engine import Engine, backtest
-from onlooker.rules.event import Event
 from onlooker.rules.explain import Explanation, explain
 from onlooker.rules.language import RuleFile, condition_names, load_rules, parse_rules, rules_schema
 

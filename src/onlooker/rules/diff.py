@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from onlooker.rules.event import Event
+from onlooker.core.event import Event
 
 __all__ = ["Change", "compare"]
 

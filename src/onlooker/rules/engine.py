@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from onlooker.core.errors import ConfigError
+from onlooker.core.event import Event
 from onlooker.core.media import SourceInfo
 from onlooker.core.observation import Observation
 from onlooker.core.store import Query, Store
 from onlooker.core.time import Span
-from onlooker.rules.event import Event
 from onlooker.rules.language import RuleFile
 from onlooker.rules.run import RuleRun, Subject
 from onlooker.rules.schedule import Clock

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from onlooker.core.event import Event
 from onlooker.core.media import SourceInfo
 from onlooker.core.store import Query, Store
 from onlooker.rules.condition import Node
 from onlooker.rules.engine import Engine
-from onlooker.rules.event import Event
 from onlooker.rules.language import RuleFile
 from onlooker.rules.run import RuleRun
 

@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from onlooker.core.event import Event, event_id
 from onlooker.core.observation import Observation
 from onlooker.rules.condition import Hit, Hits, merged
-from onlooker.rules.event import Event, event_id
 from onlooker.rules.language import Rule
 from onlooker.rules.places import Places
 from onlooker.rules.schedule import Clock
@@ -190,6 +190,7 @@ class RuleRun:
         )
         if current.news and now - current.told >= nanoseconds(self.rule.update):
             current.told, current.news = now, False
+            current.event = replace(current.event, number=before.number + 1)
             yield current.event
 
     def _end(self, key: str) -> Event:
@@ -243,7 +244,7 @@ class RuleRun:
         )
 
     def _ended(self, event: Event, end: int) -> Event:
-        return replace(event, state="end", end=end, evidence=self._evidence(event.start, end))
+        return replace(event, state="end", end=end, number=event.number + 1, evidence=self._evidence(event.start, end))
 
     def _evidence(self, start: int, end: int | None) -> dict[str, float | None]:
         begin = max(0.0, start / 1e9 - self.rule.before)

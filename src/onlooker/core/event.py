@@ -1,4 +1,4 @@
-"""What a rule makes of observations."""
+"""Events: what rules make of observations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 
 from onlooker.core.observation import Box, Json, finite
 
-__all__ = ["Event", "event_id"]
+__all__ = ["Event", "State", "event_id"]
 
 State = Literal["new", "update", "end"]
 
@@ -36,6 +36,7 @@ class Event:
         evidence: which stretch to keep: ``from_seconds``, ``to_seconds``, ``snapshot_seconds``.
         wall: wall time of the beginning, where it is known.
         channels: names of the sinks that are told; none: all.
+        number: counts the states of one event from 0: (``id``, ``number``) names a state for good.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Event:
     evidence: Mapping[str, Json] = field(default_factory=dict[str, Json])
     wall: datetime | None = None
     channels: tuple[str, ...] = ()
+    number: int = 0
 
     def as_dict(self) -> dict[str, Json]:
         """The public JSON form; times in seconds of the source."""
@@ -64,6 +66,7 @@ class Event:
             "source": self.source,
             "camera": self.camera,
             "state": self.state,
+            "number": self.number,
             "start": round(self.start / 1e9, 6),
             "end": None if self.end is None else round(self.end / 1e9, 6),
             "wall_start": None if self.wall is None else self.wall.isoformat(),
