@@ -139,6 +139,17 @@ class Follower:
                 made.append(self._ended(track, path))
         return made
 
+    @property
+    def undecided(self) -> Timestamp | None:
+        """The first moment whose detections it holds back, if there is one."""
+        return self._pending[0].span.start if self._pending else None
+
+    @property
+    def under_way(self) -> Timestamp | None:
+        """Where the earliest track begins that has not been given out, if there is one."""
+        begins = [path.start for _, path in self._paths.values()]
+        return min([*begins, *([self._pending[0].span.start] if self._pending else [])], default=None)
+
     def finish(self) -> Iterable[Moment | Ended]:
         """The source has ended."""
         self._tracker.finish()

@@ -90,6 +90,11 @@ class StretchFinder:
         """Whether a stretch is under way or may still be continued."""
         return self._current is not None
 
+    @property
+    def since(self) -> Timestamp | None:
+        """Where the stretch begins that is under way or may still be continued, if there is one."""
+        return None if self._current is None else self._current.start
+
     def feed(self, time: Timestamp, value: float, **more: Any) -> list[Stretch]:
         """Take the sample at ``time``, valid until the next one.
 

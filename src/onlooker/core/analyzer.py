@@ -191,6 +191,14 @@ class Analyzer(ABC, Generic[C]):
         """The source has ended: make the observations held back."""
         return ()
 
+    def held(self, kind: str) -> Timestamp | None:
+        """Where the earliest observation of ``kind`` may begin that it still holds back; None: it holds back none.
+
+        Asked for after each window of a live source, so that rules wait for what is to come. What begins earlier than
+        was said comes late: rules see it when it comes.
+        """
+        return None
+
     def close(self) -> None:
         """Release models and buffers."""
 

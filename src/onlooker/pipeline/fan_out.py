@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -150,14 +150,14 @@ class FanOut:
         groups = {root: [n for n, r in chained.items() if r == root] for root in dict.fromkeys(chained.values())}
         self._branches = [_Branch(names, self._measure_all) for names in groups.values()]
 
-    def frame(self, frame: Frame) -> None:
-        """Offer a frame to all stages; waits while a slow one's queue is full."""
+    def frame(self, frame: Frame, skip: Collection[str] = ()) -> None:
+        """Offer a frame to all stages but those in ``skip``; waits while a slow one's queue is full."""
         time = frame.time
         given = {name: m for name, series in self._stored.items() if (m := series.at(time)) is not None}
-        due = [n for n in self._inline if self._is_due(n, frame)]
+        due = [n for n in self._inline if n not in skip and self._is_due(n, frame)]
         self._measure_all(frame, due, given)
         for branch in self._branches:
-            due = [n for n in branch.names if self._is_due(n, frame)]
+            due = [n for n in branch.names if n not in skip and self._is_due(n, frame)]
             if due:
                 branch.put(frame, due, dict(given))
         self._previous = time

@@ -21,7 +21,7 @@ from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.measurement import Measurement
 from onlooker.core.media import Frame, ReadRequest, VideoInfo
 from onlooker.core.observation import Attachment, Box, Observation
-from onlooker.core.time import Span
+from onlooker.core.time import Span, Timestamp
 from onlooker.models import bundle_digest
 
 __all__ = ["Faces"]
@@ -157,6 +157,10 @@ class Faces(Analyzer[FacesConfig]):
             for part in self._follower.take(m.span, rows, np.zeros(len(rows), np.intp), cut=cut):
                 made += self._faces(part) if isinstance(part, Moment) else self._track(part)
         return made
+
+    def held(self, kind: str) -> Timestamp | None:
+        """Faces wait for their tracks to be decided, tracks for their end."""
+        return self._follower.undecided if kind == "face" else self._follower.under_way
 
     def flush(self) -> Iterable[Observation]:
         """What was still under way at the end."""

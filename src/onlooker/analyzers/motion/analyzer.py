@@ -101,6 +101,10 @@ class Motion(Analyzer[MotionConfig]):
         # what differs between two pictures happened since the first of them
         return self._made(self._find.feed(last, share, values=values)) + made
 
+    def held(self, kind: str) -> Timestamp | None:
+        """What lasts; and what the next picture differs in happened since this one."""
+        return self._find.since or self._last
+
     def flush(self) -> Iterable[Observation]:
         """Activity that lasts to the end."""
         end, self._end, self._last = self._end, None, None

@@ -17,6 +17,7 @@ from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.measurement import Measurement
 from onlooker.core.media import Frame, VideoInfo
 from onlooker.core.observation import Box, Observation
+from onlooker.core.time import Timestamp
 from onlooker.models import bundle_digest, entry
 
 __all__ = ["GROUPS", "Objects", "group_of"]
@@ -166,6 +167,10 @@ class Objects(Analyzer[ObjectsConfig]):
         }
         score = round(path.score / path.count, 4)
         return [Observation(path.span, "track", score=score, label=label, box=path.hull, track=ended.name, data=data)]
+
+    def held(self, kind: str) -> Timestamp | None:
+        """Objects wait for their tracks to be decided, tracks for their end."""
+        return self._follower.undecided if kind == "object" else self._follower.under_way
 
     def flush(self) -> Iterable[Observation]:
         """What was still under way at the end."""

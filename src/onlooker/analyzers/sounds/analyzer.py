@@ -159,6 +159,11 @@ class Sounds(Analyzer[SoundsConfig]):
                 made += [self._observation(label, s) for s in found]
         return made
 
+    def held(self, kind: str) -> Timestamp | None:
+        """What lasts; and what the next patch hears may begin with it, before the end of what was heard."""
+        begins = [since for finder in self._finders.values() if (since := finder.since) is not None]
+        return min([*begins, *([Timestamp((self._place + 1) * HOP, _TICK)] if self._place >= 0 else [])], default=None)
+
     def flush(self) -> Iterable[Observation]:
         """The sounds that last to the end."""
         end, self._end = self._end, None
