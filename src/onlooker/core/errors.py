@@ -13,6 +13,7 @@
         ``StoreBusy``: another process held the library too long.
     ``PluginError``: a plug-in cannot be found or loaded, or breaks its contract.
     ``AnalyzerError``: an analyzer failed; the rest of the run goes on.
+    ``SinkError``: a sink could not be told of an event; says whether trying again can help.
     ``Interrupted``: the run was stopped; what was done is kept.
 
 Every message says what happened, where, and what to do.
@@ -32,6 +33,7 @@ __all__ = [
     "ModelMissing",
     "OnlookerError",
     "PluginError",
+    "SinkError",
     "SourceError",
     "StoreBusy",
     "StoreError",
@@ -112,6 +114,10 @@ class PluginError(OnlookerError):
 
 class AnalyzerError(OnlookerError):
     """An analyzer failed; the rest of the run goes on."""
+
+
+class SinkError(OnlookerError):
+    """A sink could not be told of an event."""
 
 
 class Interrupted(OnlookerError):

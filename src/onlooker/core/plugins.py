@@ -27,7 +27,7 @@ GROUPS: dict[Group, str] = {
     "analyzers": "onlooker.analyzers",
     "sources": "onlooker.sources.openers",
     "stores": "onlooker.timeline.stores",
-    "sinks": "onlooker.rules.sinks",
+    "sinks": "onlooker.events.sinks",
     "exports": "onlooker.reports.exports",
     "runtimes": "onlooker.models.runtimes",
 }

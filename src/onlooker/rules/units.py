@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import time
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from onlooker.core.schedule import Seconds, TimeOfDay
+
 __all__ = ["Fraction01", "Labels", "Point", "Seconds", "Speed", "TimeOfDay", "nanoseconds", "speed_unit"]
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)")
 _SPEEDS = {"m/s": 1.0, "km/h": 1 / 3.6, "mph": 0.44704, "widths/s": 1.0}
 _SPEED = re.compile(r"(\d+(?:\.\d+)?)\s*(m/s|km/h|mph|widths/s)")
-
-
-def _seconds(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
-    if match is None:
-        raise ValueError(f"not a duration: {value!r}; write 500ms, 30s, 5m, 2h or 1d")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-Seconds = Annotated[
-    float,
-    BeforeValidator(_seconds),
-    Field(ge=0, le=366 * 86_400.0),
-    WithJsonSchema(
-        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": rf"^\s*{_DURATION.pattern}\s*$"}]}
-    ),
-]
-"""Seconds; also ``500ms``, ``30s``, ``5m``, ``2h``, ``1d``."""
 
 
 def _speed(value: Any) -> Any:
@@ -61,21 +40,6 @@ def speed_unit(speed: str) -> tuple[float, bool]:
     assert match is not None
     return round(float(match[1]) * _SPEEDS[match[2]], 9), match[2] != "widths/s"
 
-
-def _time_of_day(value: Any) -> Any:
-    if isinstance(value, int):  # YAML 1.1 reads 08:30 without quotes as a number in base 60
-        raise ValueError(f"expected a time of day in quotes, such as '08:30', got the number {value}")
-    if value == "24:00":
-        return time.max
-    return value
-
-
-TimeOfDay = Annotated[
-    time,
-    BeforeValidator(_time_of_day),
-    WithJsonSchema({"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$|^24:00$"}),
-]
-"""``"08:30"``, in quotes; ``"24:00"`` is the end of the day."""
 
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Fraction01, Fraction01]
