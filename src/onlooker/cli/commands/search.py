@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onlooker.cli.excerpt import excerpt, found_in
-from onlooker.cli.persons import search_people
 from onlooker.core.errors import UsageError
 from onlooker.core.store import Hit, Query
 from onlooker.core.time import Span, Timestamp, parse_seconds
+from onlooker.search import LOOK, Wanted, find, search_people
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from onlooker.core.store import Store
 
 __all__ = ["command"]
-
-LOOK = "look-1"
-"""The vector space of keyframes and of pictures given with --like-image."""
 
 KINDS = (
     *(
@@ -54,17 +51,6 @@ _ROOM = 72
 """Letters of a text that are shown."""
 
 _ORDERS = ("best", "time", "score")
-_CANDIDATES = 1000
-"""How deep each ranking is read before rankings are fused."""
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """What is searched for besides the filters: words, a likeness, or both."""
-
-    text: str | None
-    vector: NDArray[Any] | None
-    space: str = LOOK
 
 
 def _kinds(given: str) -> list[str]:
@@ -151,11 +137,11 @@ def command(
             limit=limit or None,
             offset=offset,
         )
-        wanted = _Wanted(text, *_likeness(store, like, like_image))
+        wanted = Wanted(text, *_likeness(store, like, like_image))
         if person or face is not None:
             hits = search_people(store, person or (), face, replace(query, text=text), order)
         else:
-            hits = _search(store, wanted, query, order, meaning)
+            hits = find(store, wanted, query, order, meaning)
         paths = {i: store.source(i).info.path for i in {hit.observation.source for hit in hits}}
         if as_json:
             asked = _asked(query, text, like, like_image, order)
@@ -226,34 +212,6 @@ def _moment(store: Store, like: str) -> Observation:
     if chosen is None:
         raise UsageError(f"no keyframe near {like}", hint="run: onlooker analyze --only keyframes")
     return chosen
-
-
-# -- searching --
-
-
-def _search(store: Store, wanted: _Wanted, query: Query, order: str | None, meaning: bool | None = False) -> list[Hit]:
-    from onlooker.cli.meaning import by_meaning
-    from onlooker.timeline import fuse
-
-    ranked = bool(wanted.text and wanted.text.strip()) or wanted.vector is not None
-    if not ranked or (order in ("time", "score") and wanted.vector is None and not meaning):
-        plain = replace(query, text=wanted.text, order="score" if order == "score" else "time")
-        return [Hit(o, float("nan")) for o in store.query(plain)]
-    stop = None if query.limit is None else query.offset + query.limit
-    deep = replace(query, offset=0, limit=None if stop is None else max(stop, _CANDIDATES))
-    rankings: list[list[Hit]] = []
-    if wanted.text and wanted.text.strip():
-        rankings.append(store.search_text(wanted.text, deep))
-        rankings += by_meaning(store, wanted.text, deep, meaning)
-    if wanted.vector is not None:
-        rankings.append(store.search_vector(wanted.space, wanted.vector, deep))
-    hits = (rankings[0] if len(rankings) == 1 else fuse(rankings))[query.offset : stop]
-    if order == "time":
-        place = {s.info.id: i for i, s in enumerate(store.sources())}
-        hits.sort(key=lambda hit: (place[hit.observation.source], hit.observation.span.start))
-    elif order == "score":
-        hits.sort(key=lambda hit: -(hit.observation.score or 0.0))
-    return hits
 
 
 # -- printing --
