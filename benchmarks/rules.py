@@ -221,7 +221,7 @@ def passers(chance: random.Random, number: int, begin: float, producer: Producer
         for k in range(min(round(5 / abs(pace)), 600)):
             left = x + pace * k / 5
             box = Box(left - 0.03, y - 0.2, left + 0.03, y)
-            start = Timestamp(first + k, Fraction(1, 5))
+            start = Timestamp(5 * (first + k), Fraction(1, 25))
             o = Observation(Span(start, start + Fraction(1, 25)), "object", 0.8, label, box, f"t{number + i}")
             found.append(o.of("ef" * 16, producer, number + i))
     return found

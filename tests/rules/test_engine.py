@@ -87,12 +87,12 @@ def test_a_moment_more_changes_nothing(scene, moments):
     engine = Engine(MANY, INFO)
     engine.take(scene, {})
     made = []
-    for run in engine.runs:
+    for gathering in engine.gatherings:
         for moment in sorted(m * 1_000_000 for m in moments):
-            made += run.advance(moment)
-            if run.world.now < moment:
-                made += run.moment(moment)
-        made += run.finish(40_000_000_000)
+            made += gathering.advance(moment)
+            if gathering.world.now < moment:
+                made += gathering.moment(moment)
+        made += gathering.finish(40_000_000_000)
     assert life(e for e in made if e.state != "update") == life(whole)
 
 

@@ -99,7 +99,8 @@ class Timestamp:
     def __lt__(self, other: Timestamp) -> bool:
         if self.time_base is other.time_base or self.time_base == other.time_base:
             return self.pts < other.pts
-        return self.value < other.value
+        a, b = self.time_base, other.time_base
+        return self.pts * a.numerator * b.denominator < other.pts * b.numerator * a.denominator
 
     def __hash__(self) -> int:
         return hash(self.value)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,8 +23,7 @@ Per = Literal["camera", "track"]
 _MOST = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """Why a condition is true for one subject.
 
     Args:
@@ -79,6 +77,8 @@ class Node(ABC):
 
     def wake(self) -> int | None:
         """Nanoseconds at which the answer may change though nothing arrives; None: never by itself."""
+        if not self.children:
+            return None
         return min((t for c in self.children if (t := c.wake()) is not None), default=None)
 
     def why(self) -> str:
@@ -138,8 +138,7 @@ def merged(hits: Iterable[Hit]) -> Hit:
     own = sorted(hits, key=lambda h: (h.since, h.track or ""))
     seen = [h.seen for h in own]
     scores = [h.score for h in own if h.score is not None]
-    return replace(
-        _together(own),
+    return _together(own)._replace(
         since=own[0].since,
         seen=None if None in seen else max(s for s in seen if s is not None),
         score=max(scores, default=None),
@@ -150,8 +149,7 @@ def joined(hits: Iterable[Hit]) -> Hit:
     """One hit of several that hold together: from the last beginning to the first end of evidence."""
     own = sorted(hits, key=lambda h: (h.since, h.track or ""))
     scores = [h.score for h in own if h.score is not None]
-    return replace(
-        _together(own),
+    return _together(own)._replace(
         since=own[-1].since,
         seen=min((h.seen for h in own if h.seen is not None), default=None),
         score=min(scores, default=None),
@@ -171,4 +169,4 @@ def _together(own: Sequence[Hit]) -> Hit:
         tracks.update({hit.track: None} if hit.track else {})
     if len(tracks) > 1:
         data["tracks"] = [*tracks]
-    return replace(best, data=data or None, rests_on=rests, moment=any(h.moment for h in own))
+    return best._replace(data=data or None, rests_on=rests, moment=any(h.moment for h in own))

@@ -11,6 +11,7 @@ from onlooker.core.media import SourceInfo
 from onlooker.core.observation import Observation
 from onlooker.core.store import Query, Store
 from onlooker.core.time import Span
+from onlooker.rules.gathering import Gathering
 from onlooker.rules.language import RuleFile
 from onlooker.rules.run import RuleRun, Subject
 from onlooker.rules.schedule import Clock
@@ -37,12 +38,21 @@ class Engine:
         info: the source.
         begin: wall time of the source's zero; needed by rules with a schedule.
         start: nanoseconds at which watching begins.
+        together: all kinds have one watermark, as over what is stored: rules then wait for each other, which is faster.
 
     Raises:
         ConfigError: a rule has a schedule and wall time is not known.
     """
 
-    def __init__(self, rules: RuleFile, info: SourceInfo, begin: datetime | None = None, start: int = 0) -> None:
+    def __init__(
+        self,
+        rules: RuleFile,
+        info: SourceInfo,
+        begin: datetime | None = None,
+        start: int = 0,
+        *,
+        together: bool = False,
+    ) -> None:
         name, camera = rules.camera_of(info)
         clock = Clock(begin or begin_of(info), (camera.time_zone if camera else None) or rules.time_zone)
         chosen = rules.rules_for(info)
@@ -53,7 +63,11 @@ class Engine:
                 hint="give the time with --clock, such as 2026-05-01T08:00:00+02:00",
             )
         places = rules.places(info)
-        self.runs = [RuleRun(r, Subject(info.id, name, clock), places, rules.lost, start) for r in chosen]
+        self.runs = [RuleRun(r, Subject(info.id, name, clock), places, rules.lost) for r in chosen]
+        alike: dict[frozenset[str], list[RuleRun]] = {}
+        for run in self.runs:
+            alike.setdefault(frozenset() if together else run.kinds, []).append(run)
+        self.gatherings = [Gathering(runs, places, rules.lost, start) for runs in alike.values()]
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -69,18 +83,22 @@ class Engine:
                 A kind that is left out waits.
         """
         for o in observations:
-            for run in self.runs:
-                if o.kind in run.kinds:
-                    run.add(o)
+            for gathering in self.gatherings:
+                if o.kind in gathering.kinds:
+                    gathering.add(o)
         made: list[Event] = []
-        for run in self.runs:
-            if all(kind in ends for kind in run.kinds):
-                made += run.advance(min(ends[kind] for kind in run.kinds))
+        for gathering in self.gatherings:
+            if all(kind in ends for kind in gathering.kinds):
+                made += gathering.advance(min(ends[kind] for kind in gathering.kinds))
         return made
+
+    def moment(self, now: int) -> list[Event]:
+        """Evaluate a moment at which nothing arrives."""
+        return [event for gathering in self.gatherings for event in gathering.moment(now)]
 
     def finish(self, end: int) -> list[Event]:
         """The source has ended."""
-        return [event for run in self.runs for event in run.finish(end)]
+        return [event for gathering in self.gatherings for event in gathering.finish(end)]
 
 
 _CHUNK = 2000
@@ -104,7 +122,7 @@ def backtest(
     """
     for info in sources:
         start = 0 if span is None else max(0, span.start.nanoseconds)
-        engine = Engine(rules, info, (begin or {}).get(info.id), start)
+        engine = Engine(rules, info, (begin or {}).get(info.id), start, together=True)
         kinds = tuple(sorted(engine.kinds))
         if not engine.runs:
             continue

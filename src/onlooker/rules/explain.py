@@ -65,8 +65,7 @@ def explain(
     kinds = tuple(sorted(engine.kinds))
     found = [o for o in store.query(Query(sources=(info.id,), kinds=kinds)) if o.span.start.nanoseconds <= moment]
     events = engine.take(found, dict.fromkeys(kinds, moment + 1))
-    for run in engine.runs:
-        events += run.moment(moment)
+    events += engine.moment(moment)
     return [_explained(run, [e for e in events if e.rule == run.rule.id], moment) for run in engine.runs]
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from onlooker.core.event import Event, event_id
-from onlooker.core.observation import Observation
+from onlooker.core.event import Event, State, event_id
 from onlooker.rules.condition import Hit, Hits, merged
 from onlooker.rules.language import Rule
 from onlooker.rules.places import Places
-from onlooker.rules.schedule import Clock
+from onlooker.rules.schedule import Clock, Schedule
 from onlooker.rules.units import nanoseconds
 from onlooker.rules.world import World
 
@@ -19,7 +18,6 @@ __all__ = ["RuleRun", "Subject"]
 
 _MOST = 16
 _FAR = 2**62
-_Order = tuple[int, str, int, int, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,99 +29,95 @@ class Subject:
     clock: Clock
 
 
-@dataclass(slots=True)
+def _tracks(hit: Hit) -> tuple[str, ...]:
+    listed = (hit.data or {}).get("tracks")
+    return tuple(str(t) for t in listed) if isinstance(listed, list) else ((hit.track,) if hit.track else ())
+
+
 class _Open:
-    event: Event
-    hit: Hit
-    told: int
-    false_since: int | None = None
-    news: bool = False
+    """An event that goes on: what was told of it, and what has come since."""
+
+    def __init__(self, event: Event, hit: Hit, told: int) -> None:
+        self.event, self.hit, self.told = event, hit, told
+        self.false_since: int | None = None
+        self.news = False
+        self.tracks = dict.fromkeys(event.tracks)
+        self.score = event.score
+        self.data = dict(event.data)
+        self.rests_on = deque((o for o in hit.rests_on if o.source), maxlen=_MOST)
+
+    def told_as(self, state: State) -> Event:
+        """The event with all that has come."""
+        return replace(
+            self.event,
+            state=state,
+            tracks=tuple(self.tracks),
+            data=dict(self.data),
+            score=self.score,
+            box=self.hit.box,
+            observations=tuple(o.id for o in self.rests_on),
+        )
 
 
 class RuleRun:
-    """Takes observations in any order that their kinds' watermarks allow, and evaluates them in order of time.
+    """Evaluates its rule at the moments that it is given, and says when it wants the next.
 
     Args:
         rule: the rule.
         subject: what it looks at.
         places: of the source.
         lost: seconds after which an unseen track is gone.
-        begin: nanoseconds at which watching began.
+
+    Attributes:
+        due: nanoseconds at which something may change though nothing arrives; None: never by itself.
     """
 
-    def __init__(self, rule: Rule, subject: Subject, places: Places, lost: float, begin: int = 0) -> None:
+    def __init__(self, rule: Rule, subject: Subject, places: Places, lost: float) -> None:
         self.rule, self.subject = rule, subject
         condition = rule.when.condition
         self.kinds = condition.kinds()
         self.node = condition.node(f"when.{rule.when.name}", places)
-        self.world = World(places, nanoseconds(lost))
         self.suppressed = 0
+        self.due: int | None = None
         self._per = rule.per or condition.per
-        self._waiting: list[tuple[_Order, int, Observation]] = []
-        self._number = 0
         self._open: dict[str, _Open] = {}
         self._pending: dict[str, int] = {}
         self._quiet: dict[str, int] = {}
-        self._next: int | None = begin
         self._lost = nanoseconds(lost)
         self._gap, self._lasts = nanoseconds(rule.gap), nanoseconds(rule.lasts)
+        self._update, self._cooldown = nanoseconds(rule.update), nanoseconds(rule.cooldown)
         self.in_force = True
         self._edge: int | None = None
 
-    def add(self, observation: Observation) -> None:
-        """Keep an observation of one of its kinds until its moment comes."""
-        o, producer = observation, observation.producer
-        order = (
-            o.span.start.nanoseconds,
-            o.kind,
-            o.span.end.nanoseconds,
-            o.ordinal,
-            producer.analyzer if producer else "",
-            o.track or "",
-            o.label or "",
-        )
-        self._number += 1
-        heapq.heappush(self._waiting, (order, self._number, o))
-
-    def advance(self, limit: int | None) -> Iterator[Event]:
-        """Evaluate all moments before ``limit`` nanoseconds (None: all that is there); yields what became of events."""
-        while True:
-            arrival = self._waiting[0][0][0] if self._waiting else None
-            times = [t for t in (arrival, self._next) if t is not None]
-            if not times:
-                return
-            now = max(min(times), self.world.now)
-            if limit is not None and now >= limit:
-                return
-            arrived: list[Observation] = []
-            while self._waiting and self._waiting[0][0][0] <= now:
-                arrived.append(heapq.heappop(self._waiting)[2])
-            yield from self.moment(now, arrived)
-            if limit is None and not self._waiting:
-                return
-
-    def moment(self, now: int, arrived: Iterable[Observation] = ()) -> Iterator[Event]:
+    def moment(self, world: World) -> list[Event]:
         """Evaluate one moment. A further moment without arrivals changes nothing that would not have come by itself."""
-        self.world.step(now, list(arrived))
-        hits = self.node.step(self.world)
-        yield from self._decide(now, hits if self._is_in_force(now) else {})
-        times = [self.world.wake(), self.node.wake(), self._edge]
+        now, node = world.now, self.node
+        hits = node.step(world)
+        if self.rule.schedule is not None and not self._is_in_force(self.rule.schedule, now):
+            hits = {}
+        made = list(self._decide(now, hits)) if hits or self._open or self._pending else []
+        due = node.wake()
+        if self._edge is not None or self._pending or self._open:
+            due = self._soonest(due, now)
+        self.due = due
+        return made
+
+    def _soonest(self, due: int | None, now: int) -> int | None:
+        times = [due, self._edge]
         times += [t + self._lasts for t in self._pending.values()]
         times += [self._left(o) + self._gap for o in self._open.values() if o.false_since is not None]
-        self._next = min((t for t in times if t is not None and t > now), default=None)
+        return min([t for t in times if t is not None and t > now], default=None)
 
-    def finish(self, end: int) -> Iterator[Event]:
-        """The source has ended at ``end``: events that go on end with it."""
-        yield from self.advance(end)
-        yield from self.moment(max(end, self.world.now))
+    def finish(self, now: int) -> Iterator[Event]:
+        """The source has ended: events that go on end with it."""
         for key in sorted(self._open):
-            yield self._end(key)
+            yield self._end(now, key)
 
     # -- decisions --
 
-    def _is_in_force(self, now: int) -> bool:
-        schedule, clock = self.rule.schedule, self.subject.clock
-        if schedule is not None and (self._edge is None or now >= self._edge):
+    def _is_in_force(self, schedule: Schedule, now: int) -> bool:
+        clock = self.subject.clock
+        if self._edge is None or now >= self._edge:
             self.in_force, later = schedule.state(clock.at(now))
             self._edge = max(clock.nanoseconds(later), now + 1)
         return self.in_force
@@ -147,7 +141,7 @@ class RuleRun:
             if current.false_since is None:
                 current.false_since = now
             if now - self._left(current) >= self._gap:
-                yield self._end(key)
+                yield self._end(now, key)
 
     def _instant(self, now: int, key: str, hit: Hit) -> Iterator[Event]:
         if self._is_quiet(now, key):
@@ -173,31 +167,29 @@ class RuleRun:
 
     def _go_on(self, now: int, current: _Open, hit: Hit) -> Iterator[Event]:
         current.false_since = None
-        before = current.event
-        fresh = self._event(before.start, "", hit)
-        tracks = tuple(dict.fromkeys((*before.tracks, *fresh.tracks)))
-        current.news = current.news or tracks != before.tracks or fresh.data.get("count") != before.data.get("count")
-        scores = [s for s in (before.score, fresh.score) if s is not None]
-        current.hit = hit
-        current.event = replace(
-            before,
-            state="update",
-            tracks=tracks,
-            data={**before.data, **fresh.data},
-            score=max(scores) if scores else None,
-            box=fresh.box,
-            observations=tuple(dict.fromkeys((*before.observations, *fresh.observations)))[-_MOST:],
-        )
-        if current.news and now - current.told >= nanoseconds(self.rule.update):
+        if hit is not current.hit:
+            self._update_with(current, hit)
+        if current.news and now - current.told >= self._update:
             current.told, current.news = now, False
-            current.event = replace(current.event, number=before.number + 1)
+            current.event = replace(current.told_as("update"), number=current.event.number + 1)
             yield current.event
 
-    def _end(self, key: str) -> Event:
+    @staticmethod
+    def _update_with(current: _Open, hit: Hit) -> None:
+        before, data = current.hit.data or {}, hit.data or {}
+        tracks = {**current.tracks, **dict.fromkeys(_tracks(hit))}
+        current.news = current.news or len(tracks) > len(current.tracks) or data.get("count") != before.get("count")
+        scores = [s for s in (current.score, hit.score) if s is not None]
+        current.hit, current.tracks, current.score = hit, tracks, max(scores, default=None)
+        current.data.update({k: v for k, v in data.items() if k != "tracks"})
+        known = {id(o) for o in current.rests_on}
+        current.rests_on.extend(o for o in hit.rests_on if o.source and id(o) not in known)
+
+    def _end(self, now: int, key: str) -> Event:
         current = self._open.pop(key)
-        end = max(current.event.start, min(self._left(current), self.world.now))
-        self._be_quiet(self.world.now, key)
-        return self._ended(current.event, end)
+        end = max(current.event.start, min(self._left(current), now))
+        self._be_quiet(now, key)
+        return self._ended(current.told_as("end"), end)
 
     def _left(self, current: _Open) -> int:
         """When it stopped: the last sighting where a track was lost, else the moment at which it no longer held."""
@@ -212,17 +204,15 @@ class RuleRun:
         return now < self._quiet.get(key if self._per == "track" else "", -1)
 
     def _be_quiet(self, now: int, key: str) -> None:
-        if self.rule.cooldown:
+        if self._cooldown:
             self._quiet = {k: t for k, t in self._quiet.items() if t > now}
-            self._quiet[key if self._per == "track" else ""] = now + nanoseconds(self.rule.cooldown)
+            self._quiet[key if self._per == "track" else ""] = now + self._cooldown
 
     # -- events --
 
     def _event(self, start: int, key: str, hit: Hit) -> Event:
         rule, subject = self.rule, self.subject
         own = hit.data or {}
-        listed = own.get("tracks")
-        tracks = tuple(str(t) for t in listed) if isinstance(listed, list) else ((hit.track,) if hit.track else ())
         return Event(
             event_id(rule.id, subject.source, start, key),
             rule.id,
@@ -235,7 +225,7 @@ class RuleRun:
             hit.score,
             hit.label,
             hit.box,
-            tracks,
+            _tracks(hit),
             {k: v for k, v in own.items() if k != "tracks"},
             tuple(o.id for o in hit.rests_on if o.source)[-_MOST:],
             self._evidence(start, None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -61,7 +60,7 @@ class _All(Node):
             return hits
         lately = self._lately[index]
         for key, hit in hits.items():
-            lately[key] = (replace(hit, moment=False), self._now if hit.moment else None)
+            lately[key] = (hit._replace(moment=False), self._now if hit.moment else None)
         for key, (hit, ended) in list(lately.items()):
             if key not in hits and ended is None:
                 lately[key] = (hit, self._now)

@@ -96,14 +96,14 @@ class CrossingFinder:
         return best, beside
 
     def step(self, world: World, tracks: list[Track]) -> list[tuple[Track, Direction]]:
-        """The crossings of this moment."""
+        """The crossings of this moment among the tracks that are sighted."""
         for track in world.lost:
             side = self._known.pop(track.name, None)
             if side is not None:
                 self._lost.append(side)
         while self._lost and world.now - self._lost[0].seen > self._rejoin:
             self._lost.popleft()
-        return [c for t in tracks if t.seen == world.now and (c := self._follow(t)) is not None]
+        return [c for t in tracks if (c := self._follow(t)) is not None]
 
     def _follow(self, track: Track) -> tuple[Track, Direction] | None:
         point = self._places.flat(track.foot)
@@ -153,7 +153,7 @@ class _Crosses(Node):
 
     def answer(self, world: World) -> Hits:
         hits: dict[str, Hit] = {}
-        for track, direction in self._finder.step(world, [t for t in world.tracks.values() if self._filter.fits(t)]):
+        for track, direction in self._finder.step(world, [t for t in world.sighted if self._filter.fits(t)]):
             if self._config.direction in ("any", direction):
                 self._totals[direction] += 1
                 data: Mapping[str, Json] = {"line": self._config.line, "direction": direction}

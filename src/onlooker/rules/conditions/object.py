@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from onlooker.rules.condition import Condition, Hit, Hits, Node, Per, hit_of_track, merged
-from onlooker.rules.conditions._tracks import TrackFilter, Zoned
+from onlooker.rules.conditions._tracks import PerTrack, TrackFilter, Zoned
 from onlooker.rules.places import Places
 from onlooker.rules.units import Fraction01, Labels, Seconds, Speed, nanoseconds, speed_unit
 from onlooker.rules.world import Track, World
@@ -62,48 +62,56 @@ class ObjectCondition(Condition):
         return _Present(path, self, places)
 
 
-class _Present(Node):
+class _Present(PerTrack):
     def __init__(self, path: str, config: ObjectCondition, places: Places) -> None:
         super().__init__(path)
         self._config = config
         self._filter = TrackFilter(config.label, config.score, config.height)
         self._zoned = Zoned(config.zone, places, nanoseconds(config.leave))
+        self._limits = [
+            (speed_unit(limit)[0], above)
+            for limit, above in ((config.slower, False), (config.faster, True))
+            if limit is not None
+        ]
+        self._least = nanoseconds(config.lasts)
         self._crowded = False
-        self._count = 0
 
     def answer(self, world: World) -> Hits:
-        config, now = self._config, world.now
-        least = nanoseconds(config.lasts)
-        hits: dict[str, Hit] = {}
-        stays = self._zoned.step(world, [t for t in world.tracks.values() if self._filter.fits(t)])
-        for track, since in stays:
-            # what counts is the time in which it was seen there, not that in which it is only not yet given up
-            if track.seen - since >= least and self._moves_as_wanted(track, world):
-                hits[track.name] = hit_of_track(track, since + least, {"seconds": round((track.seen - since) / 1e9, 3)})
-        self._count = len(hits)
-        if config.at_least == 1:
-            return hits
+        present = super().answer(world)
+        return present if self._config.at_least == 1 else self._crowd(world.now)
+
+    def hit(self, track: Track, places: Places) -> Hit | None:
+        since = self._zoned.stay(track) if self._filter.fits(track) else None
+        # what counts is the time in which it was seen there, not that in which it is only not yet given up
+        if since is None or track.seen - since < self._least or not self._moves_as_wanted(track, places):
+            return None
+        return hit_of_track(track, since + self._least, {"seconds": round((track.seen - since) / 1e9, 3)})
+
+    def forget(self, track: Track) -> None:
+        self._zoned.forget(track)
+
+    def _crowd(self, now: int) -> Hits:
+        config, present = self._config, self.present
         wanted = config.until_below if self._crowded and config.until_below is not None else config.at_least
         begun = now if not self._crowded else self.hits[""].since
-        self._crowded = len(hits) >= wanted
+        self._crowded = len(present) >= wanted
         if not self._crowded:
             return {}
-        whole = merged(hits.values())
-        data = {"count": len(hits), "tracks": [*hits]}
+        whole = merged(present.values())
+        data = {"count": len(present), "tracks": [*present]}
         return {"": Hit(begun, whole.seen, whole.score, whole.label, None, None, data, whole.rests_on)}
 
-    def _moves_as_wanted(self, track: Track, world: World) -> bool:
-        for limit, above in ((self._config.slower, False), (self._config.faster, True)):
-            if limit is not None:
-                speed = track.speed(world.places)
-                if speed is None or (speed > speed_unit(limit)[0]) != above:
-                    return False
+    def _moves_as_wanted(self, track: Track, places: Places) -> bool:
+        for limit, above in self._limits:
+            speed = track.speed(places)
+            if speed is None or (speed > limit) != above:
+                return False
         return True
 
     def why(self) -> str:
         what = " or ".join(self._config.label) or "objects"
         where = f" in {self._config.zone}" if self._config.zone else " in sight"
-        return f"{self._count} {what}{where}, {self._config.at_least} wanted"
+        return f"{len(self.present)} {what}{where}, {self._config.at_least} wanted"
 
 
 CONDITION = ObjectCondition

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -74,7 +73,7 @@ class _Sequence(Node):
                     hit = joined([earlier, hit])
                 subject = key if self._config.same_track else ""
                 if index == len(self.children) - 1:
-                    made[subject] = replace(hit, since=now, seen=now, moment=True)
+                    made[subject] = hit._replace(since=now, seen=now, moment=True)
                 else:
                     self._reached[index][subject] = (now, hit)
         return made

@@ -52,7 +52,7 @@ class _Tailgating(Node):
 
     def answer(self, world: World) -> Hits:
         hits: dict[str, Hit] = {}
-        for track, direction in self._finder.step(world, [t for t in world.tracks.values() if self._filter.fits(t)]):
+        for track, direction in self._finder.step(world, [t for t in world.sighted if self._filter.fits(t)]):
             if direction != self._config.direction:
                 continue
             if self._before is not None and world.now - self._before[0] <= nanoseconds(self._config.within):

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from onlooker.rules.condition import Condition, Hit, Hits, Node, Per, hit_of_track
-from onlooker.rules.conditions._tracks import TrackFilter, Zoned
+from onlooker.rules.condition import Condition, Hit, Node, Per, hit_of_track
+from onlooker.rules.conditions._tracks import PerTrack, TrackFilter, Zoned
 from onlooker.rules.places import Places
 from onlooker.rules.units import Fraction01, Labels
-from onlooker.rules.world import World
+from onlooker.rules.world import Track
 
 __all__ = ["CONDITION", "WrongWay"]
 
@@ -44,7 +44,7 @@ class WrongWay(Condition):
         return _WrongWay(path, self, places)
 
 
-class _WrongWay(Node):
+class _WrongWay(PerTrack):
     def __init__(self, path: str, config: WrongWay, places: Places) -> None:
         super().__init__(path)
         self._config = config
@@ -55,26 +55,25 @@ class _WrongWay(Node):
         self._least = math.cos(math.radians(config.tolerance))
         self._gone: dict[str, tuple[float, tuple[float, float], int]] = {}
 
-    def answer(self, world: World) -> Hits:
-        hits: dict[str, Hit] = {}
-        inside = self._zoned.step(world, [t for t in world.tracks.values() if self._filter.fits(t)])
-        for track, _ in inside:
-            x, y = world.places.flat(track.foot)
-            gone, (bx, by), since = self._gone.get(track.name, (0.0, (x, y), track.seen))
-            dx, dy = (x - bx) / world.places.aspect, (y - by) / world.places.aspect
-            step = math.hypot(dx, dy)
-            if step > 0.004:  # smaller steps are the detector's shaking
-                along = dx * self._against[0] + dy * self._against[1]
-                gone = gone + along if along >= self._least * step else 0.0
-                since = since if gone else track.seen
-                self._gone[track.name] = (gone, (x, y), since)
-            else:
-                self._gone.setdefault(track.name, (gone, (bx, by), since))
-            if gone >= self._config.distance:
-                hits[track.name] = hit_of_track(track, since, {"distance": round(gone, 4)})
-        for track in world.lost:
-            self._gone.pop(track.name, None)
-        return hits
+    def hit(self, track: Track, places: Places) -> Hit | None:
+        if not self._filter.fits(track) or self._zoned.stay(track) is None:
+            return None
+        x, y = places.flat(track.foot)
+        gone, (bx, by), since = self._gone.get(track.name, (0.0, (x, y), track.seen))
+        dx, dy = (x - bx) / places.aspect, (y - by) / places.aspect
+        step = math.hypot(dx, dy)
+        if step > 0.004:  # smaller steps are the detector's shaking
+            along = dx * self._against[0] + dy * self._against[1]
+            gone = gone + along if along >= self._least * step else 0.0
+            since = since if gone else track.seen
+            self._gone[track.name] = (gone, (x, y), since)
+        else:
+            self._gone.setdefault(track.name, (gone, (bx, by), since))
+        return hit_of_track(track, since, {"distance": round(gone, 4)}) if gone >= self._config.distance else None
+
+    def forget(self, track: Track) -> None:
+        self._zoned.forget(track)
+        self._gone.pop(track.name, None)
 
     def why(self) -> str:
         far = max((g for g, _, _ in self._gone.values()), default=0.0)
