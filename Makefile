@@ -20,6 +20,11 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends npm; }
 	@touch $@
 
+# an MQTT broker for the tests of alerts
+.broker-ready:
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends mosquitto; }
+	@touch $@
+
 .browser-ready:
 	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium; }
 	@touch $@
@@ -43,7 +48,7 @@ build: $(VENV)/.ready
 	rm -rf dist
 	$(BIN)/python -m build --quiet --no-isolation --outdir dist .
 
-unit: $(VENV)/.ready .system-ready .browser-ready build
+unit: $(VENV)/.ready .system-ready .browser-ready .broker-ready build
 	$(BIN)/onlooker models pull --all
 	$(BIN)/pytest -n auto --dist loadfile
 
@@ -54,4 +59,4 @@ lock: $(VENV)/.ready  ## renew requirements.lock from pyproject.toml
 	$(BIN)/python scripts/lock.py
 
 clean:
-	rm -rf $(VENV) dist demo .system-ready .browser-ready
+	rm -rf $(VENV) dist demo .system-ready .browser-ready .broker-ready
