@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from onlooker.core.errors import ConfigError
@@ -12,7 +14,7 @@ from onlooker.core.observation import Observation
 from onlooker.core.store import Query, Store
 from onlooker.core.time import Span
 from onlooker.rules.gathering import Gathering
-from onlooker.rules.language import RuleFile
+from onlooker.rules.language import Rule, RuleFile
 from onlooker.rules.run import RuleRun, Subject
 from onlooker.rules.schedule import Clock
 
@@ -28,10 +30,60 @@ def begin_of(info: SourceInfo) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+_PAUSE = "not_running"
+
+
+def _is_pause(o: Observation) -> bool:
+    return o.kind == "blind" and o.label == _PAUSE
+
+
+class _Section:
+    """Rules with a common watermark, begun anew after each time in which nobody watched."""
+
+    def __init__(self, make: Callable[[int], Gathering], begin: int) -> None:
+        self._make, self._begin = make, begin
+        self.gathering = make(begin)
+        self._pauses: deque[tuple[int, int]] = deque()
+        self._later: list[Observation] = []
+
+    def pause(self, start: int, end: int) -> None:
+        """Nobody watched; all that begins later comes after this call."""
+        self._pauses.append((start, end))
+
+    def add(self, o: Observation) -> None:
+        if self._pauses and o.span.start.nanoseconds >= self._pauses[0][0]:
+            self._later.append(o)
+        else:
+            self.gathering.add(o)
+
+    def advance(self, limit: int) -> Iterator[Event]:
+        while self._pauses and limit >= self._pauses[0][0]:
+            start, end = self._pauses.popleft()
+            yield from self._ended(start)
+            self._begin, self.gathering = max(end, self._begin), self._make(max(end, self._begin))
+            later, self._later = self._later, []
+            for o in later:
+                if o.span.start.nanoseconds >= end:
+                    self.add(o)
+        yield from self.gathering.advance(limit)
+
+    def finish(self, end: int) -> Iterator[Event]:
+        yield from self.advance(end)
+        yield from self._ended(end)
+
+    def _ended(self, at: int) -> Iterator[Event]:
+        if at > self._begin:
+            yield from self.gathering.finish(at)
+
+
 class Engine:
     """All rules of a file that look at one source.
 
     Each rule has a watermark of its own, the least of those of its kinds: one on objects does not wait for sentences.
+
+    Of a live source, the time in which nobody watched (`blind` with the label ``not_running``) ends all events; rules
+    begin anew after it. It must be given no later than what begins after it. An observation that came later than its
+    kind's watermark says so in its field ``told_ns``, and is taken as if it began then.
 
     Args:
         rules: the file.
@@ -63,16 +115,36 @@ class Engine:
                 hint="give the time with --clock, such as 2026-05-01T08:00:00+02:00",
             )
         places = rules.places(info)
-        self.runs = [RuleRun(r, Subject(info.id, name, clock), places, rules.lost) for r in chosen]
-        alike: dict[frozenset[str], list[RuleRun]] = {}
-        for run in self.runs:
-            alike.setdefault(frozenset() if together else run.kinds, []).append(run)
-        self.gatherings = [Gathering(runs, places, rules.lost, start) for runs in alike.values()]
+        subject = Subject(info.id, name, clock)
+        self._order = [r.id for r in chosen]
+        self._live = info.live
+
+        def making(own: Sequence[Rule]) -> Callable[[int], Gathering]:
+            return lambda begin: Gathering(
+                [RuleRun(r, subject, places, rules.lost) for r in own], places, rules.lost, begin
+            )
+
+        alike: dict[frozenset[str], list[Rule]] = {}
+        for rule in chosen:
+            alike.setdefault(frozenset() if together else rule.when.condition.kinds(), []).append(rule)
+        self._sections = [_Section(making(own), start) for own in alike.values()]
+
+    @property
+    def runs(self) -> list[RuleRun]:
+        """The rules at work, in the file's order."""
+        runs = [run for gathering in self.gatherings for run in gathering.runs]
+        return sorted(runs, key=lambda run: self._order.index(run.rule.id))
+
+    @property
+    def gatherings(self) -> list[Gathering]:
+        """The rules at work, by their watermark."""
+        return [section.gathering for section in self._sections]
 
     @property
     def kinds(self) -> frozenset[str]:
         """Kinds of observation that the rules look at."""
-        return frozenset().union(*(r.kinds for r in self.runs))
+        own = frozenset[str]().union(*(g.kinds for g in self.gatherings))
+        return own | {"blind"} if self._live and own else own
 
     def take(self, observations: Iterable[Observation], ends: Mapping[str, int]) -> list[Event]:
         """Take what arrived.
@@ -82,14 +154,22 @@ class Engine:
             ends: by kind, the watermark in nanoseconds: no observation of the kind that begins before it will come.
                 A kind that is left out waits.
         """
-        for o in observations:
-            for gathering in self.gatherings:
-                if o.kind in gathering.kinds:
-                    gathering.add(o)
+        found = [*observations]
+        for o in filter(_is_pause, found):
+            for section in self._sections:
+                section.pause(o.span.start.nanoseconds, o.span.end.nanoseconds)
+        for o in found:
+            if o.kind == "blind" and o.label == _PAUSE:
+                continue
+            for section in self._sections:
+                if o.kind in section.gathering.kinds:
+                    # a blind stretch is written anew while it lasts: events cannot name it
+                    section.add(o if o.kind != "blind" else replace(o, source=""))
         made: list[Event] = []
-        for gathering in self.gatherings:
-            if all(kind in ends for kind in gathering.kinds):
-                made += gathering.advance(min(ends[kind] for kind in gathering.kinds))
+        for section in self._sections:
+            kinds = section.gathering.kinds
+            if all(kind in ends for kind in kinds):
+                made += section.advance(min(ends[kind] for kind in kinds))
         return made
 
     def moment(self, now: int) -> list[Event]:
@@ -98,10 +178,18 @@ class Engine:
 
     def finish(self, end: int) -> list[Event]:
         """The source has ended."""
-        return [event for gathering in self.gatherings for event in gathering.finish(end)]
+        return [event for section in self._sections for event in section.finish(end)]
 
 
 _CHUNK = 2000
+
+
+def _end_of(store: Store, info: SourceInfo) -> int:
+    """Nanoseconds up to which a source is known to reach."""
+    if info.duration is not None:
+        return int(info.duration * 1_000_000_000)
+    states = store.states(info.id) if info.live else []
+    return max((s.position.nanoseconds for s in states if s.position is not None), default=0)
 
 
 def backtest(
@@ -129,7 +217,7 @@ def backtest(
         last = start
         chunk: list[Observation] = []
         for o in store.query(Query(sources=(info.id,), kinds=kinds, span=span)):
-            if o.span.start.nanoseconds < start:
+            if o.span.start.nanoseconds < start and not _is_pause(o):
                 continue
             chunk.append(o)
             last = max(last, o.span.end.nanoseconds)
@@ -138,5 +226,5 @@ def backtest(
                 yield from engine.take(chunk, dict.fromkeys(kinds, moment))
                 chunk = []
         yield from engine.take(chunk, dict.fromkeys(kinds, last))
-        whole = 0 if info.duration is None else int(info.duration * 1_000_000_000)
+        whole = _end_of(store, info)
         yield from engine.finish(max(last, whole) if span is None else min(max(last, whole), span.end.nanoseconds))

@@ -52,7 +52,9 @@ class Gathering:
 
     def add(self, observation: Observation) -> None:
         """Keep an observation of one of its kinds until its moment comes."""
-        self._fresh.append((observation.span.start.nanoseconds, observation))
+        told = observation.data.get("told_ns")
+        start = observation.span.start.nanoseconds
+        self._fresh.append((max(start, told) if isinstance(told, int) else start, observation))
 
     def advance(self, limit: int | None) -> Iterator[Event]:
         """Evaluate all moments before ``limit`` nanoseconds (None: all that is there); yields what became of events."""
