@@ -9,6 +9,8 @@
 (True, False, ['door'])
 """
 
+from onlooker.events.config import Sinks, SinkSection, load_sinks
+from onlooker.events.delivery import Delivery
 from onlooker.events.journal import Journal
 from onlooker.events.records import (
     Acknowledgement,
@@ -19,14 +21,20 @@ from onlooker.events.records import (
     Mute,
     SinkStatus,
 )
+from onlooker.events.rule import SinkRule
 
 __all__ = [
     "Acknowledgement",
     "DeadLetter",
+    "Delivery",
     "EventQuery",
     "EventRecord",
     "Feedback",
     "Journal",
     "Mute",
+    "SinkRule",
+    "SinkSection",
     "SinkStatus",
+    "Sinks",
+    "load_sinks",
 ]

@@ -203,8 +203,7 @@ class Outbox:
         """What was taken before a time, and still waits, becomes dead letters; gives how many."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE message SET dead = ?, error = coalesce(error, ?), batch = NULL"
-                " WHERE sink = ? AND dead IS NULL AND made < ?",
+                "UPDATE message SET dead = ?, error = ?, batch = NULL WHERE sink = ? AND dead IS NULL AND made < ?",
                 (now, error, sink, before),
             )
             return connection.changes()

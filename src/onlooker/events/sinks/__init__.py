@@ -1,0 +1,1 @@
+"""One module for each kind of sink, with ``PLUGIN = "module:Class"``."""
