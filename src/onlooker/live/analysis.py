@@ -123,6 +123,7 @@ class LiveAnalysis:
         self._committed = 0
         self._frames_before = 0
         self._unwritten: list[Observation] = []
+        self._noted: list[Observation] = []
         self._new_failures: list[Failure] = []
         self._failing: dict[str, str] = {}
         self._watch = Stopwatch()
@@ -168,6 +169,11 @@ class LiveAnalysis:
                 self._slot.dropped("sound")
         self._notify()
 
+    def note(self, observation: Observation) -> None:
+        """Take an observation that others made of the camera, ready for the store; it goes with the next turn."""
+        with self._lock:
+            self._noted.append(observation)
+
     def end_sitting(self) -> None:
         """Flush and close the analyzers in the next turn: nothing comes for a while, or something else."""
         self._asked_to_end.set()
@@ -205,6 +211,8 @@ class LiveAnalysis:
     def _turn(self, frame: Frame | None, sounds: Sequence[AudioBlock], came: float) -> None:
         times = [item.time for item in (frame, *sounds) if item is not None]
         self._latest = max(self._latest, max(times).nanoseconds)
+        if self._sitting is not None and frame is not None and _of(frame) != _size(self._sitting.info):
+            self._end()
         sitting = self._sitting or self._open(min(times), frame)
         try:
             for block in sounds:
@@ -253,6 +261,17 @@ class LiveAnalysis:
     def looked(self) -> int:
         """Frames that were analysed so far."""
         return self._frames_before + (self._sitting.frames if self._sitting is not None else 0)
+
+    @property
+    def latest(self) -> int:
+        """Nanoseconds of the newest picture or sound that was looked at; -1 before one."""
+        return self._latest
+
+    @property
+    def info(self) -> SourceInfo:
+        """The camera's source with the video that comes."""
+        with self._lock:
+            return self._info
 
     @property
     def motion(self) -> bool:
@@ -328,7 +347,9 @@ class LiveAnalysis:
     def _settle(self, sitting: Sitting, made: Sequence[Observation], *, last: bool = False) -> None:
         """Write what was made, and hand it on."""
         self._note_failures(sitting)
-        fresh = [self._kept(self._dated(o)) for o in made]
+        with self._lock:
+            noted, self._noted = self._noted, []
+        fresh = [self._kept(self._dated(o)) for o in (*made, *noted)]
         seen = [o.span.start for o in fresh if o.track is not None]
         if seen:
             self._followed = max(seen)
@@ -361,7 +382,7 @@ class LiveAnalysis:
 
     def _dated(self, o: Observation) -> Observation:
         """With the moment at which it was told, where that is later than its watermark allows."""
-        mark = self._marks.get(o.kind, 0)
+        mark = self._marks.get(o.kind, max(0, self._horizon))
         return o if o.span.start.nanoseconds >= mark else replace(o, data={**o.data, "told_ns": mark})
 
     def _kept(self, o: Observation) -> Observation:

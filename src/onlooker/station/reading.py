@@ -1,0 +1,87 @@
+"""Reads a YAML file into a model; errors name file and line, and never show a value."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from onlooker.core.errors import ConfigError
+
+__all__ = ["read_model"]
+
+M = TypeVar("M", bound=BaseModel)
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_Location = tuple[int | str, ...]
+
+
+def read_model(model: type[M], path: Path, *, hint: str) -> M:
+    """A file as a model; ``${NAME}`` in a text stands for a variable of the environment.
+
+    Args:
+        model: what it must be.
+        path: of the file.
+        hint: where to look when it is wrong.
+
+    Raises:
+        ConfigError: it cannot be read or is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = yaml.compose(text, Loader=yaml.SafeLoader)
+        values: Any = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}", hint="check the path") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a mapping, got {type(values).__name__}", hint=hint)
+    values = _expanded(values, (), path, document)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        shown = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "there is no such setting here"
+        raise ConfigError(f"{path}:{_line(document, first['loc'])}: {shown}: {message}", hint=hint) from None
+
+
+def _expanded(value: Any, location: _Location, path: Path, document: yaml.Node | None) -> Any:
+    if isinstance(value, dict):
+        known = cast(dict[Any, Any], value)
+        return {k: _expanded(v, (*location, str(k)), path, document) for k, v in known.items()}
+    if isinstance(value, list):
+        return [_expanded(v, (*location, i), path, document) for i, v in enumerate(cast(list[Any], value))]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            line = _line(document, location)
+            raise ConfigError(f"{path}:{line}: the variable {match[1]} is not set", hint=f"export {match[1]}=...")
+        return os.environ[match[1]]
+
+    return _VARIABLE.sub(variable, value)
+
+
+def _line(document: yaml.Node | None, location: _Location) -> int:
+    """Line (from 1) of the innermost node on the way to ``location``; parts that the file does not have are passed."""
+    node, line = document, 1
+    for part in location:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.MappingNode):
+            pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
+            match = [(key, value) for key, value in pairs if key.value == str(part)]
+            if match:
+                line, node = match[0][0].start_mark.line + 1, match[0][1]
+    return line
