@@ -13,10 +13,11 @@ from onlooker.core.errors import SourceError, UnsupportedMedia, UsageError
 from onlooker.core.media import AudioInfo, SourceInfo, VideoInfo
 from onlooker.core.time import Timestamp, parse_seconds
 from onlooker.sources.numbering import Numbering
+from onlooker.sources.policy import without_credentials
 from onlooker.sources.timing import TIMED, Clock, stream_origin
 from onlooker.sources.tone import is_hdr
 
-__all__ = ["MAX_PIXELS", "Opened", "open_container"]
+__all__ = ["MAX_PIXELS", "Opened", "connect", "open_container"]
 
 MAX_PIXELS = 8192 * 8192
 # formats that open other files or addresses named inside them, or that are devices
@@ -57,28 +58,59 @@ def open_container(
         SourceError: it cannot be opened.
         UnsupportedMedia: there is nothing in it that can be decoded.
     """
+    shown = without_credentials(address)
+    try:
+        container = connect(
+            address,
+            protocols=protocols,
+            timeouts=(timeout, timeout),
+            options=options,
+            container_format=container_format,
+            guard=guard,
+            indirect=indirect,
+        )
+    except FFmpegError as error:
+        raise SourceError(f"cannot open {shown!r}: {error.strerror or error}", hint=_hint(error)) from None
+    except (OSError, ValueError, UnicodeError) as error:
+        raise SourceError(f"cannot open {shown!r}: {error}", hint="check the path") from None
+    try:
+        return Opened(container, shown, rotation)
+    except BaseException:
+        container.close()
+        raise
+
+
+def connect(
+    address: str,
+    *,
+    protocols: str,
+    timeouts: tuple[float, float],
+    options: dict[str, str] | None = None,
+    container_format: str | None = None,
+    guard: Any = None,
+    indirect: bool = False,
+) -> Any:
+    """A PyAV container, opened within limits; see `open_container`.
+
+    Args:
+        address: what FFmpeg is given.
+        protocols: comma-separated FFmpeg protocols that it and what it refers to may use.
+        timeouts: seconds for opening, and for each read.
+        options: more FFmpeg options.
+        container_format: FFmpeg's name of the format, or None to guess.
+        guard: PyAV's ``io_open`` for addresses inside playlists.
+        indirect: whether a format may lead to other files or addresses, such as a playlist.
+
+    Raises:
+        FFmpegError, OSError, ValueError: as PyAV raises them; their text may hold the address with its password.
+    """
     given = {"protocol_whitelist": protocols, "max_pixels": str(MAX_PIXELS), **(options or {})}
     if not indirect:
         given["format_whitelist"] = _direct_formats()
     extra: dict[str, Any] = {"io_open": guard} if guard is not None else {}
-    try:
-        container = av.open(
-            address,
-            options=given,
-            metadata_errors="replace",
-            timeout=(timeout, timeout),
-            format=container_format,
-            **extra,
-        )
-    except FFmpegError as error:
-        raise SourceError(f"cannot open {address!r}: {error.strerror or error}", hint=_hint(error)) from None
-    except (OSError, ValueError, UnicodeError) as error:
-        raise SourceError(f"cannot open {address!r}: {error}", hint="check the path") from None
-    try:
-        return Opened(container, address, rotation)
-    except BaseException:
-        container.close()
-        raise
+    return av.open(
+        address, options=given, metadata_errors="replace", timeout=timeouts, format=container_format, **extra
+    )
 
 
 def _hint(error: FFmpegError) -> str:

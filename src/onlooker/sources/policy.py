@@ -15,7 +15,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from onlooker.core.errors import ForbiddenAddress, SourceError
 
-__all__ = ["DEFAULT_POLICY", "AddressPolicy", "without_credentials"]
+__all__ = ["DEFAULT_POLICY", "AddressPolicy", "HttpAnswer", "without_credentials"]
 
 _SCHEMES = ("http", "https")
 _MOVED = (301, 302, 303, 307, 308)
@@ -35,6 +35,14 @@ def without_credentials(address: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+class HttpAnswer(SourceError):
+    """A web server answered, but not with what was asked for; ``code`` is its status."""
+
+    def __init__(self, message: str, *, hint: str | None = None, code: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
     """What is allowed.
@@ -43,10 +51,12 @@ class AddressPolicy:
         private: whether the address that the user gives may be loopback or private. What it refers to (playlist
             entries) may then reach only the same host there, and any public host.
         public: whether public hosts may be reached.
+        files: whether paths and cameras of this machine may be opened; only what watches cameras asks.
     """
 
     private: bool = True
     public: bool = True
+    files: bool = True
 
     def check(self, address: str) -> None:
         """Check an address that the user gave.
@@ -62,29 +72,44 @@ class AddressPolicy:
                 hint="the source policy does not allow it",
             )
 
-    def settle(self, address: str) -> tuple[str, bool]:
+    def check_local(self, address: str) -> None:
+        """Check a path or a camera of this machine.
+
+        Raises:
+            ForbiddenAddress: the policy does not allow it.
+        """
+        if not self.files:
+            raise ForbiddenAddress(f"{address!r} is on this machine", hint="the source policy does not allow it")
+
+    def settle(self, address: str, timeout: float = _TIMEOUT) -> tuple[str, bool]:
         """Follow redirects, checking each, and look at what answers.
+
+        Args:
+            address: http or https.
+            timeout: seconds for each answer.
 
         Returns:
             The address that answers, and whether it is a playlist that refers to other addresses.
 
         Raises:
             ForbiddenAddress: the address, or one it redirects to, is not allowed.
-            SourceError: nothing useful answers.
+            HttpAnswer: the server says no.
+            SourceError: nothing answers.
         """
         self.check(address)
         for _ in range(_REDIRECTS):
             try:
-                with _OPENER.open(_request(address), timeout=_TIMEOUT) as answer:
+                with _OPENER.open(_request(address), timeout=timeout) as answer:
                     kind = answer.headers.get("Content-Type", "").lower()
                     head = answer.read(512).lstrip(b"\xef\xbb\xbf \r\n\t")
             except urllib.error.HTTPError as error:
                 with error:
                     target = error.headers.get("Location")
                 if error.code not in _MOVED or not target:
-                    raise SourceError(
+                    raise HttpAnswer(
                         f"cannot open {without_credentials(address)}: the server answers {error.code} {error.reason}",
                         hint="check the address",
+                        code=error.code,
                     ) from None
                 target = urljoin(address, target)
                 self._check_entry(target, address, "it redirects to")
@@ -110,12 +135,12 @@ class AddressPolicy:
                 hint="only web addresses, public or of its own host",
             )
 
-    def guard(self, address: str) -> Callable[..., Any]:
+    def guard(self, address: str, timeout: float = _TIMEOUT) -> Callable[..., Any]:
         """An ``io_open`` for PyAV that refuses entries of a playlist that lead elsewhere than allowed."""
 
         def open_entry(url: str, flags: int, options: dict[str, Any]) -> Any:
             self._check_entry(url, address, "the playlist refers to")
-            return _OPENER.open(_request(url), timeout=_TIMEOUT)
+            return _OPENER.open(_request(url), timeout=timeout)
 
         return open_entry
 

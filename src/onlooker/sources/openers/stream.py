@@ -10,10 +10,10 @@ from onlooker.sources.identity import address_id
 from onlooker.sources.policy import AddressPolicy, without_credentials
 from onlooker.sources.recorded import RecordedSource
 
-__all__ = ["PLUGIN", "StreamOpener"]
+__all__ = ["PLUGIN", "PROTOCOLS", "StreamOpener"]
 
 PLUGIN = "onlooker.sources.openers.stream:StreamOpener"
-_PROTOCOLS = {
+PROTOCOLS = {
     "rtsp": "rtsp,rtp,tcp,udp",
     "rtsps": "rtsp,rtp,tcp,tls",
     "rtmp": "rtmp,tcp",
@@ -23,6 +23,7 @@ _PROTOCOLS = {
     "rtp": "rtp,udp",
     "tcp": "tcp",
 }
+"""What FFmpeg may use for each scheme of live streams."""
 
 
 class StreamOpener:
@@ -31,7 +32,7 @@ class StreamOpener:
     @staticmethod
     def takes(address: str) -> int:
         """3 for the schemes of live streams."""
-        return 3 if "://" in address and urlsplit(address).scheme.lower() in _PROTOCOLS else 0
+        return 3 if "://" in address and urlsplit(address).scheme.lower() in PROTOCOLS else 0
 
     @staticmethod
     def open(address: str, policy: AddressPolicy, known_id: str | None) -> Source:
@@ -50,7 +51,7 @@ class StreamOpener:
         def opener(rotation: int) -> Opened:
             return open_container(
                 address,
-                protocols=_PROTOCOLS[scheme],
+                protocols=PROTOCOLS[scheme],
                 options=options,
                 timeout=10,
                 indirect=scheme.startswith("rt"),
