@@ -1,0 +1,195 @@
+"""Joins what several recordings hold of a stretch into one file, without coding it anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.error import FFmpegError
+
+from onlooker.core.errors import SourceError, UsageError
+from onlooker.recording.index import Segment
+
+__all__ = ["Piece", "join"]
+
+_CLOSE = 250_000_000
+_BILLION = 1_000_000_000
+_IN_BAND = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of the joined file: from ``at`` nanoseconds of it on it shows the camera from ``start`` to ``end``."""
+
+    at: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    path: Path
+    segment: Segment
+    begin: int
+    piece: Piece
+
+
+def join(library: Path, segments: Sequence[Segment], start: int, end: int, out: Path) -> list[Piece]:
+    """Copy the packets between two moments of a camera into one MP4.
+
+    It begins with the keyframe at or before ``start``. Where nothing was recorded the next picture follows at once; the
+    pieces, which the file's comment holds too, tell what is shown when.
+
+    Args:
+        library: the folder that holds the files.
+        segments: of one camera, in order.
+        start: nanoseconds of the camera.
+        end: nanoseconds of the camera.
+        out: the file to write.
+
+    Raises:
+        UsageError: the camera changed its codec or size within the stretch.
+        SourceError: nothing is recorded there, or a file cannot be read.
+    """
+    try:
+        parts = _plan(library, segments, start, end)
+        if not parts:
+            raise SourceError("nothing is recorded there", hint="see onlooker recordings list and gaps")
+        pieces = [p.piece for p in parts]
+        with av.open(str(out), "w", format="mp4", options={"movflags": "+faststart"}) as target:
+            target.metadata["comment"] = json.dumps([[p.at, p.start, p.end] for p in pieces])
+            joined = _Join(target)
+            for part in parts:
+                joined.add(part, end)
+    except FFmpegError as error:
+        raise SourceError(f"cannot join recordings: {error.strerror or error}", hint="try a shorter stretch") from None
+    return pieces
+
+
+def _plan(library: Path, segments: Sequence[Segment], start: int, end: int) -> list[_Part]:
+    parts: list[_Part] = []
+    for segment in segments:
+        path = library / segment.path
+        with av.open(str(path)) as source:
+            begin = _keyframe(source, source.streams.video[0], start - segment.start)
+        if begin is None or segment.start + begin >= end:
+            continue
+        shown, at = segment.start + begin, 0
+        if parts:
+            before = parts[-1].piece
+            gap = shown - before.end
+            at = before.at + before.end - before.start + (gap if abs(gap) < _CLOSE else 0)
+        parts.append(_Part(path, segment, begin, Piece(at, shown, min(end, segment.end))))
+    return parts
+
+
+class _Join:
+    """The file that is written; its streams are those of the first part."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._streams: dict[str, Any] = {}
+        self._formats: dict[str, tuple[Any, ...]] = {}
+        self._parameters: dict[str, bytes] = {}
+        self._last: dict[str, int] = {}
+
+    def add(self, part: _Part, end: int) -> None:
+        """Copy what a file holds of the stretch."""
+        with av.open(str(part.path)) as source:
+            found = [source.streams.video[0], *source.streams.audio[:1]]
+            if not self._streams:
+                for stream in found:
+                    self._open(stream)
+            streams = [s for s in found if self._formats.get(s.type) == _format(s)]
+            if found[0] not in streams:
+                hint = "export the stretches before and after it by themselves"
+                raise UsageError("the camera changed its codec or size within the stretch", hint=hint)
+            filters = {s.index: self._filter(s) for s in streams}
+            for packet in _within(source, streams, part.begin, end - part.segment.start):
+                filter, kind = filters[packet.stream.index], packet.stream.type
+                for made in [packet] if filter is None else filter.filter(packet):
+                    self._put(made, kind, part.piece.at - part.begin)
+
+    def _open(self, stream: Any) -> None:
+        made = self._target.add_stream_from_template(stream, opaque=True)
+        if stream.codec_context.name == "hevc":
+            made.codec_context.codec_tag = "hvc1"
+        self._streams[stream.type] = made
+        self._formats[stream.type] = _format(stream)
+        self._parameters[stream.type] = stream.codec_context.extradata or b""
+
+    def _filter(self, stream: Any) -> Any:
+        """None, or what puts other parameters of the codec than the file's into its packets."""
+        name = _IN_BAND.get(stream.codec_context.name)
+        if name is None or (stream.codec_context.extradata or b"") == self._parameters[stream.type]:
+            return None
+        return BitStreamFilterContext(name, stream)
+
+    def _put(self, packet: Any, kind: str, shift: int) -> None:
+        ticks = round(Fraction(shift, _BILLION) / packet.time_base)
+        packet.pts += ticks
+        packet.dts += ticks
+        last = self._last.get(kind)
+        if last is not None and packet.dts <= last:
+            if kind == "audio":
+                return
+            packet.dts = last + 1
+        self._last[kind] = packet.dts
+        packet.stream = self._streams[kind]
+        self._target.mux(packet)
+
+
+def _format(stream: Any) -> tuple[Any, ...]:
+    context = stream.codec_context
+    if stream.type == "video":
+        return context.name, context.width, context.height
+    return context.name, context.sample_rate, bytes(context.extradata or b"")
+
+
+def _nanoseconds(ticks: int, base: Fraction) -> int:
+    return round(ticks * base * _BILLION)
+
+
+def _keyframe(source: Any, video: Any, moment: int) -> int | None:
+    """The last keyframe at or before a moment, else the first one; all in nanoseconds of the file."""
+    found: int | None = None
+    for packet in source.demux(video):
+        if packet.pts is not None and packet.is_keyframe:
+            at = _nanoseconds(packet.pts, packet.time_base)
+            if found is not None and at > moment:
+                break
+            found = at
+    return found
+
+
+def _within(source: Any, streams: list[Any], begin: int, end: int) -> Iterator[Any]:
+    """Packets of what is shown from ``begin`` (a keyframe) until ``end``, nanoseconds of the file."""
+    video = streams[0]
+    source.seek(int(Fraction(begin, _BILLION) / video.time_base), stream=video, backward=True)
+    latest, open_streams, started = -1, {s.index for s in streams}, False
+    for packet in source.demux(streams):
+        if packet.pts is None or packet.dts is None:
+            continue
+        shown = _nanoseconds(packet.pts, packet.time_base)
+        if shown < begin:
+            continue
+        if packet.stream is video:
+            started = started or packet.is_keyframe
+            if not started:
+                continue
+            # what is decoded before the end may be shown after it: all that is shown before that comes along
+            if _nanoseconds(packet.dts, packet.time_base) >= end and shown > latest:
+                open_streams.discard(packet.stream.index)
+            latest = max(latest, shown)
+        elif shown >= end:
+            open_streams.discard(packet.stream.index)
+        if not open_streams:
+            return
+        if packet.stream.index in open_streams:
+            yield packet
