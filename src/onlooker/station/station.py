@@ -1,0 +1,319 @@
+"""A station: cameras that are watched, their rules, events and recordings."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from onlooker.core.errors import OnlookerError, UsageError
+from onlooker.core.live import CameraStatus
+from onlooker.core.store import Store
+from onlooker.events import Journal
+from onlooker.events.delivery import Delivery
+from onlooker.live.governor import Demand, Governor
+from onlooker.live.scheduler import Scheduler
+from onlooker.live.sitting import Selection, live_stages
+from onlooker.pipeline.keeping import Keeper
+from onlooker.recording import Feed, Recordings
+from onlooker.rules import RuleFile
+from onlooker.station.camera import Camera, Parts
+from onlooker.station.clips import Clips
+from onlooker.station.config import WatchConfig
+
+__all__ = ["Changes", "Station"]
+
+_log = logging.getLogger("onlooker.station")
+_TICK, _GOVERN, _CLEAN = 0.5, 1.0, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a reload changed.
+
+    Args:
+        started, stopped, restarted, kept: names of cameras.
+        rules: whether the rules are others.
+        sinks: names of sinks that were added, changed or removed.
+    """
+
+    started: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
+    restarted: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    rules: bool = False
+    sinks: tuple[str, ...] = ()
+
+
+class Station:
+    """Watches cameras.
+
+    Args:
+        config: the watch configuration.
+        folder: the library folder.
+        store: its store; closed by the caller.
+        deliver: whether sinks are told by this process.
+
+    Raises:
+        ConfigError: rules or profiles are wrong.
+        StoreError: the library cannot be opened.
+
+    Attributes:
+        journal: the events.
+        delivery: tells the sinks.
+        recordings: what is recorded.
+        rules: what looks at the cameras, or None.
+    """
+
+    def __init__(self, config: WatchConfig, folder: Path, *, store: Store, deliver: bool = True) -> None:
+        self.config, self.folder, self.store = config, folder, store
+        self.rules: RuleFile | None = config.load_rules()
+        self._selections: dict[str, Selection] = {}
+        for name in config.cameras:
+            self._select(config.profile_of(name))
+        self.journal = Journal.open(folder)
+        self.recordings = Recordings(folder)
+        self.delivery = Delivery(self.journal, config.sinks, folder)
+        self._deliver = deliver
+        self._clips = Clips(self.recordings, self.journal)
+        self._scheduler = Scheduler(config.workers)
+        self._governor = Governor()
+        self._cameras: dict[str, Camera] = {}
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failed: dict[str, str] = {}
+
+    # -- life --
+
+    def start(self) -> None:
+        """Begin to watch; returns at once, whether or not cameras can be reached."""
+        self.recordings.recover()
+        if self._deliver:
+            self.delivery.start()
+        self._clips.start()
+        self._scheduler.start()
+        with self._lock:
+            for name in self.config.cameras:
+                self._start_camera(name)
+            self._know()
+        self._thread = threading.Thread(target=self._run, name="onlooker-station", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End in order: events are told, recordings closed; `close` follows. A second call does nothing."""
+        if self._thread is None:
+            return
+        self._stopping.set()
+        self._thread.join(timeout)
+        self._thread = None
+        with self._lock:
+            cameras = list(self._cameras.values())
+            stopping = [threading.Thread(target=self._stop_camera, args=(c, timeout)) for c in cameras]
+            for thread in stopping:
+                thread.start()
+            for thread in stopping:
+                thread.join()
+        self._scheduler.stop(timeout)
+        self._clips.stop(timeout)
+        if self._deliver:
+            self.delivery.stop(timeout)
+
+    def close(self) -> None:
+        """Let go of the library's journal and recordings; stops first if need be."""
+        self.stop()
+        self.recordings.close()
+        self.journal.close()
+
+    def reload(self, config: WatchConfig) -> Changes:
+        """Go on with another configuration; cameras that it leaves as they are go on undisturbed.
+
+        Raises:
+            ConfigError: rules or profiles are wrong; nothing was changed.
+        """
+        rules = config.load_rules()
+        for name in config.cameras:
+            self._select(config.profile_of(name))
+        with self._lock:
+            old, self.config = self.config, config
+            whole = (old.policy, old.rotation) != (config.policy, config.rotation)
+            names = {**old.cameras, **config.cameras}
+            alike = [n for n in names if not whole and self._alike(n, old, config)]
+            stopped = [n for n in names if n in self._cameras and n not in alike]
+            for name in stopped:
+                self._stop_camera(self._cameras.pop(name), 10.0)
+            other_rules = rules != self.rules
+            self.rules = rules
+            for camera in self._cameras.values():
+                camera.teller.sinks = config.sinks
+                if other_rules:
+                    camera.reload_rules(rules)
+            for name in config.cameras:
+                if name not in self._cameras:
+                    self._start_camera(name)
+            sinks = self.delivery.reload(config.sinks)
+            self._know()
+        return Changes(
+            tuple(n for n in config.cameras if n not in old.cameras),
+            tuple(n for n in old.cameras if n not in config.cameras),
+            tuple(n for n in stopped if n in config.cameras),
+            tuple(alike),
+            other_rules,
+            tuple(sinks),
+        )
+
+    @staticmethod
+    def _alike(name: str, old: WatchConfig, new: WatchConfig) -> bool:
+        if name not in old.cameras or name not in new.cameras:
+            return False
+        return old.cameras[name] == new.cameras[name] and old.profile_of(name) == new.profile_of(name)
+
+    # -- what is known --
+
+    def status(self) -> list[CameraStatus]:
+        """How each camera is doing, in the configuration's order."""
+        with self._lock:
+            cameras = [self._cameras[n] for n in self.config.cameras if n in self._cameras]
+        return [camera.status() for camera in cameras]
+
+    def picture(self, camera: str, width: int | None = None) -> bytes | None:
+        """JPEG of the newest frame, with hidden what the library's privacy hides; None before the first.
+
+        Raises:
+            UsageError: there is no such camera.
+        """
+        return self._camera(camera).picture.jpeg(width)
+
+    def feed(self, camera: str) -> Feed:
+        """The live view of a camera.
+
+        Raises:
+            UsageError: there is no such camera.
+        """
+        return self._camera(camera).feed
+
+    def notes(self) -> dict[str, list[str]]:
+        """What people should know of each camera: analyzers left out or failing, and other trouble."""
+        with self._lock:
+            cameras = dict(self._cameras)
+        found = {
+            name: [f"{n} does not run: {why}" for n, why in c.left_out.items()]
+            + [f"{n} fails: {why}" for n, why in c.analysis.failing.items()]
+            + [t for t in (c.trouble, c.teller.trouble) if t]
+            for name, c in cameras.items()
+        }
+        return {**{name: [why] for name, why in self._failed.items()}, **found}
+
+    def events(self) -> dict[str, int]:
+        """How many events of each camera began since the start."""
+        with self._lock:
+            return {name: camera.teller.count for name, camera in self._cameras.items()}
+
+    @property
+    def ended(self) -> bool:
+        """Whether all cameras were files and have been played."""
+        with self._lock:
+            return bool(self._cameras) and all(c.ended for c in self._cameras.values())
+
+    def _camera(self, name: str) -> Camera:
+        with self._lock:
+            if name not in self._cameras:
+                known = ", ".join(self._cameras) or "none"
+                raise UsageError(f"no camera is called {name!r}", hint=f"known: {known}")
+            return self._cameras[name]
+
+    # -- inside --
+
+    def _select(self, profile: str) -> Selection:
+        """The stages of a profile that run live; the library adopts its privacy."""
+        if profile not in self._selections:
+            from onlooker.library import run_options
+
+            options = run_options(self.folder, profile=profile)
+            if options.privacy is not None and options.adopt is not None:
+                options.adopt(self.store, options.privacy)
+            self._selections[profile] = live_stages(options.stages)
+        return self._selections[profile]
+
+    def _open_keeper(self) -> Keeper | None:
+        from onlooker.redaction.policy import open_keeper
+
+        return open_keeper(self.store, 1)
+
+    def _start_camera(self, name: str) -> None:
+        config = self.config
+        parts = Parts(
+            self.folder,
+            self.store,
+            self.journal,
+            config.policy.policy,
+            config.rotation,
+            max(1, (os.cpu_count() or 1) // self._scheduler.workers),
+            self._select,
+            self._open_keeper,
+            self._scheduler.wake,
+            self._clips.ask,
+        )
+        try:
+            camera = Camera(name, config.cameras[name], config.profile_of(name), parts, self.rules, config.sinks)
+        except OnlookerError as error:
+            # the others are watched nevertheless
+            self._failed[name] = str(error)
+            _log.error("camera %s cannot be watched: %s", name, error)
+            return
+        self._failed.pop(name, None)
+        self._cameras[name] = camera
+        self._scheduler.add(name, camera.work, config.cameras[name].priority)
+        camera.start()
+
+    def _stop_camera(self, camera: Camera, timeout: float) -> None:
+        camera.stop(partial(self._scheduler.remove, camera.name, timeout), timeout)
+
+    def _know(self) -> None:
+        self._governor.set({n: Demand(c.config.rate, c.config.priority) for n, c in self._cameras.items()})
+        rules = self.rules
+        self.delivery.know(
+            {
+                name: [r.id for r in rules.rules_for(camera.analysis.info)] if rules is not None else []
+                for name, camera in self._cameras.items()
+            }
+        )
+
+    def _run(self) -> None:
+        governed = cleaned = time.monotonic()
+        while not self._stopping.wait(_TICK):
+            now = time.monotonic()
+            with self._lock:
+                self._guarded(self._tick_cameras)
+                if now - governed >= _GOVERN:
+                    self._guarded(partial(self._govern, now - governed))
+                    governed = now
+            if now - cleaned >= _CLEAN:
+                self._guarded(self._clean)
+                cleaned = now
+
+    @staticmethod
+    def _guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:
+            _log.exception("a turn of the station failed")
+
+    def _tick_cameras(self) -> None:
+        for camera in self._cameras.values():
+            camera.tick()
+
+    def _govern(self, seconds: float) -> None:
+        busy = self._scheduler.busy()
+        loads = {n: c.loads(busy.get(n, 0.0), seconds) for n, c in self._cameras.items()}
+        self._governor.step(seconds, loads, self._scheduler.workers)
+        for name, camera in self._cameras.items():
+            camera.allow(self._governor.allowed(name))
+
+    def _clean(self) -> None:
+        self.recordings.retain()
