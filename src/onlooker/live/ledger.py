@@ -125,7 +125,7 @@ class Ledger:
             open_for = max(0, at - self._since)
             if self._reason is None:
                 watched += open_for
-            else:
+            elif open_for:
                 blind[self._reason] += open_for
             return watched / _SECOND, {reason: span / _SECOND for reason, span in blind.items()}
 

@@ -28,8 +28,8 @@ __all__ = ["LiveConnection", "LiveFailure", "Selection", "nanoseconds", "open_li
 Selection = Literal["all", "reference", "key"]
 _SKIP = {"all": "DEFAULT", "reference": "NONREF", "key": "NONKEY"}
 _WEBCAM = re.compile(r"(?:webcam:|/dev/video)(\d{1,3})\Z")
-# how much of a stream is looked at before its packets are handed over: enough for the frame rate
-_LOOK = {"analyzeduration": "500000"}
+# opening waits until the size of the pictures is known, which the first key picture tells, and not for the frame rate
+_LOOK = {"analyzeduration": "10000000", "probesize": "20000000", "fpsprobesize": "0"}
 # formats whose timestamps are the demuxer's own counting
 _UNTIMED = ("mpjpeg", "mjpeg", "mjpeg_2000")
 _REASONS = {

@@ -1,0 +1,228 @@
+"""A link over real connections: what comes, what it says when something goes wrong, and how it recovers."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+import pytest
+
+from live.receiving import Running, linked, until
+from onlooker.core.errors import UsageError
+from onlooker.live.settings import LinkSettings
+from onlooker.sources.policy import AddressPolicy
+from onlooker.testing.rtsp import RtspServer
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_camera_gives_pictures_packets_and_sound(walk_clip, transport):
+    with (
+        RtspServer({"front": walk_clip}) as server,
+        Running(server.url("front"), transport=transport, audio_rate=8000) as (link, taker),
+    ):
+        until(lambda: len(taker.frames) > 50 and len(taker.blocks) > 2)
+        assert link.condition == "watching"
+    assert [c[:2] for c in taker.conditions] == [("connecting", ""), ("watching", ""), ("stopped", "")]
+    assert np.all(np.diff(taker.frames) > 0)
+    assert (taker.newest.width, taker.newest.height) == (320, 180)
+    kinds = [(f.kind, f.codec) for f in taker.connections[0][1]]
+    assert kinds == [("video", "h264"), ("audio", "aac")]
+    times = [b.time.value for b in taker.blocks]
+    assert times == sorted(set(times))
+    assert all(t.denominator == 1 for t in times), "blocks lie on whole seconds"
+    loud = [float(np.abs(b.samples).max()) for b in taker.blocks]
+    assert max(loud) > 0.2
+    assert any(p.keyframe and p.stream == 0 for p in taker.packets)
+    assert taker.connections[-1] == ("lost", "stopped")
+
+
+def test_times_are_wall_time_since_zero(walk_clip):
+    zero = time.time() - 1000
+    with RtspServer({"front": walk_clip}) as server, Running(server.url("front"), zero=zero) as (link, taker):
+        until(lambda: len(taker.frames) > 10)
+        now = (time.time() - zero) * 1e9
+        assert link.last_frame is not None
+        assert 999e9 < taker.frames[0] < link.last_frame <= now
+
+
+@pytest.mark.parametrize("authentication", ["basic", "digest"])
+def test_user_and_password_are_given_and_never_shown(walk_clip, authentication, caplog):
+    caplog.set_level(logging.DEBUG)
+    secret = "s3cr:t@/pass"
+    with RtspServer({"front": walk_clip}, user="me", password=secret, authentication=authentication) as server:
+        with Running(server.url("front")) as (_, taker):
+            until(lambda: taker.frames)
+        wrong, unheard = linked(server.url("front", password="wr0ng"))
+        wrong.start()
+        until(lambda: unheard.said("blind", "refused"))
+        wrong.stop()
+        missing, taker = linked(server.url("back"))
+        missing.start()
+        until(lambda: taker.said("blind", "not_found"))
+        missing.stop()
+    shown = " ".join([caplog.text, wrong.message, missing.message, repr(wrong.settings), str(unheard.conditions)])
+    assert "check the user and the password" in wrong.message
+    assert "wr0ng" not in shown
+    assert "s3cr" not in shown
+
+
+def test_a_server_that_is_gone_is_blind_until_it_is_back(walk_clip):
+    with RtspServer({"front": walk_clip}) as server, Running(server.url("front")) as (link, taker):
+        until(lambda: len(taker.frames) > 5)
+        server.refuse()
+        until(lambda: taker.said("blind", "closed") and taker.said("blind", "unreachable"))
+        before = len(taker.frames)
+        server.accept()
+        until(lambda: len(taker.frames) > before + 5)
+        assert link.reconnects >= 1
+    said = [c[:2] for c in taker.conditions]
+    assert said[:4] == [("connecting", ""), ("watching", ""), ("blind", "closed"), ("blind", "unreachable")]
+    assert said[-2:] == [("watching", ""), ("stopped", "")]
+    assert np.all(np.diff(taker.frames) > 0)
+    assert np.all(np.diff([at for _, _, at in taker.conditions]) >= 0)
+    assert [kind for kind, _ in taker.connections] == ["begin", "lost"] * (len(taker.connections) // 2)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_silent_camera_is_stalled_since_its_last_picture(walk_clip, transport):
+    with (
+        RtspServer({"front": walk_clip}) as server,
+        Running(server.url("front"), transport=transport, stall=0.6) as (_, taker),
+    ):
+        until(lambda: len(taker.frames) > 5)
+        server.trouble.stall = True
+        until(lambda: taker.said("blind", "stalled"))
+        assert taker.conditions[2] == ("blind", "stalled", taker.frames[-1])
+        before = len(taker.frames)
+        server.trouble.stall = False
+        until(lambda: len(taker.frames) > before + 5)
+    assert np.all(np.diff(taker.frames) > 0)
+
+
+def test_a_sender_whose_clock_jumps_goes_on(walk_clip):
+    with RtspServer({"front": walk_clip}) as server, Running(server.url("front")) as (link, taker):
+        until(lambda: len(taker.frames) > 10)
+        for jump in (-3000.0, 5000.0):
+            server.trouble.jump = jump
+            before = len(taker.frames)
+            until(lambda before=before: len(taker.frames) > before + 20)
+            ahead = taker.frames[-1] - link.clock.now()
+            assert -2e9 < ahead <= 0
+    assert np.all(np.diff(taker.frames) > 0)
+
+
+def test_damaged_packets_are_survived(walk_clip):
+    with RtspServer({"front": walk_clip}) as server, Running(server.url("front"), stall=20.0) as (_, taker):
+        until(lambda: len(taker.frames) > 10)
+        server.trouble.damage = 0.3
+        until(lambda: len(taker.packets) > 300)
+        server.trouble.damage = 0.0
+        before = len(taker.frames)
+        until(lambda: len(taker.frames) > before + 20)
+        assert not taker.said("blind", "failed")
+
+
+def test_lost_packets_are_survived_over_udp(walk_clip):
+    with (
+        RtspServer({"front": walk_clip}) as server,
+        Running(server.url("front"), transport="udp", stall=20.0) as (link, taker),
+    ):
+        server.trouble.lose = 0.05
+        until(lambda: len(taker.frames) > 60)
+        assert link.condition == "watching"
+
+
+def test_packets_alone_need_no_decoding(walk_clip):
+    with RtspServer({"front": walk_clip}) as server, Running(server.url("front"), decode=False) as (link, taker):
+        until(lambda: link.arrived > 20)
+        assert link.condition == "watching"
+    assert not taker.frames
+    assert len(taker.packets) >= 20
+
+
+def test_what_is_decoded_can_be_limited_to_key_pictures(walk_clip):
+    with RtspServer({"front": walk_clip}) as server, Running(server.url("front")) as (link, taker):
+        until(lambda: len(taker.frames) > 10)
+        link.selection = "key"
+        time.sleep(0.2)
+        frames, packets = len(taker.frames), sum(p.stream == 0 for p in taker.packets)
+        until(lambda: len(taker.frames) > frames + 3)
+        seen = sum(p.stream == 0 for p in taker.packets) - packets
+        assert seen >= 3 * (len(taker.frames) - frames), "one picture in ten is a key picture"
+
+
+def test_a_file_is_played_at_its_own_speed_and_over_and_over(walk):
+    with Running(str(walk), loop=True) as (link, taker):
+        until(lambda: len(taker.frames) > 50)
+        assert link.condition == "watching"
+    steps = np.diff(taker.frames[:50]) / 1e9
+    assert np.all(steps > 0)
+    assert 0.03 < np.median(steps) < 0.07, "twenty pictures a second"
+    stamps = [p.dts for p in taker.packets if p.stream == 0]
+    assert stamps == sorted(set(stamps)), "timestamps grow over the file's end"
+
+
+def test_a_file_ends(walk):
+    link, taker = linked(str(walk), realtime=False)
+    link.start()
+    assert link.wait(30)
+    assert len(taker.frames) == 40
+    assert taker.conditions[-1][:2] == ("stopped", "ended")
+    assert np.allclose(np.diff(taker.frames), 50e6, atol=1e6), "the file's own times"
+    assert taker.conditions[-1][2] >= taker.frames[-1]
+
+
+def test_the_policy_is_asked_at_each_connection(walk, walk_clip):
+    with RtspServer({"front": walk_clip}) as server:
+        link, taker = linked(server.url("front"), policy=AddressPolicy(private=False))
+        link.start()
+        until(lambda: taker.said("blind", "forbidden"))
+        link.stop()
+        assert not server.requests
+    for address in (str(walk), "webcam:0"):
+        link, taker = linked(address, policy=AddressPolicy(files=False))
+        link.start()
+        until(lambda taker=taker: taker.said("blind", "forbidden"))
+        link.stop()
+        assert not taker.frames
+
+
+def test_reasons_are_told_apart(tmp_path, data):
+    text = tmp_path / "notes.mp4"
+    text.write_text("no video")
+    cases = {
+        "rtsp://127.0.0.1:1/front": "unreachable",
+        str(tmp_path / "missing.mp4"): "not_found",
+        "webcam:99": "not_found",
+        str(text): "unsupported",
+        "gopher://127.0.0.1/x": "unsupported",
+    }
+    for address, reason in cases.items():
+        link, taker = linked(address)
+        link.start()
+        until(lambda taker=taker, reason=reason: taker.said("blind", reason))
+        link.stop()
+
+
+def test_a_link_that_hangs_can_be_stopped(walk_clip):
+    with RtspServer({"front": walk_clip}) as server:
+        link, taker = linked(server.url("front"), stall=60.0)
+        link.start()
+        until(lambda: len(taker.frames) > 3)
+        server.trouble.stall = True
+        link.stop(timeout=10)
+        assert link.wait(0), "it did not wait for the read"
+        server.trouble.stall = False
+        given = len(taker.frames)
+        time.sleep(0.3)
+        assert len(taker.frames) == given, "nothing is given after stop"
+
+
+def test_settings_are_checked():
+    for wrong in ({"timeout": 0.0}, {"stall": -1.0}, {"jitter": 2.0}, {"first_wait": 5.0, "most_wait": 1.0}):
+        with pytest.raises(UsageError):
+            LinkSettings("rtsp://camera/1", **wrong)
+    with pytest.raises(UsageError):
+        LinkSettings("")
+    assert "secret" not in repr(LinkSettings("rtsp://me:secret@camera/1"))
