@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from onlooker.api import problems
 from onlooker.api.accounts import Accounts
 from onlooker.api.attempts import Attempts
 from onlooker.api.audit import Audit
+from onlooker.api.camera_settings import added, merged
 from onlooker.api.context import Context
 from onlooker.api.credentials import Credentials
 from onlooker.api.database import ServerDatabase
@@ -26,11 +27,12 @@ from onlooker.api.problems import Problem
 from onlooker.api.routers import routers
 from onlooker.api.settings import ServerSettings
 from onlooker.api.tail import EventTail
+from onlooker.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from onlooker.station import Station
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "watching"]
 
 _DESCRIPTION = """What a library knows of its videos and cameras.
 
@@ -39,6 +41,39 @@ Log in with `POST /api/v1/login` (a cookie; requests that change something send 
 `..._seconds` are seconds of the source; times of users, tokens and jobs are Unix seconds. Errors are
 `application/problem+json`.
 """
+
+
+@contextlib.contextmanager
+def watching(config: Path, folder: Path | None = None) -> Iterator[Station]:
+    """A station that watches the cameras of a configuration and those that were added over the API.
+
+    Args:
+        config: the watch configuration.
+        folder: the library folder; by default as the configuration says.
+
+    Raises:
+        ConfigError: it is wrong, or names no library.
+    """
+    from onlooker.station import Station, load_watch
+    from onlooker.timeline import open_store
+
+    loaded = load_watch(config)
+    folder = folder or loaded.library
+    if folder is None:
+        raise ConfigError(f"{config}: names no library", hint="give --library")
+    database = ServerDatabase(folder)
+    try:
+        loaded = merged(loaded, added(database))
+    finally:
+        database.close()
+    with (
+        contextlib.closing(open_store(folder)) as store,
+        contextlib.closing(Station(loaded, folder, store=store)) as made,
+    ):
+        made.start()
+        yield made
+
+
 _COMMON = (400, 401, 403, 408, 413, 421, 422, 429, 503)
 _UPLOADS = ("/api/v1/people/",)
 
@@ -54,7 +89,7 @@ def create_app(
 
     Args:
         folder: the library folder; made if there is none.
-        station: the cameras that this process watches; it is started and stopped by the caller.
+        station: the cameras that this process watches, over the same folder; see `watching`.
         settings: how it is set up.
         config: the watch configuration of the station, which can be read again.
 
@@ -99,15 +134,20 @@ def create_app(
 
 def _open(folder: Path, station: Station | None, settings: ServerSettings, config: Path | None) -> Context:
     from onlooker.events import Journal
+    from onlooker.recording import Recordings
     from onlooker.sources.policy import without_credentials
     from onlooker.timeline import open_store
 
     with contextlib.ExitStack() as opened:
-        store = open_store(folder)
-        opened.callback(store.close)
+        store = station.store if station else open_store(folder)
+        if station is None:
+            opened.callback(store.close)
         database = ServerDatabase(folder)
         opened.callback(database.close)
         journal = station.journal if station else Journal.open(folder)
+        if station is None:
+            opened.callback(journal.close)
+        recordings = station.recordings if station else Recordings(folder)
         opened.pop_all()
     accounts = Accounts(database, settings.link_hours * 3600)
     idle, longest = settings.session_hours * 3600, settings.session_days * 86_400
@@ -117,6 +157,7 @@ def _open(folder: Path, station: Station | None, settings: ServerSettings, confi
         database,
         store,
         journal,
+        recordings,
         station,
         config,
         accounts,
@@ -132,7 +173,8 @@ def _close(context: Context) -> None:
     context.jobs.close()
     if context.station is None:
         context.journal.close()
-    context.store.close()
+        context.recordings.close()
+        context.store.close()
     context.database.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from onlooker.core.event import Event
     from onlooker.core.store import SourceStatus, Store
     from onlooker.events import Journal
+    from onlooker.recording import Recordings
     from onlooker.rules import RuleFile
-    from onlooker.station import Station
+    from onlooker.station import Changes, Station
 
 __all__ = ["Context", "context_of"]
 
@@ -46,6 +47,7 @@ class Context:
         database: users, sessions, jobs, the audit log.
         store: what the library knows.
         journal: its events.
+        recordings: what its cameras recorded.
         station: the cameras that this process watches, or None.
         config: the watch configuration that the station was made of, to be read again, or None.
     """
@@ -55,6 +57,7 @@ class Context:
     database: ServerDatabase
     store: Store
     journal: Journal
+    recordings: Recordings
     station: Station | None
     config: Path | None
     accounts: Accounts
@@ -66,6 +69,7 @@ class Context:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _streams: Counter[str] = field(default_factory=Counter[str])
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _reloading: threading.Lock = field(default_factory=threading.Lock)
     _infos: dict[str, SourceInfo] = field(default_factory=dict[str, SourceInfo])
 
     # -- sources --
@@ -110,6 +114,13 @@ class Context:
             self._infos.pop(source, None)
             raise not_found("source") from None
 
+    def reachable(self, caller: Caller) -> list[str]:
+        """Ids of the sources of which the caller may see something, be it in some zones alone."""
+        known = {s.info.id: names_of(s.info) for s in self.store.sources()}
+        if self.station is not None:
+            known |= {c.source: (c.source, c.name) for c in self.station.status()}
+        return [identity for identity, names in known.items() if caller.access(names) is not None]
+
     def visible(self, caller: Caller) -> list[SourceStatus]:
         """The sources that the caller may see all of."""
         return [s for s in self.store.sources() if caller.may(Role.viewer, names_of(s.info))]
@@ -132,6 +143,36 @@ class Context:
         if access.role < role:
             raise ProblemError(403, f"it takes the role {role.name} on this camera")
         return name
+
+    def reload(self) -> Changes:
+        """Read the watch configuration again; returns what changed.
+
+        Raises:
+            ProblemError: 409: there is none.
+            ConfigError: it is wrong; the old one stays in force.
+        """
+        from onlooker.api.camera_settings import added, merged
+        from onlooker.station import load_watch
+
+        if self.station is None or self.config is None:
+            raise ProblemError(409, "no cameras are watched here", hint="onlooker serve --config")
+        with self._reloading:
+            return self.station.reload(merged(load_watch(self.config), added(self.database)))
+
+    # -- privacy --
+
+    def check_unhidden(self, caller: Caller, names: Sequence[str]) -> None:
+        """Refuse video as it was coded where the library hides people or things in pictures, to all but admins.
+
+        Raises:
+            ProblemError: 403.
+        """
+        from onlooker.redaction.policy import library_policy
+
+        policy = library_policy(self.store)
+        if policy is not None and policy.hide and not caller.may(Role.admin, names):
+            hidden = ", ".join(policy.hide)
+            raise ProblemError(403, f"the library hides {hidden}: its video takes the role admin", hint="see pictures")
 
     # -- rules and zones --
 

@@ -108,6 +108,10 @@ class Jobs:
         """The newest first."""
         return [_job(r) for r in self._database.fetch("SELECT * FROM job ORDER BY created DESC LIMIT ?", (limit,))]
 
+    def counts(self) -> dict[str, int]:
+        """How many there are in each state."""
+        return dict(self._database.fetch("SELECT state, COUNT(*) FROM job GROUP BY state"))
+
     # -- starting and ending --
 
     def add(self, owner: str, task: Task) -> Job:

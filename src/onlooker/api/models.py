@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Identity = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$", description="Id.")]
-CameraName = Annotated[str, Path(pattern=r"^[^/\x00-\x1f\x7f]{1,200}$", description="Name of a camera.")]
+CameraName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of a camera.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most that many.")]
 Offset = Annotated[int, Query(ge=0, le=10_000_000, description="Skip that many.")]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketState
 
 from onlooker.core import errors
 from onlooker.core.errors import OnlookerError
@@ -117,34 +121,54 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {s: {"description": _TITLES[s], "content": content} for s in sorted({*statuses})}
 
 
+async def _tell(connection: HTTPConnection, answer: JSONResponse) -> Response | None:
+    """The answer to a request; a WebSocket that is not open yet is refused with it, an open one is closed."""
+    if not isinstance(connection, WebSocket):
+        return answer
+    if connection.application_state == WebSocketState.CONNECTING:
+        await connection.send_denial_response(answer)
+    elif connection.application_state == WebSocketState.CONNECTED:
+        with contextlib.suppress(RuntimeError):
+            await connection.close(1008 if answer.status_code < 500 else 1011)
+    return None
+
+
+def _of_onlooker(error: OnlookerError) -> JSONResponse:
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    name = type(error).__name__
+    if status == 500:
+        _LOG.error("%s: %s", name, error, exc_info=error)
+        return problem(500, "the server could not do it", type=name, hint="see the server's log")
+    headers = {"Retry-After": "5"} if status == 503 else None
+    return problem(status, error.message, type=name, hint=error.hint, headers=headers)
+
+
+def _of_fields(errors: Sequence[Any]) -> JSONResponse:
+    fields = [FieldProblem(field=".".join(str(p) for p in e["loc"]), message=str(e["msg"])) for e in errors[:20]]
+    return problem(422, "the request is not as described", hint="see /api/openapi.json", fields=fields)
+
+
 def install(app: FastAPI) -> None:
     """Make all errors of an app problems."""
 
     @app.exception_handler(ProblemError)
-    async def _own(_: Request, error: ProblemError) -> JSONResponse:
-        return problem(error.status, error.detail, hint=error.hint, headers=error.headers)
+    async def _own(connection: HTTPConnection, error: ProblemError) -> Response | None:
+        return await _tell(connection, problem(error.status, error.detail, hint=error.hint, headers=error.headers))
 
     @app.exception_handler(OnlookerError)
-    async def _known(_: Request, error: OnlookerError) -> JSONResponse:
-        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-        name = type(error).__name__
-        if status == 500:
-            _LOG.error("%s: %s", name, error, exc_info=error)
-            return problem(500, "the server could not do it", type=name, hint="see the server's log")
-        headers = {"Retry-After": "5"} if status == 503 else None
-        return problem(status, error.message, type=name, hint=error.hint, headers=headers)
+    async def _known(connection: HTTPConnection, error: OnlookerError) -> Response | None:
+        return await _tell(connection, _of_onlooker(error))
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        fields = [
-            FieldProblem(field=".".join(str(p) for p in e["loc"]), message=str(e["msg"])) for e in error.errors()[:20]
-        ]
-        return problem(422, "the request is not as described", hint="see /api/openapi.json", fields=fields)
+    @app.exception_handler(WebSocketRequestValidationError)
+    async def _invalid(connection: HTTPConnection, error: Any) -> Response | None:
+        return await _tell(connection, _of_fields(error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def _plain(_: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail), headers=error.headers)
+    async def _plain(connection: HTTPConnection, error: HTTPException) -> Response | None:
+        return await _tell(connection, problem(error.status_code, str(error.detail), headers=error.headers))
 
     @app.exception_handler(Exception)
-    async def _unexpected(_: Request, error: Exception) -> JSONResponse:
-        return problem(500, "the server could not do it", type=type(error).__name__, hint="see the server's log")
+    async def _unexpected(connection: HTTPConnection, error: Exception) -> Response | None:
+        answer = problem(500, "the server could not do it", type=type(error).__name__, hint="see the server's log")
+        return await _tell(connection, answer)

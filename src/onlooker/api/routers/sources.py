@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from onlooker.api import models
-from onlooker.api.access import Role
+from onlooker.api.access import Role, names_of
 from onlooker.api.files import RangedFile
 from onlooker.api.guard import OperatorAny, Ours, ViewerAny
 from onlooker.api.models import Identity
@@ -19,6 +19,7 @@ from onlooker.core.store import Query as StoreQuery
 from onlooker.core.time import Span, Timestamp
 
 if TYPE_CHECKING:
+    from onlooker.api.access import Caller
     from onlooker.api.context import Context
     from onlooker.core.store import SourceStatus
 
@@ -114,9 +115,8 @@ def get_timeline(
 
 @router.get("/{id}/video", response_class=Response, responses={**_FILE, **responses(403, 404, 409, 416)})
 def get_video(context: Ours, caller: ViewerAny, id: Identity) -> Response:
-    """The video as it was analysed, with ranges; not where the library hides people or things in pictures."""
-    _check_unhidden(context)
-    return RangedFile(_original(context, context.source(caller, id)))
+    """The video as it was analysed, with ranges; where the library hides people or things, for admins alone."""
+    return RangedFile(_original(context, caller, id))
 
 
 @router.get("/{id}/clip", response_class=Response, responses={**_FILE, **responses(403, 404, 409, 416)})
@@ -130,8 +130,7 @@ def get_clip(
     """A stretch of the video, cut at keyframes without coding it anew; at most ten minutes."""
     from onlooker.sources.cut import cut_copy
 
-    _check_unhidden(context)
-    path = _original(context, context.source(caller, id))
+    path = _original(context, caller, id)
     if not 0 < end - start <= _LONGEST_CLIP:
         raise ProblemError(400, "a clip lasts up to 600 s", hint="give from and to")
     folder = tempfile.TemporaryDirectory(prefix="onlooker-clip-")
@@ -144,16 +143,10 @@ def get_clip(
     return RangedFile(out, name=f"{id[:12]}-{start:g}-{end:g}.mp4", after=folder.cleanup)
 
 
-def _check_unhidden(context: Context) -> None:
-    from onlooker.redaction.policy import library_policy
-
-    policy = library_policy(context.store)
-    if policy is not None and policy.hide:
-        raise ProblemError(403, "the library's privacy setting hides " + ", ".join(policy.hide))
-
-
-def _original(context: Context, status: SourceStatus) -> Path:
-    """The file of a source, if it is still the one that was analysed."""
+def _original(context: Context, caller: Caller, id: str) -> Path:
+    """The file of a source, if it is still the one that was analysed, and the caller may see all that is on it."""
+    status = context.source(caller, id)
+    context.check_unhidden(caller, names_of(status.info))
     for known in (*status.paths, status.info.path):
         path = Path(known)
         if "://" in known or not path.is_file():

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from onlooker import __version__
-from onlooker.api.guard import Everybody, Ours
+from onlooker.api.guard import Everybody, Ours, ViewerOverall
 from onlooker.api.problems import problem, responses
 from onlooker.core.errors import OnlookerError
 
@@ -49,3 +49,11 @@ def get_ready(context: Ours, _: Everybody) -> Any:
 def get_description(request: Request, _: Everybody) -> JSONResponse:
     """The OpenAPI description."""
     return JSONResponse(request.app.openapi())
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def get_metrics(context: Ours, _: ViewerOverall) -> Response:
+    """Metrics for Prometheus: cameras, analyzers, sinks, jobs, the process. Give it a token of its own."""
+    from onlooker.api.metrics import CONTENT, text_of
+
+    return Response(text_of(context), media_type=CONTENT)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,14 +19,17 @@ from onlooker.core.errors import UsageError
 if TYPE_CHECKING:
     from onlooker.api.serving import Running
     from onlooker.api.settings import ServerSettings
+    from onlooker.station import Station
 
 __all__ = ["command"]
 
+DEFAULT = Path("onlooker-library")
+
 
 def command(
-    library: Annotated[Path, typer.Option("--library", envvar="ONLOOKER_LIBRARY", help="The library folder.")] = Path(
-        "onlooker-library"
-    ),
+    library: Annotated[
+        Path | None, typer.Option("--library", envvar="ONLOOKER_LIBRARY", help="The library folder.")
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Watch the cameras of this file, too.")] = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")] = 8080,
@@ -82,10 +86,18 @@ def command(
 
     set_up(form)
     _warn(settings)
-    app = create_app(library, None, settings, config=config)
     tls = Tls(certificate, key) if certificate is not None and key is not None else None
-    server = Running(app, tls=tls, proxies=tuple(proxies or ()))
-    serve(server, ready=_announce(as_json))
+    with _station(config, library) as station:
+        folder = library or (station.folder if station else DEFAULT)
+        server = Running(create_app(folder, station, settings, config=config), tls=tls, proxies=tuple(proxies or ()))
+        reload = server.context.reload if station else None
+        serve(server, ready=_announce(as_json), reload=reload)
+
+
+def _station(config: Path | None, library: Path | None) -> AbstractContextManager[Station | None]:
+    from onlooker.api.app import watching
+
+    return nullcontext() if config is None else watching(config, library)
 
 
 def _form(log: str) -> Literal["text", "json"]:
