@@ -159,6 +159,8 @@ class Feed:
     def lost(self, reason: str) -> None:
         """The connection is gone."""
         with self._lock:
+            if self._muxer is not None:
+                self._spread(self._muxer.finish())
             for viewer in self._viewers:
                 viewer.end("ended")
             self._viewers, self._muxer, self._group, self._since_key = [], None, [], []

@@ -84,6 +84,14 @@ class Recordings:
             raise UsageError(f"no camera is called {camera!r}", hint=f"recorded were: {names}")
         return known[camera]
 
+    def settings(self, camera: str) -> RecordSettings:
+        """What a camera was last recorded with.
+
+        Raises:
+            UsageError: no camera of that name was ever recorded.
+        """
+        return RecordSettings.model_validate_json(self._known(camera)[2])
+
     def segments(
         self, camera: str | None = None, from_ns: int | None = None, to_ns: int | None = None
     ) -> list[Segment]:
@@ -174,8 +182,7 @@ class Recordings:
         """
         done = Retained()
         for camera in cameras or self.cameras():
-            own = settings or RecordSettings.model_validate_json(self._known(camera)[2])
-            done.add(retain_camera(self._index, camera, own, now))
+            done.add(retain_camera(self._index, camera, settings or self.settings(camera), now))
         return done
 
     def recover(self) -> Recovered:
