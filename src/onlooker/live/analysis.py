@@ -119,7 +119,7 @@ class LiveAnalysis:
         self._analyses: deque[float] = deque(maxlen=50)
         self._came = 0.0
         self._marks: dict[str, int] = {}
-        self._horizon = -1
+        self._horizon = self._passed = 0
         self._committed = 0
         self._frames_before = 0
         self._unwritten: list[Observation] = []
@@ -193,9 +193,9 @@ class LiveAnalysis:
         """One turn; whether there is more to do now."""
         came, frame = self._came, self._slot.take()
         with self._lock:
-            sounds = [b for b in self._sounds if b.time.nanoseconds > self._horizon]
+            sounds = list(self._sounds)
             self._sounds.clear()
-        if frame is not None and frame.time.nanoseconds <= self._horizon:
+        if frame is not None and frame.time.nanoseconds < self._passed:
             self._slot.dropped("late")
             frame = None
         idle, self._idle_since = self._idle_since, None
@@ -205,6 +205,7 @@ class LiveAnalysis:
         if frame is not None or sounds:
             self._turn(frame, sounds, came)
         elif idle is not None:
+            self._passed = max(self._passed, idle - _LATEST)
             self._hand_on([], idle - _LATEST)
         return self._slot.waiting
 
@@ -382,7 +383,7 @@ class LiveAnalysis:
 
     def _dated(self, o: Observation) -> Observation:
         """With the moment at which it was told, where that is later than its watermark allows."""
-        mark = self._marks.get(o.kind, max(0, self._horizon))
+        mark = self._marks.get(o.kind, self._horizon)
         return o if o.span.start.nanoseconds >= mark else replace(o, data={**o.data, "told_ns": mark})
 
     def _kept(self, o: Observation) -> Observation:

@@ -67,7 +67,7 @@ class _Cut:
                 self._hold, self._lowered = _HOLD, False
 
 
-_UP, _DOWN = 0.25, 0.1
+_UP, _DOWN = 0.1, 0.05
 _HOLD, _MOST_HOLD = 5.0, 60.0
 _LATE, _BUSY, _EASE = 0.05, 0.9, 0.7
 
