@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from onlooker.core.live import CodedPacket, StreamFormat
+from onlooker.core.media import AudioBlock
 from onlooker.live.link import Link
 from onlooker.live.settings import LinkSettings
 from onlooker.sources.policy import AddressPolicy
@@ -16,7 +18,11 @@ class Remembering:
     """A link's taker and a packet taker that keep what they are given."""
 
     def __init__(self):
-        self.frames, self.blocks, self.conditions, self.packets, self.connections = [], [], [], [], []
+        self.frames: list[int] = []
+        self.blocks: list[AudioBlock] = []
+        self.conditions: list[tuple[str, str, int]] = []
+        self.packets: list[CodedPacket] = []
+        self.connections: list[tuple[str, Any]] = []
         self.calls = threading.Lock()
 
     def frame(self, frame):
@@ -31,7 +37,7 @@ class Remembering:
     def condition(self, condition, reason, at):
         self.conditions.append((condition, reason, at))
 
-    def begin(self, formats: list[StreamFormat]):
+    def begin(self, formats: Sequence[StreamFormat]):
         self.connections.append(("begin", formats))
 
     def packet(self, packet: CodedPacket):
@@ -53,10 +59,10 @@ def until(what: Callable[[], object], *, seconds: float = 30):
         time.sleep(0.01)
 
 
-def linked(address: str, *, zero: float | None = None, policy: AddressPolicy | None = None, **settings):
+def linked(address: str, *, zero: float | None = None, policy: AddressPolicy | None = None, **settings: Any):
     """A link to ``address`` that is not started, and its taker."""
     taker = Remembering()
-    given = {"stall": 1.0, "timeout": 5.0, "first_wait": 0.05, "most_wait": 0.2} | settings
+    given: dict[str, Any] = {"stall": 1.0, "timeout": 5.0, "first_wait": 0.05, "most_wait": 0.2} | settings
     zero = time.time() if zero is None else zero
     link = Link("front", LinkSettings(address, **given), policy or AddressPolicy(), zero, [taker], taker)
     return link, taker
@@ -65,7 +71,7 @@ def linked(address: str, *, zero: float | None = None, policy: AddressPolicy | N
 class Running:
     """A link that runs within a ``with``."""
 
-    def __init__(self, address: str, **settings):
+    def __init__(self, address: str, **settings: Any):
         self.link, self.taker = linked(address, **settings)
 
     def __enter__(self):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -13,22 +14,16 @@ from onlooker.live.gate import MotionGate
 from onlooker.live.settings import GateSettings
 from onlooker.live.slot import LatestFrame
 from onlooker.sources import open_source
+from onlooker.sources.frame import DecodedFrame
 
 EMPTY = [(0, 6), (46, 50), (71, 74), (88, 92)]
 """Seconds of the clip in which nobody is in the room, by eye."""
 WALKING = [(6, 11), (18, 21), (23, 26), (43, 46), (50, 53), (67, 71)]
 
 
-@dataclass
-class Grey:
+def made(seconds: float, pixels) -> DecodedFrame:
     """A made-up picture."""
-
-    time: Timestamp
-    pixels: np.ndarray
-
-    def image(self, width, height, form):
-        assert (width, height, form) == (160, 90, "gray")
-        return self.pixels
+    return DecodedFrame(av.VideoFrame.from_ndarray(pixels, "gray"), Timestamp.of_seconds(seconds), Fraction(0))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +53,7 @@ def test_people_who_walk_open_it(room):
 
 
 def pictures(pixels, rate=5):
-    return [Grey(Timestamp.of_seconds(n / rate), p) for n, p in enumerate(pixels)]
+    return [made(n / rate, p) for n, p in enumerate(pixels)]
 
 
 def test_noise_and_light_are_no_motion():
@@ -93,9 +88,9 @@ def test_after_a_reconnect_nothing_is_compared():
     gate = MotionGate(GateSettings(hold=0, glance=0))
     dark, bright = (np.full((90, 160), v, np.uint8) for v in (0, 255))
     bright[:, :40] = 0
-    gate.moving(Grey(Timestamp.of_seconds(0), dark))
+    gate.moving(made(0, dark))
     gate.restart()
-    assert not gate.moving(Grey(Timestamp.of_seconds(1), bright))
+    assert not gate.moving(made(1, bright))
 
 
 def test_the_newest_frame_is_taken_once_and_others_are_counted():
