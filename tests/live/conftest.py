@@ -16,7 +16,10 @@ def walk(tmp_path_factory, data):
     """Two seconds of a real clip as a camera sends them: a key picture each half second, no B-frames, AAC sound."""
     path = tmp_path_factory.mktemp("clips") / "walk.mp4"
     rate, sound_rate = 20, 16_000
-    with av.open(str(path), "w") as out, av.open(str(data("clips/home_indoor_one_by_one_person.mp4"))) as source:
+    with (
+        av.open(str(path), "w", options={"movflags": "+faststart"}) as out,
+        av.open(str(data("clips/home_indoor_one_by_one_person.mp4"))) as source,
+    ):
         video = out.add_stream("h264", rate=rate, options={"preset": "ultrafast", "bf": "0", "g": "10"})
         video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
         sound = out.add_stream("aac", rate=sound_rate, layout="mono")

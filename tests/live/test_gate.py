@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from onlooker.core.media import ReadRequest
+from onlooker.core.media import Frame, ReadRequest
 from onlooker.core.time import Timestamp
 from onlooker.live.gate import MotionGate
 from onlooker.live.settings import GateSettings
@@ -33,6 +33,7 @@ def room(data):
     said: dict[int, list[bool]] = {}
     last = -1.0
     for frame in open_source(str(data("clips/home_indoor_one_by_one_person.mp4"))).read(ReadRequest()):
+        assert isinstance(frame, Frame)
         now = frame.time.seconds
         if now - last > 0.19:
             last = now

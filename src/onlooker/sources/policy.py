@@ -105,6 +105,9 @@ class AddressPolicy:
             except urllib.error.HTTPError as error:
                 with error:
                     target = error.headers.get("Location")
+                    asks = error.headers.get("WWW-Authenticate", "").lower()
+                if error.code == 401 and asks.startswith("digest") and urlsplit(address).username:
+                    return address, _listed(address)  # what opens it knows how to answer
                 if error.code not in _MOVED or not target:
                     raise HttpAnswer(
                         f"cannot open {without_credentials(address)}: the server answers {error.code} {error.reason}",
@@ -120,8 +123,7 @@ class AddressPolicy:
                 raise SourceError(
                     f"cannot open {without_credentials(address)}: {reason}", hint="check the address and the network"
                 ) from None
-            listed = urlsplit(address).path.lower().endswith((".m3u8", ".mpd"))
-            listed = listed or "mpegurl" in kind or "dash+xml" in kind or b"<MPD" in head
+            listed = _listed(address) or "mpegurl" in kind or "dash+xml" in kind or b"<MPD" in head
             return address, listed or head.startswith(b"#EXTM3U")
         raise SourceError(f"{without_credentials(address)} redirects again and again", hint="check the address")
 
@@ -153,6 +155,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 _OPENER = urllib.request.build_opener(_NoRedirect)
+
+
+def _listed(address: str) -> bool:
+    return urlsplit(address).path.lower().endswith((".m3u8", ".mpd"))
 
 
 def _request(address: str) -> urllib.request.Request:
