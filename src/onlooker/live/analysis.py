@@ -183,7 +183,7 @@ class LiveAnalysis:
         """Call it about once a second with the camera's time: after a while without anything new, what is held back is
         flushed, so that rules need not wait for what does not come.
         """
-        if now - self._latest >= _IDLE and not self._slot.waiting:
+        if (self._sitting is None or now - self._latest >= _IDLE) and not self._slot.waiting:
             self._idle_since = now
             self._notify()
 

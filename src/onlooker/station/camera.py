@@ -306,7 +306,7 @@ class Camera(LinkTaker, PacketTaker):
                 else:
                     self._tell_unseen(at)
                 self._unseen = (reason, at)
-            self._condition = (condition, reason, at)
+            self._condition = (condition, reason or (self._condition[1] if condition == "stopped" else ""), at)
             self._conditions.popleft()
         now, newest = self._clock.now(), self._links[0].last_frame if self._links else None
         if self._unseen is None:

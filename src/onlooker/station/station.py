@@ -30,6 +30,7 @@ __all__ = ["Changes", "Station"]
 
 _log = logging.getLogger("onlooker.station")
 _TICK, _GOVERN, _CLEAN = 0.5, 1.0, 600.0
+_LAST_WORDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Station:
         self._scheduler.stop(timeout)
         self._clips.stop(timeout)
         if self._deliver:
+            self._deliver_rest(min(timeout, _LAST_WORDS))
             self.delivery.stop(timeout)
 
     def close(self) -> None:
@@ -228,6 +230,15 @@ class Station:
             return self._cameras[name]
 
     # -- inside --
+
+    def _deliver_rest(self, timeout: float) -> None:
+        """Wait a little for sinks that work; what they are not told now waits in the journal."""
+        until = time.monotonic() + timeout
+        while time.monotonic() < until and any(
+            s.waiting and s.working and self.config.sinks.sections[s.name].digest is None
+            for s in self.delivery.status()
+        ):
+            time.sleep(0.05)
 
     def _select(self, profile: str) -> Selection:
         """The stages of a profile that run live; the library adopts its privacy."""

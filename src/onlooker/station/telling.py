@@ -24,6 +24,8 @@ __all__ = ["Evidence", "Teller"]
 _log = logging.getLogger("onlooker.station")
 _RECORDS = "watch"
 _CHUNK = 2000
+_SHAPELESS = 5_000_000_000
+"""After this time without a picture rules work without knowing its shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ class Teller:
             self._early = []
             return None
         info = self._info()
-        if info.video is None and not force:
+        if info.video is None and not force and self._until - self._begin < _SHAPELESS:
             return None
         self._engine = Engine(self.rules, info, start=self._begin)
         return self._engine
