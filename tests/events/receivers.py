@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import shutil
+import socket
+import subprocess
 import threading
 import time
+import uuid
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from events.making import until
 
 
 class Received:
@@ -57,8 +68,8 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self, port=0):
         super().__init__(("127.0.0.1", port), Handler)
         self.received: list[Received] = []
-        self.answers: deque = deque()
-        self.answer: object = 204
+        self.answers: deque[Any] = deque()
+        self.answer: Any = 204
         self.released = threading.Event()
         self.port = self.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/hook"
@@ -81,8 +92,6 @@ class Receiver(ThreadingHTTPServer):
 
 def closed_port():
     """A port of loopback at which nothing listens."""
-    import socket
-
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         return held.getsockname()[1]
@@ -96,3 +105,116 @@ def settle(check, seconds=0.3):
             return False
         time.sleep(0.01)
     return True
+
+
+# -- MQTT --
+
+
+def mosquitto():
+    """The broker's program; without it tests fail in CI and skip elsewhere."""
+    found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if found is None:
+        message = "the MQTT broker mosquitto is not installed: apt install mosquitto"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+class Broker:
+    """A real mosquitto on a port of loopback; it forgets everything when it ends."""
+
+    def __init__(self, folder, extra="allow_anonymous true"):
+        self.program, self.folder, self.extra = mosquitto(), folder, extra
+        self.port = closed_port()
+        self.process = None
+        self.start()
+
+    def start(self):
+        path = self.folder / f"mosquitto-{self.port}.conf"
+        path.write_text(f"listener {self.port} 127.0.0.1\npersistence false\n{self.extra}\n")
+        command = [self.program, "-c", str(path)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(self._answers)
+
+    def _answers(self):
+        with socket.socket() as tried:
+            return tried.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def end(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class Listener:
+    """Subscribes to everything and keeps what comes, in order."""
+
+    def __init__(self, port, **login):
+        client: Any = importlib.import_module("paho.mqtt.client")
+
+        self.heard = []
+        self._ready = threading.Event()
+        self.client: Any = client.Client(client.CallbackAPIVersion.VERSION2)
+        if login:
+            self.client.username_pw_set(**login)
+        self.client.on_connect = lambda c, *_: c.subscribe("#", qos=1)
+        self.client.on_subscribe = lambda *_: self._ready.set()
+        self.client.on_message = lambda _c, _d, m: self.heard.append((m.topic, bytes(m.payload), m.retain))
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        assert self._ready.wait(20)
+
+    def catch_up(self):
+        """Wait until all that the broker has taken by now is here."""
+        mark = f"mark/{uuid.uuid4().hex}"
+        self.client.publish(mark, b"", qos=1)
+        until(lambda: self.of(mark) != [])
+
+    def of(self, topic):
+        return [payload for t, payload, _ in [*self.heard] if t == topic]
+
+    def last(self, topic):
+        found = self.of(topic)
+        return found[-1] if found else None
+
+    def end(self):
+        self.client.disconnect()  # its thread ends by itself, which takes it up to a second
+
+
+# -- certificates --
+
+
+def certificate(folder):
+    """A certificate of 127.0.0.1 and localhost, signed by itself: (PEM file, key file)."""
+    from datetime import UTC, datetime, timedelta
+    from ipaddress import ip_address
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, secret = folder / "cert.pem", folder / "key.pem"
+    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return pem, secret

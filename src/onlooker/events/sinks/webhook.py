@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -41,6 +42,7 @@ class WebhookSettings(BaseModel):
     url: http or https; a user and password in it are sent as a header.
     secret: signs what is sent; without it nothing is signed.
     headers: sent besides.
+    authority: PEM file of who signs the server's certificate; without it the system's.
     timeout: seconds for the whole request.
     """
 
@@ -48,6 +50,7 @@ class WebhookSettings(BaseModel):
     url: SecretStr
     secret: SecretStr | None = None
     headers: Mapping[str, SecretStr] = Field(default_factory=dict)
+    authority: Path | None = None
     timeout: Annotated[Seconds, Field(gt=0)] = 10.0
 
     @field_validator("url")
@@ -137,7 +140,7 @@ class Webhook(Sink):
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str, str | None]:
         timeout = self._settings.timeout
-        connection = _Connection(self._url, timeout, self._addresses)
+        connection = _Connection(self._url, self._settings, self._addresses)
         # a server that sends a byte now and then would never run into the time-out of a socket
         watch = threading.Timer(timeout, connection.cut)
         watch.daemon = True
@@ -169,12 +172,13 @@ def _late(shown: str, timeout: float, connection: _Connection) -> NotTaken | Unr
 class _Connection(http.client.HTTPConnection):
     """Connects to an address that was checked, whatever the name leads to a moment later."""
 
-    def __init__(self, url: SplitResult, timeout: float, addresses: Addresses) -> None:
+    def __init__(self, url: SplitResult, settings: WebhookSettings, addresses: Addresses) -> None:
         port = url.port or (443 if url.scheme == "https" else 80)
-        super().__init__(url.hostname or "", port, timeout=timeout)
+        super().__init__(url.hostname or "", port, timeout=settings.timeout)
         if url.scheme == "https":
             self.default_port = 443  # pyright: ignore[reportAttributeAccessIssue]
         self._secure = url.scheme == "https"
+        self._authority = settings.authority
         self._addresses = addresses
         self.was_cut = self.reached = False
 
@@ -195,7 +199,7 @@ class _Connection(http.client.HTTPConnection):
         if not self._secure:
             return raw
         try:
-            return ssl.create_default_context().wrap_socket(raw, server_hostname=self.host)
+            return ssl.create_default_context(cafile=self._authority).wrap_socket(raw, server_hostname=self.host)
         except BaseException:
             raw.close()
             raise
