@@ -1,0 +1,1 @@
+"""Learning: from labelled video to models. ``datasets`` holds the labelled samples."""

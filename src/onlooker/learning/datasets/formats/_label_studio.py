@@ -1,0 +1,240 @@
+"""Label Studio's results as labels and back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from onlooker.learning.datasets.manifest import Kind, LabelledBox, LabelledSpan, MediaKind, Sample, Task
+
+__all__ = ["Results", "config_of", "results_of"]
+
+
+class Results:
+    """The regions of one annotation.
+
+    Args:
+        result: Label Studio's list.
+        rate: gives the frames a second where the task is a video, which counts frames.
+        at: seconds of the frame that the task is a picture of.
+
+    Attributes:
+        left_out: how many could not be taken.
+    """
+
+    def __init__(self, result: Sequence[Any], rate: Callable[[], Fraction] | None, at: float | None) -> None:
+        self._result, self._rate, self._at = result, rate, at
+        self.left_out = 0
+
+    def labels(self) -> Iterator[tuple[str, Kind, Any]]:
+        """Task, kind and label.
+
+        Raises:
+            KeyError, ValueError: something is missing or no number.
+        """
+        boxes: dict[str, list[LabelledBox]] = defaultdict(list)
+        spans: dict[str, list[LabelledSpan]] = defaultdict(list)
+        for region in self._result:
+            name, kind, value = region.get("from_name"), region.get("type"), region.get("value", {})
+            match kind:
+                case "choices":
+                    chosen = [str(c) for c in value["choices"]]
+                    yield (
+                        (name, "class", chosen[0])
+                        if len(chosen) == 1 and not value.get("many")
+                        else (
+                            name,
+                            "multi-label",
+                            tuple(chosen),
+                        )
+                    )
+                case "number":
+                    yield name, "regression", float(value["number"])
+                case "rating":
+                    yield name, "regression", float(value["rating"])
+                case "textarea":
+                    yield name, "text", "\n".join(value["text"]) if isinstance(value["text"], list) else value["text"]
+                case "rectanglelabels":
+                    boxes[name].append(self._rectangle(region, value))
+                case "videorectangle":
+                    boxes[name] += self._track(region, value)
+                case "labels" | "timelinelabels" | "timeserieslabels" if "ranges" in value or "start" in value:
+                    spans[name] += self._spans(kind, value, region)
+                case _:
+                    self.left_out += 1
+        for name, found in boxes.items():
+            yield name, "boxes", tuple(sorted(found, key=lambda b: b.at or 0.0))
+        for name, held in spans.items():
+            yield name, "spans", tuple(held)
+
+    def _rectangle(self, region: Any, value: Any) -> LabelledBox:
+        sides = _sides(value)
+        score, meta = region.get("score"), region.get("meta") or {}
+        return LabelledBox(
+            label=value["rectanglelabels"][0],
+            box=sides,
+            at=self._at,
+            track=meta.get("track"),
+            crowd=bool(meta.get("crowd")),
+            score=score,
+        )
+
+    def _track(self, region: Any, value: Any) -> list[LabelledBox]:
+        """Boxes at the key frames; in between nothing is made up."""
+        assert self._rate is not None
+        rate = self._rate()
+        made: list[LabelledBox] = []
+        for key in value["sequence"]:
+            at = round(float(Fraction(int(key["frame"]) - 1) / rate), 6)
+            label = (value.get("labels") or ["object"])[0]
+            made.append(LabelledBox(label=label, box=_sides(key), at=at, track=str(region.get("id"))))
+        return made
+
+    def _spans(self, kind: str, value: Any, region: Any) -> list[LabelledSpan]:
+        label = str(value[kind][0])
+        score = region.get("score")
+        if "ranges" not in value:
+            return [LabelledSpan(label=label, start=float(value["start"]), end=float(value["end"]), score=score)]
+        assert self._rate is not None
+        rate = self._rate()
+        # frames from 1, the last one belongs to it
+        return [
+            LabelledSpan(
+                label=label,
+                start=round(float(Fraction(int(r["start"]) - 1) / rate), 6),
+                end=round(float(Fraction(int(r["end"])) / rate), 6),
+                score=score,
+            )
+            for r in value["ranges"]
+        ]
+
+
+def _sides(value: Any) -> tuple[float, float, float, float]:
+    """Fractions from percents."""
+    left, top = float(value["x"]) / 100, float(value["y"]) / 100
+    right, bottom = left + float(value["width"]) / 100, top + float(value["height"]) / 100
+    return round(left, 7), round(top, 7), round(right, 7), round(bottom, 7)
+
+
+def results_of(sample: Sample, tasks: Mapping[str, Task], kind: MediaKind) -> list[Any]:
+    """The regions of a sample's labels."""
+    made: list[Any] = []
+    for name, label in sample.labels.items():
+        if name not in tasks:
+            continue
+        base = {"from_name": name, "to_name": kind}
+        match tasks[name].kind:
+            case "class":
+                made.append({**base, "type": "choices", "value": {"choices": [label]}})
+            case "multi-label":
+                made.append({**base, "type": "choices", "value": {"choices": list(label), "many": True}})
+            case "regression":
+                values = label if isinstance(label, tuple) else (label,)
+                made += [{**base, "type": "number", "value": {"number": v}} for v in values[:1]]
+            case "text":
+                made.append({**base, "type": "textarea", "value": {"text": [label]}})
+            case "boxes":
+                made += _box_regions(base, label, kind, sample)
+            case "spans":
+                made += _span_regions(base, label, kind, sample)
+            case _:
+                pass
+    return made
+
+
+def _percent(box: LabelledBox) -> dict[str, float]:
+    left, top, right, bottom = (v * 100 for v in box.box)
+    return {"x": round(left, 6), "y": round(top, 6), "width": round(right - left, 6), "height": round(bottom - top, 6)}
+
+
+def _box_regions(base: dict[str, Any], boxes: Sequence[LabelledBox], kind: MediaKind, sample: Sample) -> list[Any]:
+    if kind != "video":
+        made: list[Any] = []
+        for n, box in enumerate(boxes):
+            meta = {**({"track": box.track} if box.track else {}), **({"crowd": True} if box.crowd else {})}
+            value = {**_percent(box), "rotation": 0, "rectanglelabels": [box.label]}
+            score = {} if box.score is None else {"score": box.score}
+            region = {**base, "id": f"{base['from_name']}-{n}", "type": "rectanglelabels", "value": value}
+            made.append({**region, **score, **({"meta": meta} if meta else {})})
+        return made
+    media = sample.of_kind("video")
+    rate = media.frame_rate if media is not None else None
+    if rate is None:
+        return []
+    tracks: dict[str, list[LabelledBox]] = defaultdict(list)
+    for n, box in enumerate(boxes):
+        tracks[box.track or f"alone-{n}"].append(box)
+    made = []
+    for track, held in tracks.items():
+        sequence = []
+        for box in sorted(held, key=lambda b: b.at or 0.0):
+            frame = round(Fraction(str(box.at or 0)) * rate) + 1
+            sequence.append({"frame": frame, "time": box.at or 0.0, "enabled": True, "rotation": 0, **_percent(box)})
+        value = {"sequence": sequence, "labels": [held[0].label], "duration": media.seconds if media else None}
+        made.append({**base, "id": track, "type": "videorectangle", "value": value})
+    return made
+
+
+def _span_regions(base: dict[str, Any], spans: Sequence[LabelledSpan], kind: MediaKind, sample: Sample) -> list[Any]:
+    media = sample.of_kind("video")
+    rate = media.frame_rate if media is not None and kind == "video" else None
+    made: list[Any] = []
+    for n, span in enumerate(spans):
+        region = {**base, "id": f"{base['from_name']}-{n}"}
+        if span.score is not None:
+            region["score"] = span.score
+        if rate is None:
+            value: dict[str, Any] = {"start": span.start, "end": span.end, "labels": [span.label]}
+            made.append({**region, "type": "labels", "value": value})
+            continue
+        first = round(Fraction(str(span.start)) * rate) + 1
+        last = max(first, round(Fraction(str(span.end)) * rate))
+        value = {"ranges": [{"start": first, "end": last}], "timelinelabels": [span.label]}
+        made.append({**region, "type": "timelinelabels", "value": value})
+    return made
+
+
+_CONTROLS = {
+    ("boxes", "video"): ("VideoRectangle", "Labels"),
+    ("boxes", "image"): ("RectangleLabels", ""),
+    ("spans", "video"): ("TimelineLabels", ""),
+    ("spans", "audio"): ("Labels", ""),
+    ("spans", "text"): ("Labels", ""),
+}
+_OBJECTS = {"video": "Video", "image": "Image", "audio": "Audio", "text": "Text"}
+
+
+def config_of(tasks: Mapping[str, Task], kinds: Sequence[MediaKind]) -> str:
+    """The labelling set-up: one object for each kind of media, and the controls of the tasks."""
+    lines = ["<View>"]
+    for kind in kinds:
+        lines.append(f'  <{_OBJECTS[kind]} name="{kind}" value="${kind}"/>')
+        for name, task in tasks.items():
+            lines += _control(name, task, kind)
+    return "\n".join([*lines, "</View>", ""])
+
+
+def _control(name: str, task: Task, kind: MediaKind) -> list[str]:
+    names = f'name={quoteattr(name)} toName="{kind}"'
+    match task.kind:
+        case "class" | "multi-label":
+            many = "multiple" if task.kind == "multi-label" else "single"
+            choices = [f"    <Choice value={quoteattr(c)}/>" for c in task.classes]
+            return [f'  <Choices {names} choice="{many}">', *choices, "  </Choices>"]
+        case "regression":
+            return [f"  <Number {names}/>"]
+        case "text":
+            return [f"  <TextArea {names}/>"]
+        case _:
+            control, around = _CONTROLS.get((task.kind, kind), ("", ""))
+    if not control:
+        return []
+    if around:
+        labels = [f"    <Label value={quoteattr(c)}/>" for c in task.classes]
+        group = quoteattr(f"{name} labels")
+        return [f"  <{control} {names}/>", f'  <{around} name={group} toName="{kind}">', *labels, f"  </{around}>"]
+    labels = [f"    <Label value={quoteattr(c)}/>" for c in task.classes]
+    return [f"  <{control} {names}>", *labels, f"  </{control}>"]

@@ -1,0 +1,58 @@
+"""Pictures beside a written file: images as they lie, frames taken out of videos."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from fractions import Fraction
+from pathlib import Path
+
+from PIL import Image
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats.format import Written
+from onlooker.learning.datasets.manifest import Sample
+from onlooker.learning.datasets.media import frames_at, open_picture
+from onlooker.learning.datasets.typed_yaml import write_whole
+
+__all__ = ["picture_of", "size_of"]
+
+
+def picture_of(dataset: Dataset, sample: Sample, target: Path, done: Written) -> str | None:
+    """The name by which a file at ``target`` speaks of a sample's picture; None where it has none.
+
+    An image keeps its path from the dataset's root. A frame is written beside ``target``, and noted in ``done``.
+
+    Raises:
+        UsageError: the picture lies out of the root and frames would mix, or cannot be written.
+    """
+    image = sample.of_kind("image")
+    if image is not None:
+        return image.path
+    video = sample.of_kind("video")
+    if video is None or sample.at is None:
+        return None
+    frame = frames_at(dataset.path(video), [Fraction(str(sample.at))], video.rotation)[0]
+    out = io.BytesIO()
+    Image.fromarray(frame.image(format="rgb24")).save(out, "JPEG", quality=92)
+    name = re.sub(r"[^\w.-]+", "_", f"{Path(video.path).stem}-{sample.at:.3f}") + ".jpg"
+    place = target.parent / f"{target.stem}-frames" / name
+    write_whole(place, out.getvalue())
+    done.files.append(place)
+    return os.path.relpath(place, target.parent).replace(os.sep, "/")
+
+
+def size_of(dataset: Dataset, sample: Sample) -> tuple[int, int]:
+    """Width and height of a sample's picture in pixels.
+
+    Raises:
+        UsageError: they are not known.
+    """
+    media = sample.of_kind("image", "video")
+    if media is not None and media.width and media.height:
+        return media.width, media.height
+    if media is not None and media.kind == "image":
+        return open_picture(dataset.path(media)).size
+    raise UsageError(f"the size of {sample.id}'s picture is not known", hint="import it again")

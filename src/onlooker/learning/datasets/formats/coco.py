@@ -1,0 +1,155 @@
+"""COCO JSON: images, categories and annotations with boxes in pixels, or captions (Lin et al. 2014)."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._pictures import picture_of, size_of
+from onlooker.learning.datasets.formats.format import (
+    FormatOptions,
+    Found,
+    Imported,
+    Written,
+    box_of_pixels,
+    medium,
+    only_task,
+    parsing,
+    read_json,
+    wrong,
+)
+from onlooker.learning.datasets.manifest import Kind, LabelledBox, MediaKind, Sample, Task
+from onlooker.learning.datasets.typed_yaml import write_whole
+
+__all__ = ["FORMAT", "Coco", "CocoOptions"]
+
+
+class CocoOptions(FormatOptions):
+    """Options.
+
+    Attributes:
+        task: name of the task.
+        split: of all images of the file, where they do not say.
+    """
+
+    task: str = "objects"
+    split: str | None = None
+
+
+class Coco:
+    """One sample for each image; frames of videos are written as pictures beside the file."""
+
+    name: ClassVar[str] = "coco"
+    description: ClassVar[str] = "COCO JSON: boxes or captions of images"
+    holds: ClassVar[frozenset[Kind]] = frozenset(("boxes",))
+    media: ClassVar[frozenset[MediaKind]] = frozenset(("image",))
+    Options: ClassVar[type[FormatOptions]] = CocoOptions
+
+    def read(self, path: Path, options: CocoOptions, media: Path | None, space: Path) -> Imported:
+        """See `Format.read`."""
+        values = read_json(path)
+        if not isinstance(values, dict) or "images" not in values:
+            raise wrong(path, "expected an object with images, annotations and categories")
+        names: dict[Any, str] = {}
+        for n, category in enumerate(values.get("categories", ())):
+            with parsing(path, f"categories.{n}"):
+                names[category["id"]] = str(category["name"])
+        notes: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
+        known: set[Any] = set()
+        images: list[Any] = values["images"]
+        for n, image in enumerate(images):
+            with parsing(path, f"images.{n}"):
+                known.add(image["id"])
+        for n, note in enumerate(values.get("annotations", ())):
+            with parsing(path, f"annotations.{n}"):
+                if note["image_id"] not in known:
+                    raise ValueError(f"there is no image {note['image_id']}")
+                notes[note["image_id"]].append((n, note))
+        made = Imported(media or path.parent, {}, [])
+        captions = any("caption" in note for held in notes.values() for _, note in held)
+        for n, image in enumerate(images):
+            with parsing(path, f"images.{n}"):
+                name = image["file_name"]
+                held = notes[image["id"]]
+                labels: dict[str, Any] = {}
+                if captions:
+                    labels = {"caption": "\n".join(note["caption"] for _, note in held)} if held else {}
+                else:
+                    labels[options.task] = tuple(b for at in held if (b := _box(path, at, image, names)) is not None)
+                sample = Sample(
+                    id=image.get("sample") or name,
+                    media=(medium(name, "image"),),
+                    split=image.get("split") or options.split,
+                    groups=image.get("groups") or {},
+                    labels=labels,
+                )
+                made.found.append(Found(sample, {k: str(v) for k, v in image.items()}))
+        made.left_out["annotations without a box"] += sum("bbox" not in n for h in notes.values() for _, n in h)
+        if captions:
+            made.tasks["caption"] = Task(kind="text")
+        else:
+            made.tasks[options.task] = Task(kind="boxes", classes=tuple(dict.fromkeys(names.values())))
+        return made
+
+    def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: CocoOptions) -> Written:
+        """Boxes of images and of frames; ids count from 1."""
+        wanted = options.task if "task" in options.model_fields_set else None
+        name, task = only_task(dataset, ("boxes",), wanted, self.name)
+        numbers = {c: n for n, c in enumerate(task.classes, 1)}
+        images: list[Any] = []
+        notes: list[Any] = []
+        done = Written(files=[target])
+        for sample in samples:
+            picture = picture_of(dataset, sample, target, done)
+            if picture is None:
+                done.left_out["not a picture or frame"] += 1
+                continue
+            width, height = size_of(dataset, sample)
+            image: dict[str, Any] = {"id": len(images) + 1, "file_name": picture, "width": width, "height": height}
+            image |= {"sample": sample.id, "split": sample.split, "groups": sample.groups}
+            images.append(image)
+            for box in sample.labels.get(name, ()):
+                left, top, right, bottom = box.box
+                place = [left * width, top * height, (right - left) * width, (bottom - top) * height]
+                notes.append(
+                    {
+                        "id": len(notes) + 1,
+                        "image_id": image["id"],
+                        "category_id": numbers[box.label],
+                        "bbox": [round(v, 4) for v in place],
+                        "area": round(place[2] * place[3], 2),
+                        "iscrowd": int(box.crowd),
+                        **({"score": box.score} if box.score is not None else {}),
+                        **({"attributes": {"track": box.track}} if box.track else {}),
+                    }
+                )
+            done.samples += 1
+        categories = [{"id": n, "name": c, "supercategory": ""} for c, n in numbers.items()]
+        whole = {"info": {"description": dataset.info.name}, "licenses": [], "images": images, "annotations": notes}
+        write_whole(target, json.dumps({**whole, "categories": categories}, ensure_ascii=False, indent=1) + "\n")
+        return done
+
+
+def _box(path: Path, at: tuple[int, Any], image: Any, names: dict[Any, str]) -> LabelledBox | None:
+    number, note = at
+    if "bbox" not in note:
+        return None
+    with parsing(path, f"annotations.{number}"):
+        if note["category_id"] not in names:
+            raise ValueError(f"there is no category {note['category_id']}")
+        track = (note.get("attributes") or {}).get("track") or note.get("track_id")
+        return LabelledBox(
+            label=names[note["category_id"]],
+            box=box_of_pixels(*note["bbox"], image["width"], image["height"]),
+            crowd=bool(note.get("iscrowd", 0)),
+            track=None if track is None else str(track),
+            score=note.get("score"),
+        )
+    return None
+
+
+FORMAT = Coco()

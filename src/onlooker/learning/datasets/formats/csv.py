@@ -1,0 +1,302 @@
+"""Tables: CSV, TSV, JSON lines, or one JSON list or object of records."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from onlooker.core.errors import ConfigError, UsageError
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats.format import (
+    FormatOptions,
+    Found,
+    Imported,
+    Written,
+    classes_of,
+    filled,
+    medium,
+    parsing,
+    read_json,
+    sample_id,
+    video_rate,
+    wrong,
+)
+from onlooker.learning.datasets.manifest import KINDS, Kind, MediaKind, Sample, Task
+from onlooker.learning.datasets.typed_yaml import write_whole
+
+__all__ = ["FORMAT", "Table", "TableOptions"]
+
+_PREFIX, _GROUP = "label:", "group:"
+
+
+class TableOptions(FormatOptions):
+    """Options.
+
+    Attributes:
+        media: where a row's file is, with ``{column}``; several with ``;`` between.
+        labels: by task: ``column`` or ``column:kind``; without it, columns named ``label:TASK:KIND``.
+        start, end: columns of seconds, where a row is a span of its file.
+        at: column of seconds, where a row is a frame.
+        text: column of words that are the sample itself.
+        separator: between the labels of a multi-label column.
+        missing: values that mean that there is no label, besides nothing.
+        unit: of the numbers in a spans column: ``seconds``; ``frames`` from 0 up to but not with the last; ``frames1``
+            from 1 with the last.
+        rate: frames a second for them, where the file does not say.
+    """
+
+    media: str = "{file}"
+    labels: dict[str, str] = Field(default_factory=dict)
+    start: str | None = None
+    end: str | None = None
+    at: str | None = None
+    text: str | None = None
+    separator: str = ";"
+    missing: str = ""
+    unit: str = Field(default="seconds", pattern="^(seconds|frames|frames1)$")
+    rate: float | None = Field(default=None, gt=0)
+
+
+@dataclass(slots=True)
+class _Row:
+    line: int | None
+    values: dict[str, Any]
+
+    def text(self, column: str) -> str:
+        value = self.values[column]
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class Table:
+    """Rows with a column for each task."""
+
+    name: ClassVar[str] = "csv"
+    description: ClassVar[str] = "tables: .csv, .tsv, .jsonl, .json"
+    holds: ClassVar[frozenset[Kind]] = frozenset(KINDS)
+    media: ClassVar[frozenset[MediaKind]] = frozenset(("video", "image", "audio", "text"))
+    Options: ClassVar[type[FormatOptions]] = TableOptions
+
+    def read(self, path: Path, options: TableOptions, media: Path | None, space: Path) -> Imported:
+        """See `Format.read`."""
+        root = media or path.parent
+        rows = list(_rows(path))
+        if not rows:
+            raise wrong(path, "there are no rows")
+        columns = list(dict.fromkeys(c for r in rows for c in r.values))
+        wanted = _wanted(path, columns, options, rows)
+        made = Imported(root, {}, [])
+        for row in rows:
+            with parsing(path, "row", row.line):
+                found = _found(row, wanted, options, root)
+            if found is None:
+                made.left_out["no file named"] += 1
+            else:
+                made.found.append(found)
+        for task, (_, kind) in wanted.items():
+            with_classes = Task(kind=kind).has_classes
+            classes = classes_of((f.sample for f in made.found), task, kind) if with_classes else ()
+            made.tasks[task] = Task(kind=kind, classes=classes)
+        return made
+
+    def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: TableOptions) -> Written:
+        """Everything, in columns that `read` knows by their names."""
+        tasks = dataset.info.tasks
+        sorts = sorted({g for s in samples for g in s.groups})
+        head = ["file", "id", "split", "start", "end", "at", "text", *(f"{_GROUP}{g}" for g in sorts)]
+        head += [f"{_PREFIX}{name}:{task.kind}" for name, task in tasks.items()]
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter="\t" if target.suffix == ".tsv" else ",", lineterminator="\n")
+        writer.writerow(head)
+        for sample in samples:
+            span: tuple[Any, Any] = sample.span or ("", "")
+            at = "" if sample.at is None else sample.at
+            files = ";".join(m.path for m in sample.media)
+            row: list[Any] = [files, sample.id, sample.split or "", *span, at, sample.text or ""]
+            row += [sample.groups.get(g, "") for g in sorts]
+            row += [_cell(task, sample.labels.get(name), options.separator) for name, task in tasks.items()]
+            writer.writerow(row)
+        write_whole(target, out.getvalue())
+        return Written(len(samples), [target])
+
+
+def _cell(task: Task, label: Any, separator: str) -> str:
+    if label is None:
+        return ""
+    if task.kind in ("boxes", "spans"):
+        return json.dumps([p.model_dump(mode="json", exclude_defaults=True) for p in label], ensure_ascii=False)
+    if task.kind == "multi-label":
+        if any(separator in name for name in label) or label in ((), ("",)):
+            return json.dumps(list(label), ensure_ascii=False)
+        return separator.join(label)
+    if task.kind == "regression" and isinstance(label, tuple):
+        return json.dumps(list(label))
+    # JSON where the plain text would be taken for a missing label
+    return json.dumps(label) if label == "" else str(label)
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        yield from _json_rows(path)
+        return
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}", hint="check the path; tables are UTF-8") from None
+    if suffix == ".jsonl":
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                try:
+                    values = json.loads(line)
+                except ValueError as error:
+                    raise wrong(path, f"not JSON: {error}", number) from None
+                if not isinstance(values, dict):
+                    raise wrong(path, "expected an object", number)
+                yield _Row(number, values)
+        return
+    reader = csv.reader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
+    try:
+        head = next(reader, [])
+        if len(set(head)) != len(head) or not head:
+            raise wrong(path, "expected a first line of different column names", 1)
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(head):
+                raise wrong(path, f"{len(row)} fields, but {len(head)} columns", reader.line_num)
+            yield _Row(reader.line_num, dict(zip(head, row, strict=True)))
+    except csv.Error as error:
+        raise wrong(path, f"no table: {error}", reader.line_num) from None
+
+
+def _json_rows(path: Path) -> Iterator[_Row]:
+    values = read_json(path)
+    if isinstance(values, dict):
+        # records by name: {"a.mp4": {...}} or {"a.mp4": value}
+        values = [{"key": k, **(v if isinstance(v, dict) else {"value": v})} for k, v in values.items()]
+    if not isinstance(values, list) or not all(isinstance(v, dict) for v in values):
+        raise wrong(path, "expected a list or an object of records")
+    for record in values:
+        yield _Row(None, record)
+
+
+def _wanted(
+    path: Path, columns: Sequence[str], options: TableOptions, rows: Sequence[_Row]
+) -> dict[str, tuple[str, Kind]]:
+    """By task: its column and kind."""
+    wanted: dict[str, tuple[str, Kind]] = {}
+    given = options.labels or {
+        c.removeprefix(_PREFIX).rpartition(":")[0]: f"{c}:{c.rpartition(':')[2]}"
+        for c in columns
+        if c.startswith(_PREFIX)
+    }
+    for task, spec in given.items():
+        column, _, kind = spec.rpartition(":") if spec not in columns and ":" in spec else (spec, "", "")
+        if column not in columns:
+            raise UsageError(f"{path} has no column {column!r}", hint=f"it has {', '.join(columns)}")
+        if kind and kind not in KINDS:
+            raise UsageError(f"no kind of task is called {kind!r}", hint=f"there are {', '.join(KINDS)}")
+        wanted[task] = (column, next((k for k in KINDS if k == kind), None) or _kind(column, rows))
+    for column in (options.start, options.end, options.at, options.text):
+        if column is not None and column not in columns:
+            raise UsageError(f"{path} has no column {column!r}", hint=f"it has {', '.join(columns)}")
+    return wanted
+
+
+def _kind(column: str, rows: Sequence[_Row]) -> Kind:
+    """Regression where all that is there are numbers, else class."""
+    values = [r.values.get(column) for r in rows]
+    there = [v for v in values if v not in (None, "")]
+    try:
+        numbers = [float(v) for v in there]
+    except (TypeError, ValueError):
+        return "class"
+    return "regression" if numbers else "class"
+
+
+def _found(row: _Row, wanted: dict[str, tuple[str, Kind]], options: TableOptions, root: Path) -> Found | None:
+    fields = {c: row.text(c) for c in row.values if row.values[c] is not None}
+    names = [filled(part, fields) for part in options.media.split(";")] if options.media else []
+    paths = [p for n in names if n for p in n.split(";") if p]
+    text = fields.get(options.text or "text") or None
+    if not paths and text is None:
+        return None
+    missing = {m for m in options.missing.split(";") if m}
+    span = _number(fields, options.start or "start"), _number(fields, options.end or "end")
+    whole = None if span[0] is None or span[1] is None else (span[0], span[1])
+    at = _number(fields, options.at or "at")
+    labels: dict[str, Any] = {}
+    for task, (column, kind) in wanted.items():
+        value = row.values.get(column)
+        if value is None or value == "" or value in missing:
+            continue
+        labels[task] = _label(value, kind, task, options, root / paths[0] if paths else root)
+    groups = {c.removeprefix(_GROUP): v for c, v in fields.items() if c.startswith(_GROUP) and v}
+    key = fields.get("id") or sample_id(";".join(paths) or (text or "")[:100], span=whole, at=at)
+    sample = Sample(
+        id=key,
+        media=tuple(medium(p) for p in paths),
+        span=whole,
+        at=at,
+        text=text,
+        groups=groups,
+        split=None if options.labels else fields.get("split"),
+        labels={t: Task(kind=k).shape(labels[t]) for t, (_, k) in wanted.items() if t in labels},
+    )
+    return Found(sample, fields)
+
+
+def _number(fields: dict[str, str], column: str) -> float | None:
+    value = fields.get(column)
+    return float(value) if value else None
+
+
+def _label(value: Any, kind: Kind, task: str, options: TableOptions, file: Path) -> Any:
+    """A label from a cell: JSON where the kind needs it, else text."""
+    if isinstance(value, str) and (kind in ("boxes", "spans") or value[:1] == "[" or value == '""'):
+        value = json.loads(value) if kind not in ("class", "ordinal", "identity") else value
+    match kind:
+        case "multi-label":
+            return value.split(options.separator) if isinstance(value, str) else [str(v) for v in value]
+        case "regression":
+            return [float(v) for v in value] if isinstance(value, list) else float(value)
+        case "spans":
+            return _spans(value, task, options, file)
+        case "boxes":
+            return value
+        case "text":
+            return "\n".join(str(v) for v in value) if isinstance(value, list) else str(value)
+        case _:
+            return str(value)
+
+
+def _spans(value: Any, task: str, options: TableOptions, file: Path) -> Any:
+    """``[start, end]``, a list of those, or spans in full."""
+    pairs = value
+    if len(value) == 2 and all(isinstance(v, int | float) for v in value):
+        pairs = [value]
+    if not all(isinstance(p, list) for p in pairs):
+        return pairs
+    if options.unit == "seconds":
+        return [{"label": task, "start": s, "end": e} for s, e in pairs]
+    rate = video_rate(file, options.rate)
+    first = 1 if options.unit == "frames1" else 0
+    return [
+        {
+            "label": task,
+            "start": round(float(Fraction(s - first) / rate), 6),
+            "end": round(float(Fraction(e) / rate), 6),
+        }
+        for s, e in pairs
+    ]
+
+
+FORMAT = Table()

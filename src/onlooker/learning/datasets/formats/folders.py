@@ -1,0 +1,111 @@
+"""A folder for each class, with a folder for each split around them where there are splits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats.format import (
+    FormatOptions,
+    Found,
+    Imported,
+    Written,
+    media_files,
+    medium,
+    only_task,
+    part_of,
+    wrong,
+)
+from onlooker.learning.datasets.manifest import Kind, MediaKind, Sample, Task
+
+__all__ = ["FORMAT", "FolderOptions", "Folders"]
+
+
+class FolderOptions(FormatOptions):
+    """Options.
+
+    Attributes:
+        task: name of the task.
+        kind: ``class``, ``identity`` or ``ordinal``.
+        only: only files whose path matches this pattern.
+        labelled: whether folders are classes; otherwise files are taken as they lie, without labels.
+    """
+
+    task: str = "class"
+    kind: Kind = "class"
+    only: str = "*"
+    labelled: bool = True
+
+
+class Folders:
+    """``[SPLIT/]CLASS/FILE``; without class folders set ``labelled=false``."""
+
+    name: ClassVar[str] = "folders"
+    description: ClassVar[str] = "a folder for each class, optionally inside train, val and test"
+    holds: ClassVar[frozenset[Kind]] = frozenset(("class",))
+    media: ClassVar[frozenset[MediaKind]] = frozenset(("video", "image", "audio", "text"))
+    Options: ClassVar[type[FormatOptions]] = FolderOptions
+
+    def read(self, path: Path, options: FolderOptions, media: Path | None, space: Path) -> Imported:
+        """See `Format.read`."""
+        if options.kind not in ("class", "identity", "ordinal"):
+            raise UsageError(f"folders hold class, identity or ordinal, not {options.kind}")
+        found: list[Found] = []
+        left = Imported(path, {}, found)
+        classes: dict[str, None] = {}
+        for file in media_files(path):
+            inside = file.relative_to(path)
+            if not inside.match(options.only):
+                left.left_out["not matching only"] += 1
+                continue
+            parts = list(inside.parts[:-1])
+            split = part_of(parts[0]) if parts else None
+            if split is not None:
+                parts = parts[1:]
+            if options.labelled and not parts:
+                left.left_out["not in a class folder"] += 1
+                continue
+            labels = {options.task: parts[0]} if options.labelled else {}
+            classes |= dict.fromkeys(labels.values())
+            name = inside.as_posix()
+            found.append(Found(Sample(id=name, media=(medium(name),), split=split, labels=labels)))
+        if not found:
+            raise wrong(path, "no media in class folders", hint="lay them out as CLASS/FILE, or set labelled=false")
+        if options.labelled:
+            known = () if options.kind == "identity" else tuple(sorted(classes))
+            left.tasks[options.task] = Task(kind=options.kind, classes=known)
+        return left
+
+    def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: FolderOptions) -> Written:
+        """Copies files; parts of files have no place."""
+        wanted = options.task if "task" in options.model_fields_set else None
+        task, _ = only_task(dataset, ("class", "identity", "ordinal"), wanted, self.name)
+        done = Written()
+        for sample in samples:
+            if sample.span is not None or sample.at is not None or len(sample.media) != 1:
+                done.left_out["part of a file, or several files"] += 1
+                continue
+            label = sample.labels.get(task)
+            if label is None or label in (".", "..") or "/" in label:
+                done.left_out["no label that can name a folder"] += 1
+                continue
+            source = dataset.path(sample.media[0])
+            place = target / (sample.split or "") / label / source.name
+            number = 1
+            while place.exists():
+                place, number = place.with_name(f"{source.stem}-{number}{source.suffix}"), number + 1
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, place)
+            except OSError as error:
+                raise UsageError(f"cannot write {place}: {error.strerror}", hint="check the folder") from None
+            done.samples += 1
+            done.files.append(place)
+        return done
+
+
+FORMAT = Folders()

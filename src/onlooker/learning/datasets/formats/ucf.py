@@ -1,0 +1,64 @@
+"""UCF101 lists: ``trainlist01.txt``, ``testlist01.txt``, ``classInd.txt`` (Soomro et al. 2012); also mmaction's lists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from onlooker.learning.datasets.formats._lists import ListOptions, VideoList, imported, lines_of, numbered_files
+from onlooker.learning.datasets.formats.format import FormatOptions, Imported, part_of, wrong
+from onlooker.learning.datasets.manifest import Kind, MediaKind
+
+__all__ = ["FORMAT", "Ucf"]
+
+_GROUP = re.compile(r"v_(.+)_(g\d+)_c\d+$")
+
+
+class Ucf(VideoList):
+    """``CLASS/v_CLASS_gNN_cNN.avi [number]`` a line; videos of one group were cut from one source."""
+
+    name: ClassVar[str] = "ucf"
+    description: ClassVar[str] = "UCF101 lists, and lists of paths with class numbers"
+    holds: ClassVar[frozenset[Kind]] = frozenset()
+    media: ClassVar[frozenset[MediaKind]] = frozenset()
+    Options: ClassVar[type[FormatOptions]] = ListOptions
+
+    def read(self, path: Path, options: ListOptions, media: Path | None, space: Path) -> Imported:
+        """See `Format.read`."""
+        lists = numbered_files(path, [f"*list{options.number:02d}.txt", f"*list_{options.number}*.txt"], "UCF")
+        folder = path if path.is_dir() else path.parent
+        classes = _classes(folder / "classInd.txt")
+        rows: list[tuple[str, str | None, str | None, str | None, tuple[float, float] | None]] = []
+        for file in lists:
+            word = re.match(r"[a-z]+?(?=list|_)", file.name.lower())
+            split = part_of(word[0]) if word else None
+            for line, parts in lines_of(file):
+                name = parts[0].replace("\\", "/")
+                label = Path(name).parent.name or None
+                if len(parts) > 1 and parts[1].isdecimal() and classes:
+                    label = classes.get(int(parts[1]))
+                    if label is None:
+                        raise wrong(file, f"there is no class {parts[1]} in {folder / 'classInd.txt'}", line)
+                elif len(parts) > 1 and not parts[1].isdecimal():
+                    name = " ".join(parts)
+                elif len(parts) > 1 and label is None:
+                    label = parts[1]
+                found = _GROUP.match(Path(name).stem)
+                rows.append((name, label, split, f"{found[1]}_{found[2]}" if found else None, None))
+        return imported(media or folder, options.task, rows, options.absent, list(classes.values()))
+
+
+def _classes(path: Path) -> dict[int, str]:
+    """Class names by number; empty where there is no such file."""
+    if not path.is_file():
+        return {}
+    made: dict[int, str] = {}
+    for line, parts in lines_of(path):
+        if len(parts) != 2 or not parts[0].isdecimal():
+            raise wrong(path, "expected a number and a class name", line)
+        made[int(parts[0])] = parts[1]
+    return made
+
+
+FORMAT = Ucf()

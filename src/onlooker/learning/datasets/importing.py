@@ -1,0 +1,175 @@
+"""Imports: a format's samples with groups, splits and facts of their media, into a dataset."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from onlooker.core.errors import ConfigError, SourceError, UsageError
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats import Found, Imported, format_of, options_of
+from onlooker.learning.datasets.formats.format import filled
+from onlooker.learning.datasets.manifest import Media, Sample
+from onlooker.learning.datasets.media import look_at
+
+__all__ = ["ImportReport", "ImportRequest", "import_samples"]
+
+MEDIA_FOLDER = "media"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What to import.
+
+    Args:
+        format: name of the format.
+        path: file or folder.
+        options: the format's own.
+        media: folder of the media, where the format cannot know.
+        groups: by sort: a text with ``{field}``, or ``field~regular expression``.
+        split: the same, for the split; None keeps the format's.
+        copy: whether to copy media into the dataset's folder.
+    """
+
+    format: str
+    path: Path
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    media: Path | None = None
+    groups: Mapping[str, str] = field(default_factory=dict[str, str])
+    split: str | None = None
+    copy: bool = False
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What came of it; ``failures`` are media that cannot be used, with the reason."""
+
+    new: int = 0
+    replaced: int = 0
+    failures: dict[str, str] = field(default_factory=dict[str, str])
+    left_out: Counter[str] = field(default_factory=Counter[str])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The public JSON form."""
+        left = {k: n for k, n in self.left_out.items() if n}
+        return {"new": self.new, "replaced": self.replaced, "left_out": left, "failures": self.failures}
+
+
+def import_samples(
+    dataset: Dataset, request: ImportRequest, progress: Callable[[int, int], None] | None = None
+) -> ImportReport:
+    """Read samples and add them to ``dataset``, which is saved.
+
+    A sample of an id that is there is replaced, but keeps its split, groups, origin and notes where the new one has
+    none: labels that come back from a labelling tool find their sample.
+
+    Raises:
+        ConfigError, UsageError: the file or the request is wrong; nothing was changed.
+    """
+    format = format_of(request.format)
+    options = options_of(format, dict(request.options))
+    made = format.read(request.path, options, request.media, dataset.folder / MEDIA_FOLDER)
+    known = {s.id: s for s in dataset.samples}
+    reader = _Media(dataset, made, request, known)
+    report = ImportReport(left_out=made.left_out)
+    samples: list[Sample] = []
+    for number, found in enumerate(made.found):
+        sample = _placed(found, request)
+        try:
+            media = tuple(reader.take(m) for m in sample.media)
+        except SourceError as error:
+            report.failures[sample.id] = str(error)
+            continue
+        samples.append(_merged(known.get(sample.id), sample.model_copy(update={"media": media})))
+        if progress is not None:
+            progress(number + 1, len(made.found))
+    ids = Counter(s.id for s in samples)
+    twice = next((i for i, n in ids.items() if n > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{request.path}: two samples are called {twice!r}", hint="they name the same file")
+    if samples and not dataset.samples:
+        dataset.info = dataset.info.model_copy(update={"root": reader.root})
+    try:
+        report.new, report.replaced = dataset.put(samples, made.tasks)
+    except ValueError as error:
+        raise ConfigError(f"{request.path}: {error}") from None
+    dataset.save()
+    return report
+
+
+def _placed(found: Found, request: ImportRequest) -> Sample:
+    """The sample with groups and split out of its fields."""
+    sample = found.sample
+    path = sample.media[0].path if sample.media else sample.id
+    name = path.rpartition("/")[2]
+    fields = {"path": path, "name": name, "stem": name.rpartition(".")[0] or name, "folder": path.rpartition("/")[0]}
+    fields = {**{k: v for k, v in found.fields.items()}, **fields, "split": sample.split or ""}
+    fields |= {k: v for k, v in sample.labels.items() if isinstance(v, str)}
+    groups = dict(sample.groups)
+    for sort, spec in request.groups.items():
+        value = filled(spec, fields)
+        if value is not None:
+            groups[sort] = value
+    split = sample.split if request.split is None else filled(request.split, fields)
+    return Sample.model_validate({**sample.model_dump(), "groups": groups, "split": split})
+
+
+def _merged(old: Sample | None, new: Sample) -> Sample:
+    if old is None:
+        return new
+    kept: dict[str, Any] = {}
+    for name in ("split", "groups", "origin", "notes", "text", "at", "span"):
+        if not getattr(new, name) and getattr(old, name):
+            kept[name] = getattr(old, name)
+    kept["labels"] = {**old.labels, **new.labels}
+    return new.model_copy(update=kept)
+
+
+class _Media:
+    """Brings media to where the dataset expects them, and looks at each once."""
+
+    def __init__(self, dataset: Dataset, made: Imported, request: ImportRequest, known: Mapping[str, Sample]) -> None:
+        self._source = made.root.resolve()
+        self._seen: dict[Media, Media] = {}
+        self._facts = {m.path: m for s in known.values() for m in s.media}
+        folder = dataset.folder.resolve()
+        inside = self._source == folder
+        self._copy = folder / MEDIA_FOLDER if request.copy and not inside else None
+        self.root = "." if self._copy or inside else os.path.relpath(self._source, folder)
+        self._known_root = dataset.root.resolve()
+        if known and self._copy is None and self._source != self._known_root and not self._all_known(made):
+            raise UsageError(
+                f"media of the dataset lie in {self._known_root}, those of {request.path} in {self._source}",
+                hint="import with --copy, or say --media",
+            )
+        if known and self._copy is not None and self._known_root != folder:
+            raise UsageError(f"media of the dataset lie in {self._known_root}", hint="do not copy")
+
+    def _all_known(self, made: Imported) -> bool:
+        """Whether the samples are about media that the dataset has, such as when they come back labelled."""
+        return all(m.path in self._facts for f in made.found for m in f.sample.media)
+
+    def take(self, media: Media) -> Media:
+        """The medium with its facts.
+
+        Raises:
+            SourceError: it is missing or cannot be read.
+        """
+        if media in self._seen:
+            return self._seen[media]
+        there = self._facts.get(media.path)
+        if there is not None and there.kind == media.kind and not (self._source / media.path).is_file():
+            return there
+        taken = look_at(self._source, media)
+        if self._copy is not None:
+            place = self._copy / media.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self._source / media.path, place)
+            taken = taken.model_copy(update={"path": f"{MEDIA_FOLDER}/{media.path}"})
+        self._seen[media] = taken
+        return taken

@@ -1,0 +1,272 @@
+"""Facts of media files, and their pictures and sound as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from onlooker.core.errors import OnlookerError, SourceError
+from onlooker.core.media import AudioBlock, Packet, ReadFailure, ReadRequest, UInt8Array
+from onlooker.core.time import Timestamp
+from onlooker.learning.datasets.manifest import Media, MediaKind
+from onlooker.sources import MEDIA, open_source
+from onlooker.sources.container import open_container
+from onlooker.sources.identity import content_id
+from onlooker.sources.numbering import first_look
+from onlooker.sources.openers.file import file_address
+from onlooker.sources.openers.images import PICTURES
+from onlooker.sources.reading import read_items
+
+__all__ = [
+    "TEXTS",
+    "first_error",
+    "frames_at",
+    "kind_of",
+    "look_at",
+    "open_picture",
+    "read_frames",
+    "read_sound",
+    "read_text",
+]
+
+TEXTS = frozenset((".txt",))
+_SOUNDS = frozenset((".mp3", ".m4a", ".aac", ".wav", ".flac", ".opus", ".wma", ".ogg", ".oga"))
+_SLACK = Fraction(1, 1000)
+_LONGEST_TEXT = 1_000_000
+
+
+def kind_of(path: str | Path) -> MediaKind | None:
+    """What a file is by its name, or None where it is no medium.
+
+    >>> kind_of("a/B.JPG"), kind_of("x.ogg"), kind_of("x.mp4"), kind_of("x.csv")
+    ('image', 'audio', 'video', None)
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in PICTURES:
+        return "image"
+    if suffix in _SOUNDS:
+        return "audio"
+    if suffix in MEDIA:
+        return "video"
+    return "text" if suffix in TEXTS else None
+
+
+def look_at(root: Path, media: Media, *, digest: bool = True) -> Media:
+    """The medium with its facts filled in; nothing but its beginning is decoded.
+
+    Raises:
+        SourceError: it is missing or no such medium.
+    """
+    path = root / media.path
+    facts: dict[str, Any] = {"digest": content_id(path) if digest else media.digest}
+    if media.kind == "image":
+        facts["width"], facts["height"] = open_picture(path).size
+    elif media.kind == "text":
+        read_text(path)
+    else:
+        opened = open_container(file_address(str(path)))
+        try:
+            look = first_look(opened)
+        finally:
+            opened.close()
+        source = open_source(str(path), known_id="0" * 32) if look.doubtful or look.rotation else None
+        info = source.info if source else opened.info("", "", None)
+        facts["seconds"] = None if info.duration is None else round(float(info.duration), 6)
+        facts["sound"] = info.audio[0].sample_rate if info.audio else None
+        if media.kind == "video":
+            if info.video is None:
+                raise SourceError(f"{str(path)!r} has no pictures", hint="name it as audio")
+            rate = info.video.frame_rate
+            facts |= {"width": info.video.width, "height": info.video.height}
+            facts |= {"rate": None if rate is None else str(rate)}
+            facts["rotation"] = None if look.doubtful else look.rotation
+        elif not info.audio:
+            raise SourceError(f"{str(path)!r} has no sound", hint="name it as video")
+    return media.model_copy(update=facts)
+
+
+def open_picture(path: Path, colour: str | None = None) -> Image.Image:
+    """A picture, turned as it is to be shown; with ``colour`` (``rgb``, ``grey``) decoded too.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        image = Image.open(path)
+        if colour is None:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            if turned:
+                image = ImageOps.exif_transpose(image)
+            return image
+        shown = ImageOps.exif_transpose(image)
+        if shown.mode.startswith("I;16"):
+            # Pillow cuts 16 bits off at 255
+            shown = Image.fromarray((np.asarray(shown) >> 8).astype(np.uint8))
+        return shown.convert("L" if colour == "grey" else "RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"cannot read the picture {str(path)!r}: {reason}", hint="check or remove it") from None
+
+
+def read_text(path: Path) -> str:
+    """A text file.
+
+    Raises:
+        SourceError: it cannot be read, is very long, or not UTF-8.
+    """
+    try:
+        if path.stat().st_size > _LONGEST_TEXT:
+            raise SourceError(f"{str(path)!r} is too long for a text", hint=f"at most {_LONGEST_TEXT} bytes")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot read {str(path)!r}: {error}", hint="write UTF-8") from None
+
+
+def read_frames(
+    path: Path, rotation: int | None = None, start: Fraction | None = None, end: Fraction | None = None
+) -> Iterator[Any]:
+    """Frames of a video in the order shown, in one thread; see `onlooker.core.media.Frame`.
+
+    Args:
+        path: the file.
+        rotation: `Media.rotation`: where it is known, the file is opened once only.
+        start, end: seconds; None for all.
+
+    Raises:
+        SourceError: nothing can be read, or a stretch is damaged.
+    """
+    request = ReadRequest(
+        threads=1,
+        start=None if start is None or start <= 0 else Timestamp.of_seconds(start),
+        end=None if end is None else Timestamp.of_seconds(end),
+    )
+    for item in _items(path, rotation, request):
+        if isinstance(item, ReadFailure):
+            raise SourceError(f"{str(path)!r}: {item.message} at {item.span}", hint="check or remove it")
+        if not isinstance(item, AudioBlock | Packet):
+            yield item
+
+
+def _items(path: Path, rotation: int | None, request: ReadRequest) -> Iterator[Any]:
+    if rotation is None:
+        return open_source(str(path), known_id="0" * 32).read(request)
+    address = file_address(str(path))
+    opened = open_container(address, rotation=rotation)
+    if request.start is not None and not opened.seek_before(request.start):
+        opened.close()
+        opened = open_container(address, rotation=rotation)
+    return read_items(opened, request)
+
+
+def frames_at(path: Path, moments: Sequence[Fraction], rotation: int | None = None) -> list[Any]:
+    """The frames that are shown at ``moments`` (in order of time), the last one where a moment lies beyond the end.
+
+    Raises:
+        SourceError: it cannot be read, or shows nothing there.
+    """
+    if not moments:
+        return []
+    start = moments[0] - 1 if moments[0] > 5 else None
+    found: list[Any] = []
+    last: Any = None
+    wanted = [m + _SLACK for m in moments]
+    for frame in read_frames(path, rotation, start, wanted[-1] + 1):
+        while len(found) < len(wanted) and frame.time.value > wanted[len(found)]:
+            found.append(last or frame)
+        if len(found) == len(wanted):
+            break
+        last = frame
+    if last is None and not found:
+        if start is not None:
+            return _last_frames(path, moments, rotation)
+        raise SourceError(f"{str(path)!r} shows nothing", hint="check it with onlooker probe")
+    return found + [last] * (len(wanted) - len(found))
+
+
+def _last_frames(path: Path, moments: Sequence[Fraction], rotation: int | None) -> list[Any]:
+    """The last frame for each of ``moments`` that lie beyond the end.
+
+    Raises:
+        SourceError: it shows nothing at all.
+    """
+    last: Any = None
+    for last in read_frames(path, rotation):
+        pass
+    if last is None:
+        raise SourceError(f"{str(path)!r} shows nothing", hint="check it with onlooker probe")
+    return [last] * len(moments)
+
+
+def read_sound(
+    path: Path, rate: int, channels: int = 1, start: float = 0.0, end: float | None = None
+) -> NDArray[np.float32]:
+    """(n, channels) samples in -1..1 of the first audio stream between two moments in seconds.
+
+    Raises:
+        SourceError: it cannot be read, or has no sound.
+    """
+    opened = open_container(file_address(str(path)))
+    if not opened.audio:
+        opened.close()
+        raise SourceError(f"{str(path)!r} has no sound", hint="prepare it without sound")
+    limit = None if end is None else Timestamp.of_seconds(Fraction(int(np.ceil(end)) + 1))
+    request = ReadRequest(frames="none", audio_rate=rate, audio_channels=channels, end=limit, threads=1)
+    blocks = [i.samples for i in read_items(opened, request) if isinstance(i, AudioBlock)]
+    samples = np.concatenate(blocks) if blocks else np.zeros((0, channels), np.float32)
+    return samples[round(start * rate) : None if end is None else round(end * rate)]
+
+
+def first_error(path: Path, media: Media, *, deep: bool) -> str | None:
+    """Why a medium cannot be used, or None: it is decoded at beginning, middle and end, or whole.
+
+    Args:
+        path: the file.
+        media: what it is.
+        deep: decode all of it.
+    """
+    try:
+        if media.kind == "image":
+            open_picture(path, "rgb")
+        elif media.kind == "text":
+            read_text(path)
+        elif media.kind == "audio":
+            samples = read_sound(path, 8000)
+            if not len(samples):
+                return "it holds no samples"
+            stated = media.seconds or 0.0
+            if stated - len(samples) / 8000 > max(0.5, stated / 20):
+                return f"it breaks off at {len(samples) / 8000:.1f} of {stated:.1f} s"
+        elif deep:
+            if not any(True for _ in _all(path, media)):
+                return "it shows nothing"
+        else:
+            _three(path, media)
+    except OnlookerError as error:
+        return error.message
+    return None
+
+
+def _all(path: Path, media: Media) -> Iterator[UInt8Array]:
+    for frame in read_frames(path, media.rotation):
+        yield frame.luma()
+    if media.sound is not None:
+        read_sound(path, 8000)
+
+
+def _three(path: Path, media: Media) -> None:
+    """A frame at the beginning, in the middle, and the last second to its end."""
+    seconds = Fraction(str(media.seconds or 0))
+    if seconds < 4:
+        for _ in read_frames(path, media.rotation):
+            pass
+        return
+    frames_at(path, [Fraction(0)], media.rotation)
+    frames_at(path, [seconds / 2], media.rotation)
+    if not any(True for _ in read_frames(path, media.rotation, seconds - 2, None)):
+        raise SourceError(f"{str(path)!r} shows nothing in its last two seconds")

@@ -1,0 +1,86 @@
+"""YAML files checked by typed models, with errors that name file and line."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from onlooker.core.errors import ConfigError, UsageError
+
+__all__ = ["line_of", "load_yaml", "write_whole"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load_yaml(path: Path, model: type[M], hint: str) -> M:
+    """The file as a ``model``.
+
+    Raises:
+        ConfigError: it cannot be read or is wrong; names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}", hint="check the path") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from None
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "there is no such setting here"
+        where = ".".join(str(part) for part in first["loc"])
+        line = line_of(document, first["loc"])
+        raise ConfigError(f"{path}:{line}: {where}: {message}" if where else f"{path}: {message}", hint=hint) from None
+
+
+def line_of(document: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """Line (from 1) of the innermost node on the way to ``location``."""
+    node, line = document, 1
+    for part in location:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.MappingNode):
+            pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
+            match = [(key, value) for key, value in pairs if key.value == str(part)]
+            if not match:
+                break
+            line, node = match[0][0].start_mark.line + 1, match[0][1]
+    return line
+
+
+def write_whole(path: Path, data: str | bytes) -> None:
+    """Write a file whole or not at all; what was there stays until then.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    content: Any = data.encode("utf-8", "replace") if isinstance(data, str) else data
+    name = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(prefix=f".{path.name[:40]}-", dir=path.parent)
+        with open(number, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path}: {error.strerror or error}", hint="check the folder") from None
