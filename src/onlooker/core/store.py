@@ -137,8 +137,8 @@ class Store(Protocol):
     """A library's store. Several processes may write at once; readers never block a writer.
 
     Visibility: for each source and analyzer, readers see one producer: the newest complete one, or, while
-    there is none, the one under way. Completing a newer producer of the same analyzer removes the older one's
-    observations and measurements in the same transaction.
+    there is none, the one under way; of a live source all that are, since each saw another stretch. Completing a
+    newer producer of the same analyzer removes the older one's observations and measurements in the same transaction.
     """
 
     @property

@@ -220,6 +220,16 @@ class StoreContract(ErasingContract, ConcurrencyContract):
         assert {o.producer for o in store.query(Query(analyzers=("shots",)))} == {old}
         assert sum(store.counts().values()) == 12
 
+    def test_of_a_live_source_all_that_was_seen_is_shown(self, store: Store) -> None:
+        store.add_source(replace(source_info("live" * 8), live=True))
+        old, new = producer(config="old"), producer(config="new")
+        for by, at in ((old, 0), (new, 5), (old, 9)):
+            seen = Observation(moment(at), "object").of("live" * 8, by, 0)
+            store.commit(Batch("live" * 8, [seen], states=[RunState(by, moment(at).end)]))
+        assert [o.producer for o in store.query(Query())] == [old, new, old]
+        store.commit(Batch("live" * 8, states=[RunState(new, moment(9).end, True)]))
+        assert [o.producer for o in store.query(Query())] == [new]
+
     def test_discarding_shows_what_is_left(self, store: Store) -> None:
         old, new = producer(config="old"), producer(config="new")
         store.commit(Batch(SOURCE, some_observations(10, old), states=[RunState(old, complete=True)]))

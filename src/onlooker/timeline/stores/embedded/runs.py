@@ -111,7 +111,7 @@ def set_state(connection: Connection, run: int, state: RunState, now: int) -> bo
 
 
 def settle(connection: Connection, source: int, analyzer: str, completed: Iterable[int]) -> list[int]:
-    """Give up what the runs in ``completed`` supersede, and choose the run that readers see.
+    """Give up what the runs in ``completed`` supersede, and choose the run that readers see; of a live source all.
 
     A completed run replaces all other complete ones of its analyzer, and those under way that nobody wrote to since
     it began. One that another process is writing to at this time is left to go on, unseen.
@@ -134,14 +134,23 @@ def settle(connection: Connection, source: int, analyzer: str, completed: Iterab
         kill_runs(connection, gone)
     chosen = rows(
         connection,
-        f"SELECT number, visible FROM run WHERE {same}"
+        f"SELECT number, visible, complete FROM run WHERE {same}"
         " ORDER BY complete DESC, completed DESC, touched DESC, number DESC LIMIT 1",
         (source, analyzer),
     )
-    for number, visible in list(chosen):
-        if not visible:
+    for number, visible, complete in list(chosen):
+        live = _is_live(connection, source)
+        if live and not complete:
+            connection.execute(f"UPDATE run SET visible = 1 WHERE {same} AND NOT visible", (source, analyzer))
+        elif live or not visible:
             connection.execute(f"UPDATE run SET visible = (number = ?) WHERE {same}", (number, source, analyzer))
     return gone
+
+
+def _is_live(connection: Connection, source: int) -> bool:
+    """Whether a source is seen but once: then each run tells of another stretch of it."""
+    ((live,),) = rows(connection, "SELECT json_extract(info, '$.live') FROM source WHERE number = ?", (source,))
+    return bool(live)
 
 
 def kill_runs(connection: Connection, numbers: Iterable[int]) -> None:
