@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
 from typing import Any
 
@@ -114,7 +116,7 @@ def test_a_sender_whose_clock_jumps_goes_on(walk_clip):
 
 
 def test_damaged_packets_are_survived(walk_clip):
-    with RtspServer({"front": walk_clip}) as server, Running(server.url("front"), stall=20.0) as (_, taker):
+    with RtspServer({"front": walk_clip}) as server, Running(server.url("front"), stall=20.0) as (link, taker):
         until(lambda: len(taker.frames) > 10)
         server.trouble.damage = 0.3
         until(lambda: len(taker.packets) > 300)
@@ -122,6 +124,7 @@ def test_damaged_packets_are_survived(walk_clip):
         before = len(taker.frames)
         until(lambda: len(taker.frames) > before + 20)
         assert not taker.said("blind", "failed")
+        assert link.drops["damaged"] > 0
 
 
 def test_lost_packets_are_survived_over_udp(walk_clip):
@@ -218,6 +221,42 @@ def test_a_link_that_hangs_can_be_stopped(walk_clip):
         given = len(taker.frames)
         time.sleep(0.3)
         assert len(taker.frames) == given, "nothing is given after stop"
+
+
+def test_a_machine_that_is_too_slow_stays_near_the_present(walk_clip):
+    """Each picture takes four times as long as it lasts; what would queue up is left undecoded."""
+    with RtspServer({"front": walk_clip}) as server:
+        link, taker = linked(server.url("front"), stall=20.0)
+        ages, remember = [], taker.frame
+
+        def slow(frame):
+            ages.append(link.clock.now() - frame.time.nanoseconds)
+            remember(frame)
+            time.sleep(0.2)
+
+        taker.frame = slow
+        link.start()
+        until(lambda: link.arrived + link.drops["late"] > 140)
+        link.stop()
+    assert link.drops["late"] > 20
+    assert max(ages[-10:]) < 2.5e9, "without, it would be more than 4 s behind by now"
+
+
+def test_many_reconnects_leave_nothing_behind(walk_clip):
+    with RtspServer({"front": walk_clip}) as server, Running(server.url("front")) as (link, taker):
+
+        def again():
+            watched = sum(c[0] == "watching" for c in taker.conditions)
+            server.drop()
+            until(lambda: sum(c[0] == "watching" for c in taker.conditions) > watched)
+
+        for _ in range(3):
+            again()
+        files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+        for _ in range(12):
+            again()
+        assert link.reconnects >= 15
+        until(lambda: len(os.listdir("/proc/self/fd")) <= files and threading.active_count() <= threads)
 
 
 def test_settings_are_checked():

@@ -53,7 +53,6 @@ class Attempt:
         self.failure: LiveFailure | None = None
         self.stood = False
         self.seen = 0
-        self.damaged = 0
         self._left = threading.Event()
         self._begun = time.monotonic()
         self._opened: float | None = None
@@ -101,7 +100,6 @@ class Attempt:
             try:
                 self._play(connection)
             finally:
-                self.damaged = connection.damaged
                 connection.close()
         except LiveFailure as failure:
             self.failure = failure
@@ -175,7 +173,11 @@ class Attempt:
             self._link.drops["late"] += 1
             return
         connection.select(self._link.selection)
-        for picture, own in connection.decode(packet):
+        damaged = connection.damaged
+        pictures = connection.decode(packet)
+        if connection.damaged > damaged:
+            self._link.drops["damaged"] += connection.damaged - damaged
+        for picture, own in pictures:
             time_ns = self._clock.next(own, arrival)
             frame = DecodedFrame(picture, Timestamp(time_ns, NANOSECONDS), self._duration, connection.rotation)
             self._came(time_ns, frame)

@@ -130,7 +130,6 @@ class Link:
             attempt = Attempt(self, self._lock, self.after, self._heard)
             reason = self._oversee(attempt)
             self.after, self._heard = max(self.after, attempt.after), attempt.heard
-            self.drops["damaged"] += attempt.damaged
             if self._stop.is_set() or reason == "ended":
                 break
             _log.info("camera %s: %s: %s", self.name, reason, self.message)

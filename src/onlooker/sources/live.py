@@ -330,5 +330,4 @@ def _format(stream: Any, kind: Literal["video", "audio"]) -> StreamFormat:
         height=context.height if kind == "video" else 0,
         rate=context.sample_rate if kind == "audio" else 0,
         channels=context.channels if kind == "audio" else 0,
-        template=stream,
     )
