@@ -40,7 +40,7 @@ class Served:
 
     def as_token(self, token: str | None = None, **more) -> httpx.Client:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return self._kept(httpx.Client(base_url=self.url, headers=headers, timeout=30, **more))
+        return self._kept(httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=False, **more))
 
     def _kept(self, client: httpx.Client) -> httpx.Client:
         self._clients.append(client)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import secrets
@@ -217,6 +218,9 @@ class Jobs:
             _end(process)
         last = self._follow(job.id, process, message)
         code = process.wait()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
         with self._lock:
             del self._processes[job.id]
             cancelled = job.id in self._cancelled

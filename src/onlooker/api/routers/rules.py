@@ -169,8 +169,8 @@ def run_test(context: Ours, caller: OperatorAny, body: Trial) -> dict[str, Any]:
     """Run rules over what is stored: the events that they would have made live."""
     from onlooker.rules import backtest
 
-    rules = _rules(context, body.text)
     chosen = _chosen(context, caller, body.sources)
+    rules = _rules(context, body.text)
     begun, complete, told = time.monotonic(), True, []
     limit = begun + context.settings.test_seconds
     clocks = {} if body.clock is None else {info.id: body.clock for info in chosen}
