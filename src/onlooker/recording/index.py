@@ -14,7 +14,7 @@ import apsw
 from onlooker.core.errors import StoreBusy, StoreError, StoreTooNew
 from onlooker.core.observation import Json
 
-__all__ = ["Gap", "Hold", "Index", "Segment"]
+__all__ = ["Gap", "Hold", "Index", "IndexFull", "Segment"]
 
 _VERSION = 1
 _SCHEMA = """
@@ -115,6 +115,10 @@ def _segment(row: tuple[Any, ...]) -> Segment:
     return Segment(id, camera, source, path, zero, start, end, bytes, bool(open), cause, left_out)
 
 
+class IndexFull(StoreError):
+    """The disk takes no more of the index."""
+
+
 class Index:
     """Tables of segments, of what events hold, of what was erased and of why nothing is recorded now. Thread-safe.
 
@@ -133,7 +137,7 @@ class Index:
             library.mkdir(parents=True, exist_ok=True)
             self._db = apsw.Connection(str(path))
             self._db.setbusytimeout(10_000)
-            self._db.execute("pragma journal_mode=wal; pragma synchronous=normal")
+            self._db.execute("pragma journal_mode=wal; pragma synchronous=normal; pragma wal_autocheckpoint=200")
             with self._writing():
                 version: Any = self._db.pragma("user_version")
                 if version == 0:
@@ -147,19 +151,19 @@ class Index:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        path = self.library / "recordings.sqlite"
         with self._lock:
             try:
                 self._db.execute("begin immediate")
-                try:
-                    yield
-                except BaseException:
-                    self._db.execute("rollback")
-                    raise
+                yield
                 self._db.execute("commit")
             except apsw.BusyError:
-                raise StoreBusy(
-                    f"{self.library / 'recordings.sqlite'} was held too long", hint="another process writes; try again"
-                ) from None
+                raise StoreBusy(f"{path} was held too long", hint="another process writes; try again") from None
+            except (apsw.FullError, apsw.IOError) as error:
+                raise IndexFull(f"{path} cannot be written: {error}", hint="make room on the disk") from None
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
 
     def _rows(self, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         with self._lock:

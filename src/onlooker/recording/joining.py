@@ -10,26 +10,33 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 
 from onlooker.core.errors import SourceError, UsageError
 from onlooker.recording.index import Segment
+from onlooker.recording.seed import parameter_units
 
 __all__ = ["Piece", "join"]
 
 _CLOSE = 250_000_000
 _BILLION = 1_000_000_000
-_IN_BAND = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of the joined file: from ``at`` nanoseconds of it on it shows the camera from ``start`` to ``end``."""
+    """A stretch of the joined file.
+
+    Args:
+        at: nanoseconds of the joined file at which it begins.
+        start: nanoseconds of the camera that it shows then.
+        end: nanoseconds of the camera at which it ends.
+        joins: whether nothing is missing before it.
+    """
 
     at: int
     start: int
     end: int
+    joins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +87,13 @@ def _plan(library: Path, segments: Sequence[Segment], start: int, end: int) -> l
             begin = _keyframe(source, source.streams.video[0], start - segment.start)
         if begin is None or segment.start + begin >= end:
             continue
-        shown, at = segment.start + begin, 0
+        shown, at, joins = segment.start + begin, 0, False
         if parts:
             before = parts[-1].piece
             gap = shown - before.end
-            at = before.at + before.end - before.start + (gap if abs(gap) < _CLOSE else 0)
-        parts.append(_Part(path, segment, begin, Piece(at, shown, min(end, segment.end))))
+            joins = abs(gap) < _CLOSE
+            at = before.at + before.end - before.start + (gap if joins else 0)
+        parts.append(_Part(path, segment, begin, Piece(at, shown, min(end, segment.end), joins)))
     return parts
 
 
@@ -96,7 +104,8 @@ class _Join:
         self._target = target
         self._streams: dict[str, Any] = {}
         self._formats: dict[str, tuple[Any, ...]] = {}
-        self._parameters: dict[str, bytes] = {}
+        self._bases: dict[str, Fraction] = {}
+        self._parameters = b""
         self._last: dict[str, int] = {}
 
     def add(self, part: _Part, end: int) -> None:
@@ -110,11 +119,11 @@ class _Join:
             if found[0] not in streams:
                 hint = "export the stretches before and after it by themselves"
                 raise UsageError("the camera changed its codec or size within the stretch", hint=hint)
-            filters = {s.index: self._filter(s) for s in streams}
-            for packet in _within(source, streams, part.begin, end - part.segment.start):
-                filter, kind = filters[packet.stream.index], packet.stream.type
-                for made in [packet] if filter is None else filter.filter(packet):
-                    self._put(made, kind, part.piece.at - part.begin)
+            leading = bool(self._last) and part.piece.joins
+            prefix = self._other_parameters(found[0])
+            for packet in _within(source, streams, part.begin, end - part.segment.start, leading=leading):
+                changed = prefix and packet.stream is found[0] and packet.is_keyframe
+                self._put(_prefixed(packet, prefix) if changed else packet, part.piece.at - part.begin)
 
     def _open(self, stream: Any) -> None:
         made = self._target.add_stream_from_template(stream, opaque=True)
@@ -122,25 +131,36 @@ class _Join:
             made.codec_context.codec_tag = "hvc1"
         self._streams[stream.type] = made
         self._formats[stream.type] = _format(stream)
-        self._parameters[stream.type] = stream.codec_context.extradata or b""
+        self._bases[stream.type] = stream.time_base
+        if stream.type == "video":
+            self._parameters = stream.codec_context.extradata or b""
 
-    def _filter(self, stream: Any) -> Any:
-        """None, or what puts other parameters of the codec than the file's into its packets."""
-        name = _IN_BAND.get(stream.codec_context.name)
-        if name is None or (stream.codec_context.extradata or b"") == self._parameters[stream.type]:
-            return None
-        return BitStreamFilterContext(name, stream)
+    def _other_parameters(self, video: Any) -> bytes:
+        """What has to stand before a keyframe where the codec's parameters are not those of the joined file."""
+        own = video.codec_context.extradata or b""
+        if own == self._parameters:
+            return b""
+        units = parameter_units(video.codec_context.name, own)
+        if units is None:
+            hint = "export the stretches before and after it by themselves"
+            raise UsageError("the camera changed its codec's settings within the stretch", hint=hint)
+        return b"".join(len(u).to_bytes(4, "big") + u for u in units)
 
-    def _put(self, packet: Any, kind: str, shift: int) -> None:
-        ticks = round(Fraction(shift, _BILLION) / packet.time_base)
-        packet.pts += ticks
-        packet.dts += ticks
+    def _put(self, packet: Any, shift: int) -> None:
+        kind = packet.stream.type
+        base = self._bases[kind]
+        ticks = Fraction(shift, _BILLION) / base
+        scale = packet.time_base / base
+        dts = round(packet.dts * scale + ticks)
         last = self._last.get(kind)
-        if last is not None and packet.dts <= last:
+        if last is not None and dts <= last:
             if kind == "audio":
                 return
-            packet.dts = last + 1
-        self._last[kind] = packet.dts
+            dts = last + 1
+        packet.pts, packet.dts = round(packet.pts * scale + ticks), dts
+        packet.duration = round((packet.duration or 0) * scale)
+        packet.time_base = base
+        self._last[kind] = dts
         packet.stream = self._streams[kind]
         self._target.mux(packet)
 
@@ -150,6 +170,13 @@ def _format(stream: Any) -> tuple[Any, ...]:
     if stream.type == "video":
         return context.name, context.width, context.height
     return context.name, context.sample_rate, bytes(context.extradata or b"")
+
+
+def _prefixed(packet: Any, prefix: bytes) -> Any:
+    made: Any = av.Packet(prefix + bytes(packet))
+    made.pts, made.dts, made.time_base = packet.pts, packet.dts, packet.time_base
+    made.duration, made.is_keyframe, made.stream = packet.duration, True, packet.stream
+    return made
 
 
 def _nanoseconds(ticks: int, base: Fraction) -> int:
@@ -168,8 +195,11 @@ def _keyframe(source: Any, video: Any, moment: int) -> int | None:
     return found
 
 
-def _within(source: Any, streams: list[Any], begin: int, end: int) -> Iterator[Any]:
-    """Packets of what is shown from ``begin`` (a keyframe) until ``end``, nanoseconds of the file."""
+def _within(source: Any, streams: list[Any], begin: int, end: int, *, leading: bool) -> Iterator[Any]:
+    """Packets of what is shown from ``begin`` (a keyframe) until ``end``, nanoseconds of the file.
+
+    ``leading``: with pictures that are shown before the keyframe and hang on what was before it.
+    """
     video = streams[0]
     source.seek(int(Fraction(begin, _BILLION) / video.time_base), stream=video, backward=True)
     latest, open_streams, started = -1, {s.index for s in streams}, False
@@ -177,7 +207,7 @@ def _within(source: Any, streams: list[Any], begin: int, end: int) -> Iterator[A
         if packet.pts is None or packet.dts is None:
             continue
         shown = _nanoseconds(packet.pts, packet.time_base)
-        if shown < begin:
+        if shown < begin and not (leading and started and packet.stream is video):
             continue
         if packet.stream is video:
             started = started or packet.is_keyframe

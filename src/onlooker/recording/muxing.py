@@ -141,13 +141,14 @@ class _Track:
         self.end = Fraction(0)
 
     def sample(self, packet: CodedPacket) -> _Sample | None:
-        """What goes into the file, or None where it is shown before the first keyframe."""
+        """What goes into the file, or None where it does not."""
         pts, dts = packet.pts, packet.dts
         if pts is None:
             pts = dts if dts is not None else self._shown + self._step + self._shift
         dts = _decoded(pts, dts, self.tick) - self._shift
         pts -= self._shift
-        if pts < 0:
+        # pictures that hang on the group before this file go along: a player hides them, joining finds them
+        if pts < 0 and not (self._video and self._last is not None):
             return None
         if self._last is not None and dts <= self._last:
             dts = self._last + 1

@@ -100,10 +100,11 @@ class Recorder:
 
     def packet(self, packet: CodedPacket) -> None:
         """The next packet in the order in which they came."""
-        size = len(packet.data)
+        size, most = len(packet.data), self._settings.memory
         if self._broken and packet.keyframe and packet.stream == self._video:
-            self._broken = False
-        if self._broken or self._waiting + size > self._settings.memory:
+            # not before much of what waited is written, or it would come in scraps
+            self._broken = self._waiting > most // 2
+        if self._broken or self._waiting + size > most:
             if not self._broken:
                 self._broken = True
                 self._order(lambda: self._session.stop("overload"))

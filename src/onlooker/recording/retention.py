@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onlooker.core.observation import Json
 from onlooker.recording.config import RecordSettings
-from onlooker.recording.index import Hold, Index, Segment
+from onlooker.recording.index import Hold, Index, IndexFull, Segment
 from onlooker.recording.places import event_folder
 
 __all__ = ["Retained", "erase", "free_bytes", "make_room", "retain_camera"]
@@ -45,20 +45,24 @@ def free_bytes(library: Path) -> int:
 
 def erase(index: Index, segments: list[Segment]) -> Retained:
     """Delete files so that a kill at any moment leaves nothing that the index does not know to finish."""
-    done = Retained()
     if not segments:
-        return done
-    index.erasing(segments)
+        return Retained()
+    try:
+        index.erasing(segments)
+    except IndexFull:
+        # no room to note it first: the file goes, which a kill right after it only shows as a file that is missing
+        _unlink(index.library / segments[0].path)
+        index.erasing(segments)
     for segment in segments:
-        path = index.library / segment.path
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()
-        done.files += 1
-        done.bytes += segment.bytes
+        _unlink(index.library / segment.path)
     index.forget(segments)
-    return done
+    return Retained(files=len(segments), bytes=sum(s.bytes for s in segments))
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
 
 
 def retain_camera(index: Index, camera: str, settings: RecordSettings, now: float | None = None) -> Retained:

@@ -16,7 +16,7 @@ import av
 
 from onlooker.core.live import CodedPacket, StreamFormat
 
-__all__ = ["Parameters", "adts_config", "recordable", "seeds", "start_code_units"]
+__all__ = ["Parameters", "adts_config", "parameter_units", "recordable", "seeds", "start_code_units"]
 
 _CODECS = {
     "h264": "V_MPEG4/ISO/AVC",
@@ -109,6 +109,31 @@ def _unit_type(codec: str, unit: bytes) -> int:
 def start_code_units(data: bytes) -> list[bytes]:
     """The units of a byte stream with start codes (H.264 and HEVC, annex B)."""
     return [unit for part in data.split(b"\0\0\1")[1:] if (unit := part.rstrip(b"\0"))]
+
+
+def parameter_units(codec: str, record: bytes) -> list[bytes] | None:
+    """The units in an avcC or hvcC record (ISO/IEC 14496-15) whose lengths have four bytes; None for others."""
+    units: list[bytes] = []
+    if codec == "h264" and record[:1] == b"\1" and record[4] & 3 == 3:
+        at = 5
+        for mask in (31, 255):
+            count, at = record[at] & mask, at + 1
+            at = _lengths(record, at, count, units)
+        return units
+    if codec == "hevc" and record[:1] == b"\1" and record[21] & 3 == 3:
+        at = 23
+        for _ in range(record[22]):
+            at = _lengths(record, at + 3, int.from_bytes(record[at + 1 : at + 3], "big"), units)
+        return units
+    return None
+
+
+def _lengths(record: bytes, at: int, count: int, units: list[bytes]) -> int:
+    for _ in range(count):
+        length = int.from_bytes(record[at : at + 2], "big")
+        units.append(record[at + 2 : at + 2 + length])
+        at += 2 + length
+    return at
 
 
 def seeds(formats: Sequence[StreamFormat]) -> Any:

@@ -13,7 +13,7 @@ import apsw
 from onlooker.core.errors import OnlookerError
 from onlooker.core.live import CodedPacket, StreamFormat
 from onlooker.recording.config import RecordSettings
-from onlooker.recording.index import Index
+from onlooker.recording.index import Index, IndexFull
 from onlooker.recording.places import CameraLock
 from onlooker.recording.recovering import Recovered, recover_camera
 from onlooker.recording.retention import free_bytes, make_room, retain_camera
@@ -62,6 +62,7 @@ class Session:
         self._cause = "not running"
         self._told = ""
         self._again = 0.0
+        self._stale = False
         self.paused = self.left_out = self.error = ""
         self.written = self.files = self.bytes = 0
 
@@ -76,8 +77,8 @@ class Session:
             work()
         except OSError as error:
             self._fail("disk full" if error.errno in _FULL else "disk error", error.strerror or str(error))
-        except apsw.FullError as error:
-            self._fail("disk full", str(error))
+        except IndexFull as error:
+            self._fail("disk full", error.message)
         except Exception as error:
             # whatever a camera sends, the thread goes on to record what comes after it
             self._fail("error", f"{type(error).__name__}: {error}")
@@ -188,7 +189,7 @@ class Session:
         elif file.strayed(keyframe) > _STRAY:
             self._close("clock")
         elif keyframe.time - file.start >= self._settings.file * 1e9:
-            self._close("")
+            self._close("", keyframe.time)
         if self._file is None:
             self._ring.clear()
 
@@ -216,6 +217,9 @@ class Session:
         if time.monotonic() < self._again:
             return False
         camera, settings, folder = self._origin.camera, self._settings, self._index.library
+        if self._stale:
+            recover_camera(self._index, camera, Recovered())
+            self._stale = False
         retain_camera(self._index, camera, settings)
         if free_bytes(folder) < settings.keep_free and settings.when_full == "overwrite":
             # a little more than is needed, so that this does not come again at once
@@ -232,14 +236,14 @@ class Session:
             self.bytes += file.bytes - before
             self.written = max(self.written, file.end if file.bytes else 0)
 
-    def _close(self, cause: str) -> None:
-        """End the file; ``cause``: why nothing is recorded after it, empty where it goes on."""
+    def _close(self, cause: str, until: int = 0) -> None:
+        """End the file; ``cause``: why nothing is recorded after it, empty where it goes on at ``until``."""
         file, self._file = self._file, None
         if file is not None:
             self._cause = cause
             before = file.bytes
             try:
-                file.close()
+                file.close(until)
             finally:
                 self.bytes += file.bytes - before
                 self.written = max(self.written, file.end)
@@ -265,4 +269,6 @@ class Session:
                 file.abandon()
             self._tell(reason)
         except (OSError, OnlookerError, apsw.Error) as error:
+            # the index lies on the full disk too: it is mended before the next file
+            self._stale = True
             self.error = f"{message}; {error}"

@@ -90,8 +90,11 @@ class SegmentFile:
         for fragment in self._muxer.write(packet):
             self._put(fragment, end)
 
-    def close(self) -> None:
+    def close(self, until: int = 0) -> None:
         """Write what is left.
+
+        Args:
+            until: when the next file begins, where it goes on there: the pictures in between are in that file.
 
         Raises:
             OSError: the disk took no more; the file is closed and ends with a whole fragment.
@@ -99,6 +102,7 @@ class SegmentFile:
         try:
             for fragment in self._muxer.finish():
                 self._put(fragment, self._end())
+            self.end = max(self.end, until)
             if self._file >= 0:
                 os.fdatasync(self._file)
         finally:
