@@ -42,7 +42,7 @@ class Catcher:
 
     def authenticate(self, server, session, envelope, mechanism, data):
         self.logins.append((data.login, data.password))
-        return AuthResult(success=data.password == b"pa55word")
+        return AuthResult(success=data.password == b"pa55word", handled=False)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_login(tmp_path, serve):
     with pytest.raises(NotTaken, match="535") as raised:
         mail(port, tmp_path, user="me", password="wr0ng").deliver(told(event()))
     assert "wr0ng" not in str(raised.value)
-    assert catcher.logins == [(b"me", b"pa55word"), (b"me", b"wr0ng")]
+    assert set(catcher.logins) == {(b"me", b"pa55word"), (b"me", b"wr0ng")}
     assert len(catcher.mails) == 1
 
 

@@ -9,7 +9,7 @@
 (True, False, ['door'])
 """
 
-from onlooker.events.config import Sinks, SinkSection, load_sinks
+from onlooker.events.config import Sinks, SinkSection
 from onlooker.events.delivery import Delivery
 from onlooker.events.journal import Journal
 from onlooker.events.records import (
@@ -36,5 +36,4 @@ __all__ = [
     "SinkSection",
     "SinkStatus",
     "Sinks",
-    "load_sinks",
 ]

@@ -7,27 +7,22 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model, model_validator
 
-from onlooker.core.errors import ConfigError, PluginError
+from onlooker.core.errors import PluginError
 from onlooker.core.event import Event, State
 from onlooker.core.plugins import load_plugin, plugin_names
 from onlooker.core.schedule import Seconds
 from onlooker.events.rule import SinkRule
 from onlooker.events.sink import Sink
 
-__all__ = ["Retry", "SinkSection", "Sinks", "load_sinks", "sink_kinds"]
+__all__ = ["Retry", "SinkSection", "Sinks", "sink_kinds"]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @cache
@@ -122,38 +117,3 @@ class Sinks(RootModel[dict[Name, _SECTION]]):  # pyright: ignore[reportInvalidTy
             for name, section in self.sections.items()
             if (not event.channels or name in event.channels) and section.wants(event)
         )
-
-
-def load_sinks(path: Path) -> Sinks:
-    """The sinks of a watch configuration; ``${NAME}`` in a text stands for a variable of the environment.
-
-    Raises:
-        ConfigError: it cannot be read, is wrong, or names a variable that is not set.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read {path}: {error}", hint="check the path and the YAML in it") from None
-    section: Any = cast(dict[str, Any], values).get("sinks") if isinstance(values, dict) else None
-    try:
-        return Sinks.model_validate(_expanded(section or {}, path))
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in ("sinks", *first["loc"]))
-        raise ConfigError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-def _expanded(value: Any, path: Path) -> Any:
-    if isinstance(value, dict):
-        return {k: _expanded(v, path) for k, v in cast(dict[str, Any], value).items()}
-    if isinstance(value, list):
-        return [_expanded(v, path) for v in cast(list[Any], value)]
-    if not isinstance(value, str):
-        return value
-
-    def variable(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise ConfigError(f"{path}: the variable {match[1]} is not set", hint=f"export {match[1]}=...")
-        return os.environ[match[1]]
-
-    return _VARIABLE.sub(variable, value)
