@@ -36,6 +36,7 @@ from typing import Any
 
 import av
 from _harness import DATA, save
+from av.error import FFmpegError
 
 from onlooker import Library
 from onlooker.core.time import Span, Timestamp
@@ -232,7 +233,7 @@ def recordings(folder: Path) -> dict[str, Any]:
         try:
             with av.open(str(path)) as container:
                 own = sum(1 for _ in container.decode(video=0))
-        except (av.error.FFmpegError, IndexError) as error:
+        except (FFmpegError, IndexError) as error:
             broken.append(f"{path.name}: {error}")
             continue
         frames += own
