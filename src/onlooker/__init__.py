@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from onlooker.core.version import __version__
+
 if TYPE_CHECKING:
     from onlooker.core.errors import OnlookerError
     from onlooker.core.observation import Observation
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from onlooker.library import Library, analyze
 
 __all__ = ["Library", "Observation", "OnlookerError", "Query", "Span", "Timestamp", "__version__", "analyze"]
-
-__version__ = "0.1.0"
 
 _WHERE = {
     "Library": "onlooker.library",

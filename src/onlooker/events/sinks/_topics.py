@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from onlooker import __version__
 from onlooker.core.event import Event
+from onlooker.core.version import __version__
 from onlooker.events.records import wall_end
 
 __all__ = ["discovery", "payload", "safe", "told"]
