@@ -1,0 +1,151 @@
+"""The golden run of a bundle: made when it is exported, replayed by ``verify`` in each engine."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.bundles.folder import Bundle
+from onlooker.bundles.inputs import ClipInput, FrameInput, Input
+from onlooker.bundles.manifest import Golden, Manifest
+from onlooker.bundles.preprocess import Still, clip_tensor, one_picture, picture_size, picture_tensor, sound_tensor
+from onlooker.bundles.running import Arrays, Engine, HeadRun, NetworkRun
+from onlooker.core.errors import ModelError
+
+__all__ = ["differences", "noise", "pack_golden", "play", "read_golden"]
+
+_MAX_BYTES = 1 << 30
+_MAX_STEPS = 10_000
+
+
+def noise(manifest: Manifest, *, steps: int = 4, seed: int = 0) -> Arrays:
+    """Inputs for a golden run where no real ones are at hand: pictures and sound of soft noise, ``steps`` of each.
+
+    The same seed gives the same inputs.
+    """
+    random = np.random.default_rng(seed)
+    made: Arrays = {}
+    for network in manifest.networks:
+        facts = network.input
+        if isinstance(facts, FrameInput | ClipInput):
+            count = facts.frames if isinstance(facts, ClipInput) else 1
+            # a picture of the size that it is resized to, so that nothing of the replay hangs on resizing
+            wide, high = picture_size(facts.width, facts.height, facts)
+            coarse = random.integers(0, 256, (steps, count, -(-high // 8), -(-wide // 8), 3), np.uint8)
+            made[f"in.{network.name}"] = coarse.repeat(8, 2).repeat(8, 3)[:, :, :high, :wide]
+        else:
+            made[f"in.{network.name}"] = random.normal(0, 0.1, (steps, facts.length)).astype(np.float32)
+    if manifest.head is not None and manifest.head.text is not None:
+        made["in.text"] = random.normal(0, 0.05, (steps, manifest.head.text.size)).astype(np.float32)
+    return made
+
+
+def _tensor(raw: NDArray[Any], facts: Input) -> NDArray[Any]:
+    if isinstance(facts, FrameInput):
+        return picture_tensor(one_picture(Still(raw[0]), facts)[0], facts)
+    if isinstance(facts, ClipInput):
+        return clip_tensor([one_picture(Still(p), facts)[0] for p in raw], facts)
+    return sound_tensor(raw.astype(np.float32), facts)
+
+
+def play(bundle: Bundle, inputs: Mapping[str, NDArray[Any]], *, engine: str | None = None, threads: int = 1) -> Arrays:
+    """Run a bundle over the steps of a golden run, from the initial state on.
+
+    Args:
+        bundle: what to run.
+        inputs: by ``in.NETWORK``: (steps, pictures, height, width, 3) RGB bytes, (steps, samples) of sound, or
+            ``in.text``: (steps, size) vectors.
+        engine: name of the inference engine, or None for the preferred one.
+        threads: how many it may use.
+
+    Returns:
+        By ``out.TENSOR`` the outputs (steps, ...) of the head, or of the network where there is none.
+
+    Raises:
+        ModelError: the inputs do not fit, or the engine failed.
+    """
+    manifest = bundle.manifest
+    wanted = {f"in.{n.name}" for n in manifest.networks}
+    if manifest.head and manifest.head.text:
+        wanted.add("in.text")
+    if set(inputs) != wanted or len({len(v) for v in inputs.values()}) != 1:
+        raise ModelError(f"{manifest.name}: expected {sorted(wanted)} of equally many steps, got {sorted(inputs)}")
+    steps = len(next(iter(inputs.values())))
+    source = Engine(bundle, name=engine, threads=threads)
+    runs = {n.name: NetworkRun(source, n) for n in manifest.networks}
+    head = HeadRun(source, manifest.head) if manifest.head else None
+    try:
+        states = {name: run.initial() for name, run in runs.items()}
+        head_state = head.initial() if head else {}
+        made: dict[str, list[NDArray[Any]]] = {}
+        for step in range(steps):
+            given: dict[tuple[str, str], NDArray[Any]] = {}
+            outputs: Arrays = {}
+            for network in manifest.networks:
+                tensor = _tensor(inputs[f"in.{network.name}"][step], network.input)
+                outputs, states[network.name] = runs[network.name].step(tensor, states[network.name])
+                given |= {(network.name, k): v for k, v in outputs.items()}
+            if head is not None and "in.text" in inputs:
+                outputs, head_state = head.read(inputs["in.text"][step], head_state)
+            elif head is not None:
+                outputs, head_state = head.step(given, head_state)
+            for name, array in outputs.items():
+                made.setdefault(f"out.{name}", []).append(array)
+        return {name: np.stack(arrays) for name, arrays in made.items()}
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{manifest.name}: the golden run does not fit the bundle: {error}") from None
+    finally:
+        for run in (*runs.values(), *([head] if head else [])):
+            run.close()
+
+
+def pack_golden(inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> bytes:
+    """The bytes of the .npz."""
+    stream = io.BytesIO()
+    arrays: dict[str, Any] = {**inputs, **outputs}
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+def read_golden(path: Path) -> Arrays:
+    """The arrays of the .npz; nothing is unpickled.
+
+    Raises:
+        ModelError: it is no .npz of plain numbers, or too large.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(i.file_size for i in archive.infolist()) > _MAX_BYTES:
+                raise ModelError(f"{path} unpacks to more than {_MAX_BYTES} bytes", hint="do not use it")
+        with np.load(path, allow_pickle=False) as opened:
+            arrays = {name: opened[name] for name in opened.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path} is no golden run: {error}", hint="export the bundle again") from None
+    if any(a.ndim == 0 or len(a) > _MAX_STEPS or a.dtype.kind not in "fiub" for a in arrays.values()):
+        raise ModelError(f"{path} is no golden run: expected arrays of numbers by step", hint="export the bundle again")
+    return arrays
+
+
+def differences(expected: Arrays, found: Arrays, golden: Golden) -> tuple[float, Sequence[str]]:
+    """The largest difference beyond nothing, and what differs by more than the stated tolerance."""
+    largest, wrong = 0.0, list[str]()
+    for name, array in expected.items():
+        other = found.get(name)
+        if other is None or other.shape != array.shape:
+            wrong.append(f"{name}: expected {array.shape}, got {None if other is None else other.shape}")
+            continue
+        apart = np.abs(other.astype(np.float64) - array.astype(np.float64))
+        if not np.isfinite(apart).all():
+            wrong.append(f"{name}: not all numbers are finite")
+            continue
+        largest = max(largest, float(apart.max(initial=0.0)))
+        allowed = golden.tolerance + golden.relative * np.abs(array.astype(np.float64))
+        if (apart > allowed).any():
+            wrong.append(f"{name}: differs by up to {float(apart.max()):.3g}, allowed are {golden.tolerance:g}")
+    return largest, wrong

@@ -1,0 +1,383 @@
+"""``bundle.json``: everything that is known of a bundle beside its files.
+
+A bundle has one or more *networks*, each fed with one modality, and optionally a *head* that is fed with what they
+give. Networks are the heavy part: they look at one picture, clip or window of sound and have no memory, or one that
+reaches back a stated way. The head is the light part: it runs strictly in order of time over what the networks gave, so
+its memory may reach back for ever (a recurrent network), and it joins modalities (late fusion).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from onlooker.bundles.inputs import ClipInput, FrameInput, Input, LogMelInput, TextInput, WaveformInput
+from onlooker.bundles.outputs import Detection, Output, emitted, tensors
+from onlooker.bundles.values import (
+    MAX_ELEMENTS,
+    Digest,
+    FileName,
+    Format,
+    Label,
+    Name,
+    Part,
+    Seconds,
+    Shape,
+    TensorName,
+    Words,
+    elements,
+)
+from onlooker.core.errors import ModelError
+
+__all__ = [
+    "SCHEMA",
+    "FileFact",
+    "Golden",
+    "Head",
+    "HeadInput",
+    "Manifest",
+    "Metric",
+    "Network",
+    "Provenance",
+    "State",
+    "StateTensor",
+    "Step",
+    "parse_manifest",
+]
+
+SCHEMA = 1
+"""Version of the form of ``bundle.json``; raised when an older reader would misunderstand a newer file."""
+MAX_BYTES = 16 * 1024**3
+
+
+class FileFact(Part):
+    """Size in bytes and digest of a file of the bundle."""
+
+    sha256: Digest
+    size: Annotated[int, Field(ge=0, le=MAX_BYTES)]
+
+
+class StateTensor(Part):
+    """A state that goes from step to step.
+
+    Attributes:
+        input, output: names of the tensors by which it goes in and comes out.
+        shape: of both.
+        dtype: of both.
+        initial: what all its numbers are at the beginning.
+    """
+
+    input: TensorName
+    output: TensorName
+    shape: Shape
+    dtype: Literal["float32", "int64", "int32"] = "float32"
+    initial: float = 0.0
+
+    @model_validator(mode="after")
+    def _small(self) -> Self:
+        if elements(self.shape) > MAX_ELEMENTS:
+            raise ValueError(f"a state of the shape {self.shape} has more than {MAX_ELEMENTS} numbers")
+        return self
+
+
+class State(Part):
+    """The memory of a network that is run step by step (streaming).
+
+    Attributes:
+        tensors: what goes from step to step.
+        steps: after so many steps a state does not depend on what was before (causal convolutions: their receptive
+            field). ``verify`` tries it.
+        reset_seconds: for memories without such a limit in a network: the state begins anew at each multiple of this.
+            A head needs neither.
+        gap_seconds: of a head: its state begins anew after a longer time without a look.
+    """
+
+    tensors: Annotated[tuple[StateTensor, ...], Field(min_length=1, max_length=256)]
+    steps: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    reset_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+    gap_seconds: Seconds = 5.0
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if self.steps is not None and self.reset_seconds is not None:
+            raise ValueError("state: expected steps or reset_seconds, got both")
+        return self
+
+
+class Network(Part):
+    """A network and what it is fed with.
+
+    Attributes:
+        name: in this bundle.
+        file, format: of the model.
+        tensor: name of its input.
+        input: how that is made.
+        outputs: names of the tensors that are used, states left out.
+        state: its memory, or None.
+        speaks: which moment of a clip or window its answer is about: the ``centre`` or the ``end``.
+    """
+
+    name: Name
+    file: FileName
+    format: Format = "onnx"
+    tensor: TensorName
+    input: Input
+    outputs: Annotated[tuple[TensorName, ...], Field(min_length=1, max_length=64)]
+    state: State | None = None
+    speaks: Literal["centre", "end"] = "centre"
+
+    @model_validator(mode="after")
+    def _memory_is_limited(self) -> Self:
+        if self.state is None:
+            return self
+        if isinstance(self.input, FrameInput):
+            raise ValueError(f"{self.name}: a network with a state needs a clip, which has a stride in time")
+        if self.state.steps is None and self.state.reset_seconds is None:
+            raise ValueError(f"{self.name}: its state needs steps or reset_seconds; only a head may remember for ever")
+        return self
+
+
+class HeadInput(Part):
+    """One input of the head.
+
+    Attributes:
+        tensor: its name.
+        network, output: which network's output it takes.
+        size: numbers of that output, flattened to (1, size).
+        mask: name of an input (1, 1) that is 1 where the modality is there and 0 where it is missing.
+    """
+
+    tensor: TensorName
+    network: Name
+    output: TensorName
+    size: Annotated[int, Field(ge=1, le=1 << 20)]
+    mask: TensorName | None = None
+
+
+class Head(Part):
+    """What runs in order of time over what the networks gave, or over texts.
+
+    Attributes:
+        file, format: of the model.
+        inputs: from the networks.
+        text: or a text's vector, with ``text_tensor`` as the name of its input.
+        outputs: names of the tensors that are used, states left out.
+        state: its memory, or None.
+    """
+
+    file: FileName
+    format: Format = "onnx"
+    inputs: Annotated[tuple[HeadInput, ...], Field(max_length=16)] = ()
+    text: TextInput | None = None
+    text_tensor: TensorName | None = None
+    outputs: Annotated[tuple[TensorName, ...], Field(min_length=1, max_length=64)]
+    state: State | None = None
+
+    @model_validator(mode="after")
+    def _fed(self) -> Self:
+        if (self.text is None) != (self.text_tensor is None):
+            raise ValueError("head: expected text and text_tensor together")
+        if bool(self.inputs) == (self.text is not None):
+            raise ValueError("head: expected inputs from networks, or a text")
+        return self
+
+
+class Metric(Part):
+    """What was measured at export.
+
+    Attributes:
+        output: name of the output, or None for all.
+        name: of the metric, such as accuracy, map, mae, f1.
+        value: what it was.
+        ci95: its confidence interval.
+        dataset: digest of the data.
+        split: which part of it.
+        count: samples.
+    """
+
+    output: Name | None = None
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_@.]{0,63}\Z")]
+    value: float
+    ci95: tuple[float, float] | None = None
+    dataset: Digest | None = None
+    split: Words = ""
+    count: Annotated[int, Field(ge=0)] | None = None
+
+
+class Step(Part):
+    """One thing that was done to make the bundle from its parent: ``name`` with its ``settings``."""
+
+    name: Name
+    settings: dict[str, bool | int | float | str] = Field(default_factory=dict[str, bool | int | float | str])
+
+
+class Provenance(Part):
+    """Where a bundle comes from.
+
+    Attributes:
+        parent: digest of the bundle that it was made from (compressed, fine-tuned).
+        steps: what was done, in order.
+        recipe: digest of the recipe.
+        dataset: digest of the data that it was trained on.
+        software: versions by package.
+        created: UTC, ISO 8601.
+        source: for imported ones, what was imported.
+    """
+
+    parent: Digest | None = None
+    steps: tuple[Step, ...] = ()
+    recipe: Digest | None = None
+    dataset: Digest | None = None
+    software: dict[str, Words] = Field(default_factory=dict[str, str])
+    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")] | None = None
+    source: Words = ""
+
+
+class Golden(Part):
+    """The recorded run that ``verify`` replays.
+
+    Attributes:
+        file: an .npz: ``in.NETWORK`` holds the pictures (RGB bytes), samples or vectors of each step, ``out.TENSOR``
+            what came out.
+        tolerance: largest difference of a number, beside ``relative`` of its size.
+    """
+
+    file: FileName = "golden.npz"
+    tolerance: Annotated[float, Field(ge=0)] = 1e-4
+    relative: Annotated[float, Field(ge=0)] = 1e-4
+
+
+class Manifest(Part):
+    """See the module's docstring.
+
+    Attributes:
+        schema_version: `SCHEMA`; called ``schema`` in the file.
+        name: what ``models add`` calls it unless told otherwise.
+        title: one line for people.
+        licence: SPDX identifier, or ``none declared``.
+        networks, head: what is run.
+        outputs: what comes of it.
+        runtime: the engine that runs it best, or None.
+        metrics, provenance, golden: see there.
+        weights: a file of safetensors for fine-tuning, or None.
+        files: all files but ``bundle.json``.
+    """
+
+    schema_version: Annotated[int, Field(ge=1, alias="schema")]
+    name: Name
+    title: Words = ""
+    licence: Annotated[str, Field(min_length=1, max_length=200)]
+    licence_note: Words = ""
+    networks: Annotated[tuple[Network, ...], Field(max_length=8)] = ()
+    head: Head | None = None
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=64)]
+    runtime: Literal["openvino", "onnxruntime"] | None = None
+    metrics: tuple[Metric, ...] = ()
+    provenance: Provenance = Provenance()
+    golden: Golden | None = None
+    weights: FileName | None = None
+    files: Annotated[dict[FileName, FileFact], Field(min_length=1, max_length=64)]
+
+    @field_validator("files")
+    @classmethod
+    def _not_itself(cls, files: dict[str, FileFact]) -> dict[str, FileFact]:
+        if "bundle.json" in files:
+            raise ValueError("bundle.json cannot hold its own digest")
+        return files
+
+    @model_validator(mode="after")
+    def _files_are_listed(self) -> Self:
+        runs = [*self.networks, *([self.head] if self.head else [])]
+        for part in runs:
+            if part.format == "openvino-ir" and part.file.removesuffix(".xml") + ".bin" not in self.files:
+                raise ValueError(f"{part.file}: its .bin is not among files")
+            if not part.file.endswith(SUFFIXES[part.format]):
+                raise ValueError(f"{part.file}: a file of the format {part.format} ends with {SUFFIXES[part.format]}")
+        named = [p.file for p in runs]
+        named += [f for f in (self.weights, self.golden.file if self.golden else None) if f is not None]
+        if missing := [f for f in named if f not in self.files]:
+            raise ValueError(f"{missing[0]} is not among files")
+        return self
+
+    @model_validator(mode="after")
+    def _tensors_are_given(self) -> Self:
+        if not self.networks and (self.head is None or self.head.text is None):
+            raise ValueError("expected a network, or a head that reads a text")
+        by_name = {n.name: n for n in self.networks}
+        if len(by_name) != len(self.networks):
+            raise ValueError("networks: two have one name")
+        if self.head is None and len(self.networks) > 1:
+            raise ValueError("several networks need a head that joins them")
+        if len(self.networks) - len(self.sounds) > 1 or len(self.sounds) > 1:
+            raise ValueError("networks: expected at most one of pictures and one of sound")
+        for i in self.head.inputs if self.head else ():
+            if i.network not in by_name or i.output not in by_name[i.network].outputs:
+                raise ValueError(f"head: the network {i.network} gives no {i.output}")
+        given = self.head.outputs if self.head else tuple(t for n in self.networks for t in n.outputs)
+        for output in self.outputs:
+            if missing := [t for t in tensors(output) if t not in given]:
+                raise ValueError(f"output {output.name}: the tensor {missing[0]} is not among the outputs")
+            if isinstance(output, Detection) and (self.head or not isinstance(self.pictures, FrameInput | ClipInput)):
+                raise ValueError(f"output {output.name}: boxes need a network of pictures, without a head")
+        if len({o.name for o in self.outputs}) != len(self.outputs):
+            raise ValueError("outputs: two have one name")
+        if sum(isinstance(o, Detection) for o in self.outputs) > 1:
+            raise ValueError("outputs: one detection at most, whose tracks can be told apart")
+        return self
+
+    @property
+    def pictures(self) -> FrameInput | ClipInput | None:
+        """The input of the network of pictures that sets the pace, if there is one."""
+        return next((n.input for n in self.networks if isinstance(n.input, FrameInput | ClipInput)), None)
+
+    @property
+    def sounds(self) -> tuple[Network, ...]:
+        """The networks that hear."""
+        return tuple(n for n in self.networks if isinstance(n.input, WaveformInput | LogMelInput))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of observation that it makes."""
+        return tuple(dict.fromkeys(k for o in self.outputs for k in emitted(o)))
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """All labels of all outputs."""
+        return tuple(dict.fromkeys(label for o in self.outputs for label in getattr(o, "labels", ())))
+
+
+SUFFIXES: dict[str, str] = {"onnx": ".onnx", "openvino-ir": ".xml", "tf-frozen": ".pb", "tflite": ".tflite"}
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """A manifest from the bytes of ``bundle.json``.
+
+    Raises:
+        ModelError: it is no valid manifest; says what is wrong with which field.
+    """
+    import json
+
+    hint = "see docs/guides/bundles.md for its form"
+    try:
+        values: Any = json.loads(data, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{where}: not JSON: {error}", hint=hint) from None
+    version: Any = values.get("schema") if isinstance(values, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(version, int) and version > SCHEMA:
+        raise ModelError(
+            f"{where}: the bundle has the form {version}, this onlooker knows {SCHEMA}", hint="upgrade onlooker"
+        )
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(p) for p in first["loc"]) or "bundle.json"
+        raise ModelError(f"{where}: {field}: {first['msg'].removeprefix('Value error, ')}", hint=hint) from None
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("one key stands twice in an object")
+    return made
