@@ -21,6 +21,19 @@ FRONT, YARD = "f" * 32, "e" * 32
 WATCH = Producer("objects", "1", "c" * 64)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes():
+    """Passwords hashed with little work; that the real work is much is a test of its own."""
+    from argon2 import PasswordHasher
+
+    from onlooker.api import accounts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        accounts._nobody.cache_clear()
+        yield
+
+
 def camera(identity: str, name: str) -> SourceInfo:
     """A camera as the station adds it."""
     video = VideoInfo("h264", 640, 360, "yuv420p", Fraction(25), Fraction(1, 90000))

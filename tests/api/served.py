@@ -11,7 +11,7 @@ import httpx
 
 from onlooker.api import ServerSettings, create_app
 from onlooker.api.access import Grant, Role
-from onlooker.api.serving import Running
+from onlooker.api.serving import Running, Tls
 
 PASSWORD = "correct horse battery"
 
@@ -64,9 +64,9 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, station=None, config: Path | None = None, **settings) -> Iterator[Served]:
+def serving(folder: Path, station=None, config: Path | None = None, keys=None, **settings) -> Iterator[Served]:
     app = create_app(folder, station, ServerSettings(port=0, **settings), config=config)
-    server = Running(app)
+    server = Running(app, tls=Tls(*keys) if keys else None)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert server.listening.wait(30)

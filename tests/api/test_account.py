@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 
 import httpx
@@ -228,3 +230,14 @@ def test_the_audit_log_says_who_did_what_without_secrets(served):
         assert secret not in everything
     older = admin.get("/api/v1/audit", params={"before": entries[-1]["number"]}).json()["entries"]
     assert all(e["number"] < entries[-1]["number"] for e in older)
+
+
+def test_passwords_are_hashed_with_much_work_on_purpose():
+    """At least what OWASP asks of Argon2id: 19 MiB and two passes."""
+    from argon2 import PasswordHasher, Type
+
+    hasher = PasswordHasher()
+    assert (hasher.type, hasher.memory_cost >= 19_456, hasher.time_cost >= 2) == (Type.ID, True, True)
+    code = "from onlooker.api.accounts import _hasher; print(_hasher().memory_cost, _hasher().time_cost)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert (int(told[0]) >= 19_456, int(told[1]) >= 2) == (True, True)

@@ -84,6 +84,10 @@ class Shield:
         if not http:
             await self._app(scope, receive, send)
             return
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # what stands before this server may read the one, and see two requests where there is one
+            await problem(400, "two lengths of the body", headers=_CLOSE)(scope, receive, send)
+            return
         most = self._limit(scope["path"])
         declared = headers.get("content-length", "0")
         outgoing = self._dressed(send)

@@ -9,7 +9,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from onlooker.api.settings import ServerSettings
 
-__all__ = ["guarded_protocol"]
+__all__ = ["LARGEST_HEAD", "guarded_protocol"]
+
+LARGEST_HEAD = 32_768
+"""Bytes of the head of a request."""
 
 
 def guarded_protocol(settings: ServerSettings) -> type[H11Protocol]:
@@ -22,6 +25,7 @@ def guarded_protocol(settings: ServerSettings) -> type[H11Protocol]:
     class Guarded(H11Protocol):
         def __init__(self, *arguments: Any, **named: Any) -> None:
             super().__init__(*arguments, **named)
+            self.access_log = False  # it would tell query values, which may be words that somebody searched for
             self._head: asyncio.TimerHandle | None = None
             self._stall: asyncio.TimerHandle | None = None
 
@@ -34,6 +38,9 @@ def guarded_protocol(settings: ServerSettings) -> type[H11Protocol]:
             self._head = self.loop.call_later(settings.head_seconds, transport.abort)
 
         def data_received(self, data: bytes) -> None:
+            if not self._busy and len(data) > LARGEST_HEAD and data.find(b"\r\n\r\n", 0, LARGEST_HEAD) < 0:
+                self.transport.abort()
+                return
             if self._head is None and not self._busy:
                 self._head = self.loop.call_later(settings.head_seconds, self.transport.abort)
             super().data_received(data)

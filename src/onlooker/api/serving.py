@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from onlooker.api.protocol import guarded_protocol
+from onlooker.api.protocol import LARGEST_HEAD, guarded_protocol
 from onlooker.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Running(uvicorn.Server):
                 forwarded_allow_ips=list(proxies),
                 server_header=False,
                 limit_concurrency=_CONNECTIONS,
+                h11_max_incomplete_event_size=LARGEST_HEAD,
                 timeout_graceful_shutdown=_GRACE,
                 ssl_certfile=tls.certificate if tls else None,
                 ssl_keyfile=tls.key if tls else None,
