@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from onlooker.core.errors import OnlookerError, SourceError
-from onlooker.core.media import AudioBlock, Packet, ReadFailure, ReadRequest, UInt8Array
+from onlooker.core.media import AudioBlock, Packet, ReadFailure, ReadRequest, SourceInfo, UInt8Array
 from onlooker.core.time import Timestamp
 from onlooker.learning.datasets.manifest import Media, MediaKind
 from onlooker.sources import MEDIA, open_source
 from onlooker.sources.container import open_container
 from onlooker.sources.identity import content_id
-from onlooker.sources.numbering import first_look
+from onlooker.sources.numbering import first_look, numbering
 from onlooker.sources.openers.file import file_address
 from onlooker.sources.openers.images import PICTURES
 from onlooker.sources.reading import read_items
@@ -70,13 +70,7 @@ def look_at(root: Path, media: Media, *, digest: bool = True) -> Media:
     elif media.kind == "text":
         read_text(path)
     else:
-        opened = open_container(file_address(str(path)))
-        try:
-            look = first_look(opened)
-        finally:
-            opened.close()
-        source = open_source(str(path), known_id="0" * 32) if look.doubtful or look.rotation else None
-        info = source.info if source else opened.info("", "", None)
+        info, steady = _container(path)
         facts["seconds"] = None if info.duration is None else round(float(info.duration), 6)
         facts["sound"] = info.audio[0].sample_rate if info.audio else None
         if media.kind == "video":
@@ -85,10 +79,31 @@ def look_at(root: Path, media: Media, *, digest: bool = True) -> Media:
             rate = info.video.frame_rate
             facts |= {"width": info.video.width, "height": info.video.height}
             facts |= {"rate": None if rate is None else str(rate)}
-            facts["rotation"] = None if look.doubtful else look.rotation
+            facts["rotation"] = info.video.rotation if steady else None
         elif not info.audio:
             raise SourceError(f"{str(path)!r} has no sound", hint="name it as video")
     return media.model_copy(update=facts)
+
+
+def _container(path: Path) -> tuple[SourceInfo, bool]:
+    """What a container says, and whether its frames have times of their own."""
+    address = file_address(str(path))
+    opened = open_container(address)
+    try:
+        look = first_look(opened)
+        opened.rotation = look.rotation
+        info = opened.info("", "", None)
+    finally:
+        opened.close()
+    if look.doubtful:
+        opened = open_container(address)
+        try:
+            numbered = numbering(opened)
+        finally:
+            opened.close()
+        if numbered is not None:
+            return open_source(str(path), known_id="0" * 32).info, False
+    return info, True
 
 
 def open_picture(path: Path, colour: str | None = None) -> Image.Image:
@@ -136,7 +151,8 @@ def read_frames(
     Args:
         path: the file.
         rotation: `Media.rotation`: where it is known, the file is opened once only.
-        start, end: seconds; None for all.
+        start: seconds; None for all.
+        end: seconds; None for all.
 
     Raises:
         SourceError: nothing can be read, or a stretch is damaged.
@@ -196,8 +212,8 @@ def _last_frames(path: Path, moments: Sequence[Fraction], rotation: int | None) 
         SourceError: it shows nothing at all.
     """
     last: Any = None
-    for last in read_frames(path, rotation):
-        pass
+    for frame in read_frames(path, rotation):
+        last = frame
     if last is None:
         raise SourceError(f"{str(path)!r} shows nothing", hint="check it with onlooker probe")
     return [last] * len(moments)

@@ -1,4 +1,7 @@
-"""NumPy archives (``.npz``): pictures, JPEG bytes or sound in one array, labels in others. Nothing in them is unpickled."""
+"""NumPy archives (``.npz``): pictures, JPEG bytes or sound in one array,
+
+Labels are in others. Nothing in them is unpickled.
+"""
 
 from __future__ import annotations
 

@@ -142,9 +142,10 @@ def _box(path: Path, at: tuple[int, Any], image: Any, names: dict[Any, str]) -> 
         if note["category_id"] not in names:
             raise ValueError(f"there is no category {note['category_id']}")
         track = (note.get("attributes") or {}).get("track") or note.get("track_id")
+        left, top, wide, high = note["bbox"]
         return LabelledBox(
             label=names[note["category_id"]],
-            box=box_of_pixels(*note["bbox"], image["width"], image["height"]),
+            box=box_of_pixels(left, top, wide, high, image["width"], image["height"]),
             crowd=bool(note.get("iscrowd", 0)),
             track=None if track is None else str(track),
             score=note.get("score"),

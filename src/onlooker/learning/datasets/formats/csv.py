@@ -22,6 +22,7 @@ from onlooker.learning.datasets.formats.format import (
     Written,
     classes_of,
     filled,
+    kind_of,
     medium,
     parsing,
     read_json,
@@ -97,9 +98,11 @@ class Table:
             with parsing(path, "row", row.line):
                 found = _found(row, wanted, options, root)
             if found is None:
-                made.left_out["no file named"] += 1
+                made.left_out["rows that name no medium"] += 1
             else:
                 made.found.append(found)
+        if not made.found:
+            raise wrong(path, f"none of {len(rows)} rows names a medium", hint="--set media=FOLDER/{column}")
         for task, (_, kind) in wanted.items():
             with_classes = Task(kind=kind).has_classes
             classes = classes_of((f.sample for f in made.found), task, kind) if with_classes else ()
@@ -193,6 +196,7 @@ def _wanted(
 ) -> dict[str, tuple[str, Kind]]:
     """By task: its column and kind."""
     wanted: dict[str, tuple[str, Kind]] = {}
+    named: Kind | None
     given = options.labels or {
         c.removeprefix(_PREFIX).rpartition(":")[0]: f"{c}:{c.rpartition(':')[2]}"
         for c in columns
@@ -202,9 +206,10 @@ def _wanted(
         column, _, kind = spec.rpartition(":") if spec not in columns and ":" in spec else (spec, "", "")
         if column not in columns:
             raise UsageError(f"{path} has no column {column!r}", hint=f"it has {', '.join(columns)}")
-        if kind and kind not in KINDS:
+        named = next((k for k in KINDS if k == kind), None)
+        if kind and named is None:
             raise UsageError(f"no kind of task is called {kind!r}", hint=f"there are {', '.join(KINDS)}")
-        wanted[task] = (column, next((k for k in KINDS if k == kind), None) or _kind(column, rows))
+        wanted[task] = (column, named or _kind(column, rows))
     for column in (options.start, options.end, options.at, options.text):
         if column is not None and column not in columns:
             raise UsageError(f"{path} has no column {column!r}", hint=f"it has {', '.join(columns)}")
@@ -227,7 +232,7 @@ def _found(row: _Row, wanted: dict[str, tuple[str, Kind]], options: TableOptions
     names = [filled(part, fields) for part in options.media.split(";")] if options.media else []
     paths = [p for n in names if n for p in n.split(";") if p]
     text = fields.get(options.text or "text") or None
-    if not paths and text is None:
+    if (not paths and text is None) or any(kind_of(p) is None for p in paths):
         return None
     missing = {m for m in options.missing.split(";") if m}
     span = _number(fields, options.start or "start"), _number(fields, options.end or "end")
@@ -236,7 +241,9 @@ def _found(row: _Row, wanted: dict[str, tuple[str, Kind]], options: TableOptions
     labels: dict[str, Any] = {}
     for task, (column, kind) in wanted.items():
         value = row.values.get(column)
-        if value is None or value == "" or value in missing:
+        if value is None or value == "" or (isinstance(value, str) and value in missing):
+            continue
+        if value == [] and kind not in ("boxes", "spans", "multi-label"):
             continue
         labels[task] = _label(value, kind, task, options, root / paths[0] if paths else root)
     groups = {c.removeprefix(_GROUP): v for c, v in fields.items() if c.startswith(_GROUP) and v}

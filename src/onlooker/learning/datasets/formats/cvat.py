@@ -79,7 +79,8 @@ class Cvat:
             else:
                 made.found += [_image(file, image, options, made) for image in top.find_all("image")]
         samples = [f.sample for f in made.found]
-        for task, kind in ((options.boxes, "boxes"), (options.tags, "multi-label")):
+        kinds: list[tuple[str, Kind]] = [(options.boxes, "boxes"), (options.tags, "multi-label")]
+        for task, kind in kinds:
             if any(task in s.labels for s in samples):
                 used = classes_of(samples, task, kind)
                 known = [n for n in named if n in used] if kind == "multi-label" else named

@@ -216,7 +216,7 @@ def part_of(name: str) -> str | None:
 
 
 def filled(spec: str, fields: Mapping[str, str]) -> str | None:
-    """A value out of the fields of a sample; None where it is empty or nothing matches.
+    r"""A value out of the fields of a sample; None where it is empty or nothing matches.
 
     Args:
         spec: a text with ``{field}``, or ``field~regular expression`` with one group.
@@ -225,7 +225,7 @@ def filled(spec: str, fields: Mapping[str, str]) -> str | None:
     Raises:
         UsageError: there is no such field, or no regular expression.
 
-    >>> filled("{file}", {"file": "a.mp4"}), filled(r"file~^(\\w)", {"file": "a.mp4"})
+    >>> filled("{file}", {"file": "a.mp4"}), filled(r"file~^(\w)", {"file": "a.mp4"})
     ('a.mp4', 'a')
     """
     name, mark, pattern = spec.partition("~")

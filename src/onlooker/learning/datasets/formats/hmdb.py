@@ -1,4 +1,4 @@
-"""HMDB51 lists: ``CLASS_test_split1.txt`` with 1 (train), 2 (test) or 0 (neither) after each video (Kuehne et al. 2011)."""
+"""HMDB51 lists (Kuehne et al. 2011): ``CLASS_test_split1.txt`` with 1 (train), 2 (test) or 0 after each video."""
 
 from __future__ import annotations
 

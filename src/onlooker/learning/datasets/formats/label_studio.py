@@ -81,7 +81,7 @@ class LabelStudio:
         for n in dataset.info.tasks:
             if n not in names:
                 done.left_out[f"labels of {n}"] += sum(n in s.labels for s in samples)
-        kinds: dict[str, None] = {}
+        kinds: dict[MediaKind, None] = {}
         for sample in samples:
             media = sample.media[0] if sample.media else None
             kind: MediaKind = "text" if media is None else media.kind

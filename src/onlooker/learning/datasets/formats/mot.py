@@ -1,4 +1,7 @@
-"""MOTChallenge folders: ``seqinfo.ini``, ``gt/gt.txt`` (frame, id, left, top, width, height, conf, class, visibility)."""
+"""MOTChallenge folders: ``seqinfo.ini`` and ``gt/gt.txt``.
+
+Its columns: frame, id, left, top, width, height, conf, class, visibility.
+"""
 
 from __future__ import annotations
 
@@ -80,9 +83,8 @@ class Mot:
 
     def read(self, path: Path, options: MotOptions, media: Path | None, space: Path) -> Imported:
         """See `Format.read`."""
-        folders = (
-            [path] if (path / options.file).is_file() else sorted(p.parent.parent for p in path.glob("*/gt/gt.txt"))
-        )
+        depth = len(Path(options.file).parts)
+        folders = [p.parents[depth - 1] for p in sorted(path.glob(f"**/{options.file}"))]
         if not folders:
             raise wrong(path, f"no sequence ({options.file})", hint="name a sequence or a folder of sequences")
         made = Imported(media or path, {}, [])
@@ -158,7 +160,8 @@ def _boxes(path: Path, options: MotOptions, facts: dict[str, str], made: Importe
             number = int(float(row[7])) if len(row) > 7 else -1
             named = names[number - 1] if names and 0 < number <= len(names) else None
             label = named or options.classes.get(number, f"class {number}") if number >= 0 else options.label
-            sides = box_of_pixels(*(float(v) for v in row[2:6]), *size)
+            left, top, wide, high = (float(v) for v in row[2:6])
+            sides = box_of_pixels(left, top, wide, high, *size)
             at = round(float((frame - 1) / rate), 6)
             box = LabelledBox(label=label, box=sides, at=at, track=None if track == "-1" else track, crowd=crowd)
             held[frame - 1].append(box)

@@ -1,4 +1,4 @@
-"""UCF101 lists: ``trainlist01.txt``, ``testlist01.txt``, ``classInd.txt`` (Soomro et al. 2012); also mmaction's lists."""
+"""UCF101 lists (Soomro et al. 2012): ``trainlist01.txt``, ``testlist01.txt``, ``classInd.txt``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ucf(VideoList):
     """``CLASS/v_CLASS_gNN_cNN.avi [number]`` a line; videos of one group were cut from one source."""
 
     name: ClassVar[str] = "ucf"
-    description: ClassVar[str] = "UCF101 lists, and lists of paths with class numbers"
+    description: ClassVar[str] = "UCF101 lists of paths, with class numbers or without"
     holds: ClassVar[frozenset[Kind]] = frozenset()
     media: ClassVar[frozenset[MediaKind]] = frozenset()
     Options: ClassVar[type[FormatOptions]] = ListOptions
