@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from onlooker.rules import RuleFile
 from onlooker.station.camera import Camera, Parts
 from onlooker.station.clips import Clips
 from onlooker.station.config import WatchConfig
+from onlooker.station.retention import forget_old
 
 __all__ = ["Changes", "Station"]
 
@@ -327,4 +329,13 @@ class Station:
             camera.allow(self._governor.allowed(name))
 
     def _clean(self) -> None:
+        """Delete what is not to be kept any more."""
+        from onlooker.redaction.policy import library_policy
+
         self.recordings.retain()
+        policy = library_policy(self.store)
+        if policy is not None and policy.retention_seconds is not None:
+            with self._lock:
+                cameras = [c.analysis.info for c in self._cameras.values()]
+            now = datetime.now(UTC)
+            forget_old(self.folder, self.store, self.journal, cameras, policy.retention_seconds, now)

@@ -168,11 +168,15 @@ def _remove(database: Database, folder: Path, sources: Iterable[int]) -> int:
 
 
 def retain(database: Database, folder: Path, older_than: Fraction | None, max_bytes: int | None) -> int:
-    """Delete sources added longer ago than ``older_than`` seconds, then the oldest until the rest fits."""
+    """Delete sources added longer ago than ``older_than`` seconds, then the oldest until the rest fits.
+
+    A camera goes on for good: by age only what watches it deletes what it saw.
+    """
     count = 0
     if older_than is not None:
         limit = time.time_ns() - int(older_than * 1_000_000_000)
-        old = database.fetch("SELECT number FROM source WHERE NOT dead AND added_ns < ?", (limit,))
+        aged = "added_ns < ? AND json_extract(info, '$.container') <> 'live'"
+        old = database.fetch(f"SELECT number FROM source WHERE NOT dead AND {aged}", (limit,))
         count += _remove(database, folder, [n for (n,) in old])
     while max_bytes is not None:
         chosen = _too_much(database, folder, max_bytes)
