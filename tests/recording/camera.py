@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 
 from onlooker.core.live import CodedPacket, PacketTaker, StreamFormat
 
@@ -37,7 +40,7 @@ class Camera:
                 context: Any = stream.codec_context
                 extradata = context.extradata or b""
                 if self.annex_b and context.name in ANNEX_B:
-                    filters[stream.index] = av.bitstream.BitStreamFilterContext(ANNEX_B[context.name], stream)
+                    filters[stream.index] = BitStreamFilterContext(ANNEX_B[context.name], stream)
                     extradata = b""
                 sound = stream.type == "audio"
                 self.formats.append(
@@ -72,6 +75,16 @@ class Camera:
             packet.is_keyframe,
             time,
         )
+
+    @cached_property
+    def pictures(self) -> list[tuple[float, str]]:
+        """Time in seconds and digest of every picture."""
+        return pictures(self.path)
+
+    @cached_property
+    def digests(self) -> list[str]:
+        """Digests of the pictures alone."""
+        return [digest for _, digest in self.pictures]
 
     @property
     def end(self) -> int:
@@ -109,7 +122,7 @@ def pictures(path: Path | str | Any) -> list[tuple[float, str]]:
     """Time in seconds and digest of every picture that decoding gives."""
     with av.open(str(path) if isinstance(path, Path) else path) as container:
         return [
-            (float((f.pts or 0) * (f.time_base or 0)), hashlib.md5(f.to_ndarray().tobytes()).hexdigest())
+            (float((f.pts or 0) * (f.time_base or 0)), f"{zlib.crc32(f.to_ndarray().tobytes()):08x}")
             for f in container.decode(video=0)
         ]
 

@@ -35,7 +35,7 @@ def test_pictures_and_sound_are_those_that_were_sent(tmp_path, data, record, rec
     status = record(camera.play, file=3)
     assert status.error == ""
     segments = recordings.segments("yard")
-    expected = pictures(data(clip))
+    expected = camera.pictures
     found = [(s.start / 1e9 + at, digest) for s in segments for at, digest in pictures(tmp_path / s.path)]
     assert [d for _, d in found] == [d for _, d in expected]
     assert all(abs(a - b) < 1e-3 for (a, _), (b, _) in zip(found, expected, strict=True))
@@ -130,7 +130,7 @@ def test_fragments_are_short_and_the_file_plays_while_it_grows(tmp_path, street,
             segment = recordings.segments()[0]
             assert segment.open
             shown = pictures(tmp_path / segment.path)
-            assert [d for _, d in shown] == digests(street.path)[: len(shown)]
+            assert [d for _, d in shown] == street.digests[: len(shown)]
             assert shown[-1][0] > 28
             assert recordings.gaps("yard", 0, 60 * SECOND) == []
         finally:
@@ -180,7 +180,7 @@ def test_motion_is_recorded_with_what_came_before_and_after(home, record, record
     record(work, mode="motion", before=5, after=3, file=1000)
     assert recordings.spans("yard") == [(25 * SECOND, 47 * SECOND), (85 * SECOND, 95 * SECOND)]
     assert {g.reason for g in recordings.gaps("yard", 0, 100 * SECOND)} == {"no motion"}
-    expected = [d for t, d in pictures(home.path) if 25 <= t < 47 or 85 <= t < 95]
+    expected = [d for t, d in home.pictures if 25 <= t < 47 or 85 <= t < 95]
     assert [d for s in recordings.segments() for d in digests(recordings.folder / s.path)] == expected
 
 
@@ -204,7 +204,7 @@ def test_events_are_recorded_from_before_they_were_known(home, record, recording
     evidence = recordings.clip_evidence("e1", "yard", 76 * SECOND, 95 * SECOND)
     assert evidence["complete"] is True
     shown = digests(recordings.folder / "events/e1/clip.mp4")
-    expected = [d for t, d in pictures(home.path) if 76 <= t < 95]
+    expected = [d for t, d in home.pictures if 76 <= t < 95]
     # a picture after the end on which the last ones hang may come along
     assert shown[: len(expected)] == expected
     assert len(shown) <= len(expected) + 3
@@ -251,7 +251,7 @@ def test_what_the_disk_cannot_take_is_dropped_up_to_a_keyframe(tmp_path, home, z
     with Recordings(tmp_path) as recordings:
         first, second = recordings.spans("yard")
         assert [g.reason for g in recordings.gaps("yard", 0, second[1])] == ["overload"]
-        sent = pictures(home.path)
+        sent = home.pictures
         for s in recordings.segments():
             shown = [d for t, d in sent if s.start <= round(t * 1e9) < s.end]
             assert digests(tmp_path / s.path) == shown

@@ -89,7 +89,7 @@ def event_subject(event: Mapping[str, Json]) -> Subject:
         raise UsageError("the event does not say of which camera it is, or when it began", hint="export a stretch")
     if not isinstance(end, int | float):
         raise UsageError("the event has not ended yet", hint="export a stretch with --camera, --from and --to")
-    return Subject(str(event["camera"]), round(start * 1e9), round(max(end, start) * 1e9) + 1, event)
+    return Subject(str(event["camera"]), round(start * 1e9), max(round(end * 1e9), round(start * 1e9) + 1), event)
 
 
 def make_evidence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from onlooker.recording.seed import Parameters, recordable
 
 __all__ = ["Feed", "Subscription"]
 
+_LOG = logging.getLogger(__name__)
 _GROUP_BYTES = 32_000_000
 
 
@@ -152,7 +154,12 @@ class Feed:
             if self._group_bytes > _GROUP_BYTES:
                 self._group, self._group_bytes = [], 0
             if self._muxer is not None and packet.stream in self._muxer.streams:
-                self._spread(self._muxer.write(packet))
+                try:
+                    self._spread(self._muxer.write(packet))
+                except Exception as error:
+                    # whatever a camera sends, its connection is not held up by those who look
+                    _LOG.warning("the live view ends: %s: %s", type(error).__name__, error)
+                    self._end()
                 if not self._viewers:
                     self._rest()
 
@@ -161,10 +168,13 @@ class Feed:
         with self._lock:
             if self._muxer is not None:
                 self._spread(self._muxer.finish())
-            for viewer in self._viewers:
-                viewer.end("ended")
-            self._viewers, self._muxer, self._group, self._since_key = [], None, [], []
-            self._group_bytes = 0
+            self._end()
+
+    def _end(self) -> None:
+        for viewer in self._viewers:
+            viewer.end("ended")
+        self._viewers, self._group, self._group_bytes = [], [], 0
+        self._rest()
 
     def subscribe(self, *, wait: float = 10.0, wake: Callable[[], None] | None = None) -> Subscription:
         """A new viewer.
