@@ -153,13 +153,15 @@ class Worker:
         except Exception as error:
             self._failed(error, tried)
             return False
+        if self._failures:
+            _LOG.info("the sink %s works again", self.name)
         self._failures = 0
         return True
 
     def _failed(self, error: Exception, tried: Sequence[Waiting]) -> None:
         # what an unforeseen error says may hold secrets
         text = str(error) if isinstance(error, OnlookerError) else f"unexpected {type(error).__name__}"
-        _LOG.warning("the sink %s failed: %s", self.name, text)
+        _LOG.log(logging.DEBUG if self._failures else logging.WARNING, "the sink %s failed: %s", self.name, text)
         outbox, retry, at = self._journal.outbox, self.section.retry, now()
         if isinstance(error, Refused) and tried:
             outbox.give_up(self.name, tried, at, text)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from onlooker.core.errors import UsageError
+from onlooker.core.errors import OnlookerError, UsageError
 from onlooker.core.event import Event
 from onlooker.core.schedule import Seconds
 from onlooker.events.addresses import resolve
@@ -109,8 +109,13 @@ class Mqtt(Sink):
         if reason.is_failure:
             self._refusal = str(reason)
         else:
-            for topic, data, retain in [(f"{self._settings.prefix}/available", b"online", True), *self._standing()]:
-                client.publish(topic, data, qos=1, retain=retain)
+            try:
+                for topic, data, retain in [(f"{self._settings.prefix}/available", b"online", True), *self._standing()]:
+                    client.publish(topic, data, qos=1, retain=retain)
+            except (OnlookerError, OSError, ValueError) as error:
+                # without the connection the next message fails, and opens the sink anew
+                self._refusal = f"what holds could not be said: {type(error).__name__}"
+                client.disconnect()
         self._answered.set()
 
     def close(self) -> None:
@@ -163,7 +168,9 @@ class Mqtt(Sink):
     def _standing(self) -> list[Publication]:
         """All that a broker should know without events: entities and the state of each rule."""
         going_on = self._context.open_events()
-        states = [p for camera, rules in self._cameras.items() for p in self._states(camera, rules, going_on)]
+        # a copy: the client's thread comes here too
+        cameras = [*self._cameras.items()]
+        states = [p for camera, rules in cameras for p in self._states(camera, rules, going_on)]
         return [*self._entities(), *states]
 
     def _entities(self) -> list[Publication]:
@@ -172,7 +179,7 @@ class Mqtt(Sink):
             return []
         found = [
             (topic, data, True)
-            for camera, rules in self._cameras.items()
+            for camera, rules in [*self._cameras.items()]
             for topic, data in discovery(s.discovery, s.prefix, camera, rules).items()
         ]
         self._announced |= {topic for topic, *_ in found}
