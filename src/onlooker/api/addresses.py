@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -44,8 +45,18 @@ def check_address(address: str, settings: ServerSettings) -> str:
         raise ForbiddenAddress("this sort of address is not allowed here", hint=f"allowed are {schemes}")
     if "\\" in address or "@" in without_credentials(address).partition("://")[2].partition("/")[0]:
         raise UsageError("not an address", hint="encode what is special in user and password")
+    if not settings.private_sources:
+        _check_known(parts.hostname or "")
     policy_of(settings).check(address)
     return address
+
+
+def _check_known(host: str) -> None:
+    """A name that leads nowhere now could lead anywhere later."""
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        raise UsageError("the host of the address cannot be found", hint="check the name and the network") from None
 
 
 def _check_file(path: str, settings: ServerSettings) -> str:

@@ -75,7 +75,11 @@ def _run(task: dict[str, Any], out: Any, stop: threading.Event) -> dict[str, Any
         report = analyze_paths(task["addresses"], options, workers=1, progress=progress, stop=stop)
     except OnlookerError as error:
         return {"error": error.message, "hint": error.hint, "type": type(error).__name__}
-    return {"result": report.as_dict()}
+    result = report.as_dict()
+    for source in result["sources"]:
+        # as it may be shown: without password and query
+        source["path"] = task["labels"].get(source["path"], source["path"])
+    return {"result": result}
 
 
 if __name__ == "__main__":
