@@ -6,7 +6,9 @@ import io
 import json
 import shutil
 import subprocess
+import time
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -49,9 +51,7 @@ CONFIGURATION = {
 def library(tmp_path_factory, home):
     """A camera's recordings, observations and one event."""
     folder = tmp_path_factory.mktemp("evidence")
-    recorder = Recorder(
-        folder, "yard", SOURCE, RecordSettings(mode="continuous", file=20), datetime.now().timestamp() - 600
-    )
+    recorder = Recorder(folder, "yard", SOURCE, RecordSettings(mode="continuous", file=20), time.time() - 600)
     home.play(recorder)
     recorder.close()
     producer = Producer("motion", "1", "c" * 32, "d" * 64)
@@ -64,10 +64,9 @@ def library(tmp_path_factory, home):
         evidence |= recordings.clip_evidence(EVENT, "yard", 25 * SECOND, 42 * SECOND)
     (folder / f"events/{EVENT}/snapshot.jpg").write_bytes(b"\xff\xd8picture")
     journal = Journal.open(folder)
-    for state, number, end in (("new", 0, None), ("end", 1, 40 * SECOND)):
-        journal.take(
-            Event(EVENT, "door", SOURCE, "yard", state, 30 * SECOND, end, "high", evidence=evidence, number=number)
-        )
+    begun = Event(EVENT, "door", SOURCE, "yard", "new", 30 * SECOND, None, "high", evidence=evidence)
+    journal.take(begun)
+    journal.take(replace(begun, state="end", end=40 * SECOND, number=1))
     journal.close()
     return folder
 
@@ -246,8 +245,8 @@ def test_an_event_that_lasts_has_no_package_yet():
     ("value", "expected"),
     [
         (
-            {"password": 1234, "private": True, "none_token": None},
-            {"password": "***", "private": True, "none_token": None},
+            {"password": 1234, "private": True, "token": None},
+            {"password": "***", "private": True, "token": None},
         ),
         ("http://u:p@h/x?a=1&api_key=z#f", "http://***@h/x?a=1&api_key=***#f"),
         ({"headers": {"Authorization": ["Bearer x"]}}, {"headers": {"Authorization": ["***"]}}),
@@ -268,12 +267,8 @@ def test_commands(library, tmp_path, capsys):
     out = tmp_path / "case.zip"
     config = tmp_path / "watch.yaml"
     config.write_text("cameras: {yard: {url: 'rtsp://ann:sesame@h/main'}}\n")
-    assert (
-        run(
-            "evidence", "export", "--event", EVENT[:8], "--out", out, "--config", config, "--library", library, "--json"
-        )
-        == 0
-    )
+    options = ("--out", out, "--config", config, "--library", library, "--json")
+    assert run("evidence", "export", "--event", EVENT[:8], *options) == 0
     root = json.loads(capsys.readouterr().out)["root"]
     assert b"sesame" not in out.read_bytes()
     assert run("evidence", "verify", out, "--root", root, "--json") == 0
