@@ -115,11 +115,22 @@ def test_a_sender_whose_clock_jumps_goes_on(walk_clip):
     assert np.all(np.diff(taker.frames) > 0)
 
 
+def test_an_rtp_clock_that_wraps_is_no_jump(walk_clip):
+    with (
+        RtspServer({"front": walk_clip}, origin=(1 << 32) - 90_000) as server,
+        Running(server.url("front")) as (link, taker),
+    ):
+        until(lambda: len(taker.frames) > 60)
+        assert link.reconnects == 0
+    steps = np.diff(taker.frames) / 1e9
+    assert np.all((steps > 0.02) & (steps < 0.2)), "evenly, over the wrap after a second and the clip's end after two"
+
+
 def test_damaged_packets_are_survived(walk_clip):
     with RtspServer({"front": walk_clip}) as server, Running(server.url("front"), stall=20.0) as (link, taker):
         until(lambda: len(taker.frames) > 10)
         server.trouble.damage = 0.3
-        until(lambda: len(taker.packets) > 300)
+        until(lambda: len(taker.packets) > 150)
         server.trouble.damage = 0.0
         before = len(taker.frames)
         until(lambda: len(taker.frames) > before + 20)
@@ -175,6 +186,16 @@ def test_a_file_ends(walk):
     assert taker.conditions[-1][:2] == ("stopped", "ended")
     assert np.allclose(np.diff(taker.frames), 50e6, atol=1e6), "the file's own times"
     assert taker.conditions[-1][2] >= taker.frames[-1]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_pictures_that_are_coded_out_of_order_come_in_order_to_the_last(data, loop):
+    link, taker = linked(str(data("clips/carphone.mp4")), realtime=False, loop=loop)
+    link.start()
+    until(lambda: len(taker.frames) > 300 if loop else link.wait(0))
+    link.stop()
+    assert loop or len(taker.frames) == 120
+    assert np.allclose(np.diff(taker.frames), 1001 / 30 * 1e6, atol=1e6)
 
 
 def test_the_policy_is_asked_at_each_connection(walk, walk_clip):
@@ -250,12 +271,12 @@ def test_many_reconnects_leave_nothing_behind(walk_clip):
             server.drop()
             until(lambda: sum(c[0] == "watching" for c in taker.conditions) > watched)
 
-        for _ in range(3):
-            again()
+        until(lambda: taker.frames)
+        again()
         files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
-        for _ in range(12):
+        for _ in range(8):
             again()
-        assert link.reconnects >= 15
+        assert link.reconnects >= 9
         until(lambda: len(os.listdir("/proc/self/fd")) <= files and threading.active_count() <= threads)
 
 

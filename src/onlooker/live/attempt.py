@@ -15,7 +15,7 @@ from onlooker.core.time import NANOSECONDS, Timestamp
 from onlooker.live.clock import FreeClock, StreamClock
 from onlooker.live.sound import LiveSound
 from onlooker.sources.frame import DecodedFrame
-from onlooker.sources.live import LiveConnection, LiveFailure, Selection, nanoseconds, open_live
+from onlooker.sources.live import LiveConnection, LiveFailure, Selection, is_end, nanoseconds, open_live
 
 if TYPE_CHECKING:
     from onlooker.live.link import Link
@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 _MILLISECOND = 1_000_000
 _BEHIND = 400 * _MILLISECOND
 _WAITED = 0.001  # seconds: a read that takes longer had to wait, so nothing is queued before it
+_PATIENCE = 1.0  # seconds in which decoding may catch up by itself
 _BURST = 0.005
 _BURST_MOST = 1.0
 _FIRST_PICTURE = 20.0
@@ -59,6 +60,7 @@ class Attempt:
         self._good = self._begun
         self._packet = self._begun
         self._skipping = False
+        self._caught_up = self._begun
         self._finite = False
 
     @property
@@ -114,7 +116,7 @@ class Attempt:
     def _play(self, connection: LiveConnection) -> None:
         link = self._link
         now = link.clock.now()
-        self._opened = self._good = self._packet = time.monotonic()
+        self._opened = self._good = self._packet = self._caught_up = time.monotonic()
         self._finite = connection.finite
         free = connection.finite and not connection.paced
         self._clock = FreeClock(max(now, self.after), self.after) if free else StreamClock(self.after)
@@ -165,18 +167,21 @@ class Attempt:
             at = time.perf_counter()
 
     def _video(self, connection: LiveConnection, packet: Any, stamp: int | None, arrival: int, waited: float) -> None:
-        self._packets(connection.video.index, packet, self._clock.at(stamp, arrival))
+        end = is_end(packet)
+        if not end:
+            self._packets(connection.video.index, packet, self._clock.at(stamp, arrival))
         if not self._settings.decode:
-            self._came(self._clock.next(stamp, arrival))
+            if not end:
+                self._came(self._clock.next(stamp, arrival))
             return
-        if self._behind(packet, waited):
-            self._link.drops["late"] += 1
+        if not end and self._behind(packet, waited):
+            self._link.dropped("late")
             return
         connection.select(self._link.selection)
         damaged = connection.damaged
         pictures = connection.decode(packet)
         if connection.damaged > damaged:
-            self._link.drops["damaged"] += connection.damaged - damaged
+            self._link.dropped("damaged", connection.damaged - damaged)
         for picture, own in pictures:
             time_ns = self._clock.next(own, arrival)
             frame = DecodedFrame(picture, Timestamp(time_ns, NANOSECONDS), self._duration, connection.rotation)
@@ -187,10 +192,13 @@ class Attempt:
 
         It goes on with a key picture, which needs none of those that were left out.
         """
+        now, late = time.monotonic(), self._clock.lateness > _BEHIND
         if self._skipping:
-            self._skipping = not (packet.is_keyframe and self._clock.lateness < _BEHIND)
-        elif self._clock.lateness > _BEHIND and waited < _WAITED and self.seen > 1:
-            self._skipping = True
+            self._skipping = late or not packet.is_keyframe
+        elif not late or waited > _WAITED:
+            self._caught_up = now  # nothing queues, or it is soon decoded
+        else:
+            self._skipping = now - self._caught_up > _PATIENCE
         return self._skipping
 
     def _came(self, time_ns: int, frame: DecodedFrame | None = None) -> None:
@@ -217,6 +225,8 @@ class Attempt:
                 taker.packet(coded)
 
     def _audio(self, packet: Any, stamp: int | None, arrival: int) -> None:
+        if is_end(packet):
+            return
         at = self._sound_clock.at(stamp, arrival)
         self._packets(packet.stream.index, packet, at)
         if self._sound is None:

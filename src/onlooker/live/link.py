@@ -83,8 +83,6 @@ class Link:
         """Pictures (without decoding: packets of video) that came since the start."""
         self.last_frame: int | None = None
         """Camera time of the newest picture in nanoseconds."""
-        self.drops: Counter[str] = Counter()
-        """Pictures that were not handed over: ``late`` (the machine is behind), ``damaged``."""
         self.formats: tuple[StreamFormat, ...] = ()
         """The streams of the connection that stands, or stood last."""
         self.message = ""
@@ -94,6 +92,7 @@ class Link:
         """
         self.condition: Condition = "connecting"
         self.reason = ""
+        self._drops: Counter[str] = Counter()
         self._heard = after
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -117,6 +116,15 @@ class Link:
         if self._thread is not None:
             self._thread.join(timeout)
         return self._thread is None or not self._thread.is_alive()
+
+    @property
+    def drops(self) -> Counter[str]:
+        """Pictures that were not handed over so far: ``late`` (the machine is behind), ``damaged``; a copy."""
+        return self._drops.copy()
+
+    def dropped(self, cause: str, count: int = 1) -> None:
+        """Pictures were not handed over; for the thread that reads."""
+        self._drops[cause] += count
 
     def watching(self, at: int) -> None:
         """The first picture of a connection came; for the thread that reads."""

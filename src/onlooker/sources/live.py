@@ -23,7 +23,7 @@ from onlooker.sources.container import Opened, connect
 from onlooker.sources.openers.stream import PROTOCOLS
 from onlooker.sources.policy import AddressPolicy, HttpAnswer, without_credentials
 
-__all__ = ["LiveConnection", "LiveFailure", "Selection", "nanoseconds", "open_live"]
+__all__ = ["LiveConnection", "LiveFailure", "Selection", "is_end", "nanoseconds", "open_live"]
 
 Selection = Literal["all", "reference", "key"]
 _SKIP = {"all": "DEFAULT", "reference": "NONREF", "key": "NONKEY"}
@@ -211,12 +211,14 @@ class LiveConnection:
     def packets(self, stop: threading.Event) -> Iterator[Any]:
         """PyAV packets of video and sound in the order in which they come, until ``stop``.
 
+        At a file's end an empty one of each stream lets out what its decoder holds.
+
         Raises:
             LiveFailure: it ended (``closed``, ``stalled``, or ``ended`` for what has an end).
         """
         streams = [s for s in (self.video, self.audio) if s is not None]
         pace = _Pace(stop) if self.paced else None
-        shift, end = Fraction(0), Fraction(0)
+        shift, begin, end = Fraction(0), None, Fraction(0)
         while True:
             for packet in self._demux(streams, stop):
                 if shift:
@@ -225,6 +227,7 @@ class LiveConnection:
                     packet.dts = None if packet.dts is None else packet.dts + ticks
                 stamp = packet.dts if packet.dts is not None else packet.pts
                 if stamp is not None:
+                    begin = stamp * packet.time_base if begin is None else begin
                     end = max(end, (stamp + (packet.duration or 0)) * packet.time_base)
                     if pace is not None:
                         pace.wait(float(stamp * packet.time_base))
@@ -234,7 +237,7 @@ class LiveConnection:
             if not self._loop:
                 reason = "ended" if self.finite else "closed"
                 raise LiveFailure(f"{self.shown!r} has ended", hint=_HINTS["closed"], reason=reason)
-            shift = end
+            shift = end - (begin or 0)
             self._opened.container.seek(0)
 
     def _demux(self, streams: list[Any], stop: threading.Event) -> Iterator[Any]:
@@ -252,7 +255,7 @@ class LiveConnection:
                 raise LiveFailure(error.message, hint=error.hint, reason="forbidden") from None
             except (OSError, ValueError, HTTPException) as error:  # of a playlist's entries
                 raise LiveFailure(f"{self.shown!r}: {type(error).__name__}", hint=_HINTS["closed"]) from None
-            if packet is None or packet.size == 0:
+            if packet is None or (is_end(packet) and not self.finite):
                 return
             # the first read that times out still gives what the parser holds; only the next one would fail
             if not self.finite and time.monotonic() - begun >= self._stall:
@@ -311,6 +314,11 @@ class _Pace:
         if self._begun is None:
             self._begun = now - stamp
         self._stop.wait(max(0.0, self._begun + stamp - now))
+
+
+def is_end(packet: Any) -> bool:
+    """Whether a PyAV packet is the empty one at a stream's end."""
+    return packet.size == 0 and packet.dts is None
 
 
 def nanoseconds(ticks: int, time_base: Fraction) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import ipaddress
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -20,19 +21,24 @@ __all__ = ["DEFAULT_POLICY", "AddressPolicy", "HttpAnswer", "without_credentials
 _SCHEMES = ("http", "https")
 _MOVED = (301, 302, 303, 307, 308)
 _REDIRECTS, _TIMEOUT = 6, 20
+_SECRET = re.compile(r"((?:passwo?r?d?|pwd|token|secret)=).*?(?=[/&;]|_[a-z]+=|\Z)", re.IGNORECASE)
 
 
 def without_credentials(address: str) -> str:
     """The address as it may be shown and stored: no user, no password, no query values.
 
+    Some cameras have the password in the path; it is taken out there too.
+
     >>> without_credentials("rtsp://me:secret@cam/1?token=x")
     'rtsp://cam/1'
+    >>> without_credentials("rtsp://cam/user=me_password=secret_channel=1.sdp")
+    'rtsp://cam/user=me_password=***_channel=1.sdp'
     """
     parts = urlsplit(address)
     if not parts.scheme or not parts.netloc:
         return address
     host = parts.netloc.rsplit("@", 1)[-1]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return urlunsplit((parts.scheme, host, _SECRET.sub(r"\1***", parts.path), "", ""))
 
 
 class HttpAnswer(SourceError):
@@ -177,7 +183,26 @@ def _is_private(host: str) -> bool:
         found = {info[4][0] for info in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
         return False
-    return any(not ipaddress.ip_address(str(a).split("%")[0]).is_global for a in found)
+    return not all(_is_public(ipaddress.ip_address(str(a).split("%")[0])) for a in found)
+
+
+_CARRIERS = tuple(ipaddress.ip_network(n) for n in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is of the open internet; one of IPv6 that stands for one of IPv4 is what that one is.
+
+    >>> [_is_public(ipaddress.ip_address(a)) for a in ("1.1.1.1", "64:ff9b::7f00:1", "2002:7f00:1::", "224.0.0.1")]
+    [True, False, False, False]
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in ipaddress.ip_network("64:ff9b:1::/48"):
+            return False  # for translation within a network (RFC 8215)
+        if address.sixtofour is not None:
+            return _is_public(address.sixtofour)
+        if any(address in network for network in _CARRIERS):
+            return _is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+    return address.is_global and not address.is_multicast
 
 
 DEFAULT_POLICY = AddressPolicy()

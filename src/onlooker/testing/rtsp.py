@@ -36,14 +36,12 @@ class Trouble:
         damage: share of packets, 0..1, of which a byte is changed.
         lose: share of packets, 0..1, that are not sent.
         jump: seconds by which timestamps are ahead.
-        drift: by how much the sender's clock runs fast: 200e-6 is 200 parts in a million.
     """
 
     stall: bool = False
     damage: float = 0.0
     lose: float = 0.0
     jump: float = 0.0
-    drift: float = 0.0
     random: random.Random = field(default_factory=lambda: random.Random(1))
 
 
@@ -56,6 +54,7 @@ class RtspServer:
         authentication: how it must give them.
         transports: what SETUP may ask for.
         host, port: where to listen; port 0 takes a free one.
+        origin: RTP time at which each session begins; None: at random, as the standard asks for.
         stamp: whether each picture carries the moment at which it was sent; see `onlooker.testing.rtp.stamp_of`.
     """
 
@@ -69,11 +68,13 @@ class RtspServer:
         transports: Sequence[Literal["tcp", "udp"]] = ("tcp", "udp"),
         host: str = "127.0.0.1",
         port: int = 0,
+        origin: int | None = None,
         stamp: bool = False,
     ) -> None:
         self.clips = {name.strip("/"): c if isinstance(c, Clip) else Clip.load(c) for name, c in clips.items()}
         self.user, self.password, self.authentication = user, password, authentication
         self.transports, self.host, self.port, self.stamp = tuple(transports), host, port, stamp
+        self.origin = origin
         self.trouble = Trouble()
         self.requests: list[tuple[str, str, int]] = []
         """Method, address and status of each request so far."""

@@ -255,9 +255,8 @@ class Connection:
             raise _Refused(455)
         channel, transport = self._channel(request.headers.get("transport", ""), number)
         self._path, self._channels[number] = path, channel
-        self._senders[number] = Sender(
-            clip.tracks[number], random.getrandbits(32), random.randrange(1 << 16), random.getrandbits(32)
-        )
+        origin = random.getrandbits(32) if self._server.origin is None else self._server.origin
+        self._senders[number] = Sender(clip.tracks[number], random.getrandbits(32), random.randrange(1 << 16), origin)
         self._session = self._session or secrets.token_hex(8)
         return {"Transport": transport, "Session": f"{self._session};timeout=60"}
 
@@ -298,13 +297,14 @@ class Connection:
                     past += loop.time() - held
                 due = past + unit.sent
                 await asyncio.sleep(max(0.0, begun + due - loop.time()))
-                ahead = trouble.jump + due * trouble.drift
                 if due - reported >= _REPORT_SECONDS:
                     reported = due
                     for number, sender in self._senders.items():
-                        self._channels[number].send(sender.report(due + ahead), control=True)
+                        self._channels[number].send(sender.report(due + trouble.jump), control=True)
                 stamp = self._server.stamp and unit.track == 0
-                self._send(unit.track, self._senders[unit.track].packets(unit, past + unit.shown + ahead, stamp=stamp))
+                self._send(
+                    unit.track, self._senders[unit.track].packets(unit, past + unit.shown + trouble.jump, stamp=stamp)
+                )
                 await self._writer.drain()
             past += clip.seconds
 
