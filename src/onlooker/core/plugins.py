@@ -5,7 +5,9 @@ Built-ins and third-party plug-ins are looked up the same way and imported only 
 - a built-in is a module or package in ``onlooker.<group>`` that defines ``PLUGIN = "package.module:Class"``
   (a new one is a new folder or file and no edit elsewhere);
 - a third-party package declares an entry point ``name = "package.module:Class"`` in the group
-  ``onlooker.<group>`` (``onlooker.analyzers``, ``onlooker.exports``, ...).
+  ``onlooker.<group>`` (``onlooker.analyzers``, ``onlooker.exports``, ...);
+- a *family* gives plug-ins that the user adds as data, such as the analyzers of added bundles: the group's package
+  names it by the module that holds it, ``FAMILIES = {"module": "package.module:Class"}``.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from onlooker.core.errors import PluginError
 
-__all__ = ["GROUPS", "Group", "load_plugin", "plugin_names"]
+__all__ = ["GROUPS", "Family", "Group", "load_plugin", "plugin_names"]
 
 Group = Literal["analyzers", "sources", "stores", "sinks", "exports", "runtimes"]
 
@@ -34,6 +37,22 @@ GROUPS: dict[Group, str] = {
 """Where the built-ins of each group live."""
 
 
+class Family(Protocol):
+    """Plug-ins that the user adds and removes as data."""
+
+    def names(self) -> Sequence[str]:
+        """Those that are there now."""
+        ...
+
+    def load(self, name: str) -> Any:
+        """The class that carries one of `names`.
+
+        Raises:
+            PluginError: it is damaged.
+        """
+        ...
+
+
 @cache
 def _builtin(group: Group) -> tuple[str, ...]:
     try:
@@ -42,9 +61,22 @@ def _builtin(group: Group) -> tuple[str, ...]:
         return ()
     if spec is None or spec.submodule_search_locations is None:
         return ()
-    return tuple(
-        sorted(m.name for m in pkgutil.iter_modules(spec.submodule_search_locations) if not m.name.startswith("_"))
-    )
+    found = {m.name for m in pkgutil.iter_modules(spec.submodule_search_locations) if not m.name.startswith("_")}
+    return tuple(sorted(found - set(_families(group))))
+
+
+@cache
+def _families(group: Group) -> Mapping[str, Family]:
+    try:
+        targets: Mapping[str, str] = getattr(importlib.import_module(GROUPS[group]), "FAMILIES", {})
+    except ModuleNotFoundError:
+        return {}
+    return {name: _target(target)() for name, target in targets.items()}
+
+
+def _target(target: str) -> Any:
+    path, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(path), attribute)
 
 
 def _third_party(group: Group) -> dict[str, metadata.EntryPoint]:
@@ -57,7 +89,8 @@ def plugin_names(group: Group) -> list[str]:
     >>> "jsonl" in plugin_names("exports")
     True
     """
-    return sorted({*_builtin(group), *_third_party(group)})
+    added = [name for family in _families(group).values() for name in family.names()]
+    return sorted({*_builtin(group), *_third_party(group), *added})
 
 
 def load_plugin(group: Group, name: str) -> Any:
@@ -71,10 +104,12 @@ def load_plugin(group: Group, name: str) -> Any:
         target = getattr(module, "PLUGIN", None)
         if not isinstance(target, str):
             raise PluginError(f"{GROUPS[group]}.{name} has no PLUGIN text", hint='write PLUGIN = "module:Class"')
-        path, _, attribute = target.partition(":")
-        return getattr(importlib.import_module(path), attribute)
+        return _target(target)
     point = _third_party(group).get(name)
     if point is None:
+        for family in _families(group).values():
+            if name in family.names():
+                return family.load(name)
         known = ", ".join(plugin_names(group)) or "none"
         raise PluginError(f"no {group.rstrip('s')} is called {name!r}", hint=f"known: {known}")
     try:
