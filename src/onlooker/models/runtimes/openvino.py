@@ -77,7 +77,9 @@ class OpenVinoRuntime:
 
 
 def _info(port: Any, number: int) -> TensorInfo:
-    names = sorted(port.get_names())
+    # a tensor may have several names after fusing: the graph's own name of it goes before
+    own = str(port.node.friendly_name).split("/sink_port_")[0]
+    names = sorted(port.get_names(), key=lambda name: (name != own, name))
     shape = tuple(-1 if d.is_dynamic else int(d.get_length()) for d in port.get_partial_shape())
     return TensorInfo(names[0] if names else str(number), shape, port.get_element_type().to_dtype().name)
 
