@@ -29,10 +29,11 @@ class RecentSound:
 
     Args:
         read: opens another reader on the source, or None where that is impossible (live).
+        rate: samples a second.
     """
 
-    def __init__(self, read: Reader | None) -> None:
-        self._read = read
+    def __init__(self, read: Reader | None, rate: int = RATE) -> None:
+        self._read, self._rate = read, rate
         self._first = 0
         self._parts: list[NDArray[np.float32]] = []
         self._end: int | None = None
@@ -44,12 +45,12 @@ class RecentSound:
 
     def follows(self, block: AudioBlock) -> bool:
         """Whether the block continues what was heard last."""
-        return self._end == round(block.time.value * RATE)
+        return self._end == round(block.time.value * self._rate)
 
     def restart(self, at: int, until: int) -> None:
         """Forget everything, and read the samples from ``at`` (at the latest) to ``until`` from the source."""
         at = max(0, at)
-        begin = at // RATE * RATE
+        begin = at // self._rate * self._rate
         self._first, self._end, self._parts = begin, begin, []
         if begin >= until:
             return
@@ -59,10 +60,10 @@ class RecentSound:
             return
         request = ReadRequest(
             frames="none",
-            audio_rate=RATE,
+            audio_rate=self._rate,
             audio_block=BLOCK,
-            start=Timestamp(begin, Fraction(1, RATE)),
-            end=Timestamp(until, Fraction(1, RATE)),
+            start=Timestamp(begin, Fraction(1, self._rate)),
+            end=Timestamp(until, Fraction(1, self._rate)),
         )
         for item in self._read(request):
             if isinstance(item, AudioBlock):
@@ -92,6 +93,6 @@ class RecentSound:
         """Samples before this number will not be asked for again."""
         while self._parts and self._first + len(self._parts[0]) <= before:
             self._first += len(self._parts.pop(0))
-        if self._parts and before - self._first > 10 * RATE:
+        if self._parts and before - self._first > 10 * self._rate:
             self._parts[0] = self._parts[0][before - self._first :].copy()
             self._first = before

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from onlooker.bundles.inputs import ClipInput, FrameInput, Input, LogMelInput, TextInput, WaveformInput
-from onlooker.bundles.outputs import Detection, Output, emitted, tensors
+from onlooker.bundles.outputs import Dense, Detection, Events, Output, emitted, tensors
 from onlooker.bundles.values import (
     MAX_ELEMENTS,
     Digest,
@@ -180,6 +180,8 @@ class Head(Part):
             raise ValueError("head: expected text and text_tensor together")
         if bool(self.inputs) == (self.text is not None):
             raise ValueError("head: expected inputs from networks, or a text")
+        if self.text is not None and self.state is not None:
+            raise ValueError("head: texts come in no fixed order, so that it cannot have a state")
         return self
 
 
@@ -197,7 +199,7 @@ class Metric(Part):
     """
 
     output: Name | None = None
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_@.]{0,63}\Z")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_@.]{0,63}$")]
     value: float
     ci95: tuple[float, float] | None = None
     dataset: Digest | None = None
@@ -230,7 +232,7 @@ class Provenance(Part):
     recipe: Digest | None = None
     dataset: Digest | None = None
     software: dict[str, Words] = Field(default_factory=dict[str, str])
-    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")] | None = None
+    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")] | None = None
     source: Words = ""
 
 
@@ -322,6 +324,8 @@ class Manifest(Part):
                 raise ValueError(f"output {output.name}: boxes need a network of pictures, without a head")
         if len({o.name for o in self.outputs}) != len(self.outputs):
             raise ValueError("outputs: two have one name")
+        if self.head and self.head.text and any(isinstance(o, Dense | Events) for o in self.outputs):
+            raise ValueError("outputs: a text has no steps")
         if sum(isinstance(o, Detection) for o in self.outputs) > 1:
             raise ValueError("outputs: one detection at most, whose tracks can be told apart")
         return self

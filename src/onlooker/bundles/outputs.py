@@ -216,7 +216,7 @@ class Embedding(_Output):
     tensor: TensorName
     kind: Literal["embedding"] = "embedding"
     size: Annotated[int, Field(ge=1, le=65_536)]
-    space: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}\Z")]
+    space: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")]
     unit_length: bool = True
     every_seconds: Annotated[float, Field(gt=0, le=3600)] = 1.0
 

@@ -1,0 +1,136 @@
+"""Looks: what the networks gave for one moment, and how several are packed in a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, WaveformInput
+from onlooker.bundles.manifest import Manifest
+from onlooker.bundles.outputs import Detection, wanted_size
+from onlooker.core.measurement import Measurement
+from onlooker.core.time import Timestamp
+
+__all__ = ["Key", "Layout", "Look", "Moment", "Pace"]
+
+Key = tuple[str, str]
+"""Network and output; of detections, ``("", name of the output)``."""
+_COLUMNS = 6
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look.
+
+    Args:
+        place: of a clip, ticks from the frame's own tick; of sound, looks from the block's first; else 0.
+        arrays: (n,) or, of detections, (n, 6); None where the modality is missing.
+    """
+
+    place: int
+    arrays: Mapping[Key, Floats | None]
+
+
+class Layout:
+    """Packs the looks of a bundle in flat arrays, whose length may differ.
+
+    Args:
+        manifest: of the bundle.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._sizes: dict[Key, int | None] = {}
+        if manifest.head is not None:
+            self._sizes = {(i.network, i.output): i.size for i in manifest.head.inputs}
+        else:
+            network = manifest.networks[0].name
+            for output in manifest.outputs:
+                if isinstance(output, Detection):
+                    self._sizes["", output.name] = None
+                else:
+                    self._sizes[network, output.tensor] = wanted_size(output)
+
+    def pack(self, looks: list[Look]) -> Floats:
+        """One flat array: of each look its place, then of each array how many rows it has (-1: missing), and them."""
+        parts: list[Any] = []
+        for look in looks:
+            parts.append([look.place])
+            for key in self._sizes:
+                array = look.arrays.get(key)
+                if array is None:
+                    parts.append([-1])
+                    continue
+                if not np.isfinite(array).all():
+                    raise ValueError(f"the model gave numbers that are not finite ({key[1]})")
+                parts += [[len(array)], array.reshape(-1)]
+        return np.concatenate([np.asarray(p, np.float32) for p in parts]) if parts else np.zeros(0, np.float32)
+
+    def unpack(self, flat: Floats) -> Iterator[Look]:
+        """The looks again."""
+        at = 0
+        while at < len(flat):
+            place, at = int(flat[at]), at + 1
+            arrays: dict[Key, Floats | None] = {}
+            for key, size in self._sizes.items():
+                count, at = int(flat[at]), at + 1
+                if count < 0:
+                    arrays[key] = None
+                    continue
+                numbers = count if size is not None else count * _COLUMNS
+                part = flat[at : at + numbers]
+                arrays[key] = part if size is not None else part.reshape(-1, _COLUMNS)
+                at += numbers
+            yield Look(place, arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a look covers, [start, end), and the part of it that it speaks for, [since, until)."""
+
+    start: Timestamp
+    end: Timestamp
+    since: Timestamp
+    until: Timestamp
+
+
+class Pace:
+    """The times of looks.
+
+    Args:
+        manifest: of the bundle; it has a network.
+        rate: pictures a second of a bundle that looks at single pictures, where it is not the bundle's own.
+    """
+
+    def __init__(self, manifest: Manifest, rate: float | None) -> None:
+        pictures = [n for n in manifest.networks if isinstance(n.input, FrameInput | ClipInput)]
+        network = (pictures or manifest.networks)[0]
+        self._facts, self._speaks = network.input, network.speaks
+        facts = network.input
+        if isinstance(facts, WaveformInput | LogMelInput):
+            self.tick = Fraction(1, facts.sample_rate)
+            self.hop = facts.hop * self.tick
+        else:
+            self.tick = Fraction(1000, max(1, round((rate or facts.rate) * 1000)))
+            self.hop = self.tick * (facts.stride if isinstance(facts, ClipInput) else 1)
+
+    def moment(self, m: Measurement, place: int) -> Moment:
+        """The times of a look of that measurement."""
+        facts = self._facts
+        if isinstance(facts, FrameInput):
+            span = m.span
+            return Moment(span.start, span.end, span.start, span.end)
+        if isinstance(facts, ClipInput):
+            last = m.time.tick(1 / self.tick) + place
+            start, length = last - facts.frames + 1, facts.frames
+            stride = facts.stride
+        else:
+            begin = round(m.time.value * facts.sample_rate)
+            start, length, stride = (begin // facts.hop + place) * facts.hop, facts.length, facts.hop
+        first = start + length - stride if self._speaks == "end" else start + (length - stride) // 2
+        return Moment(*(Timestamp(max(0, n), self.tick) for n in (start, start + length, first, first + stride)))
