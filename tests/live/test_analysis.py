@@ -100,7 +100,7 @@ def test_every_frame_is_analysed_or_counted_by_cause(store, people):
     camera = Camera(store, ["test_light"], rate=5.0)
     camera.see(people * 3, rate=20.0)
     camera.see(people, begin=10.0, rate=20.0, work=False)
-    camera.analysis.rate = 2.0
+    camera.analysis.allow(2.0, 2.0)
     camera.see(people, begin=20.0, rate=20.0)
     drops = camera.analysis.drops
     assert set(drops) == {"rate", "superseded", "load"}
@@ -138,7 +138,7 @@ def test_heavy_analyzers_wait_for_motion_and_light_ones_do_not(store, people):
 
 def test_the_governor_slows_heavy_analyzers_down_first(store, people):
     camera = Camera(store, ["test_light", "test_slow"], rate=5.0)
-    camera.analysis.heavy_rate = 1.0
+    camera.analysis.allow(5.0, 1.0)
     camera.see(people * 2, rate=5.0)
     assert camera.analysis.looked == 48
     assert len({o.span.start for o in camera.stored(kinds=("object",))}) == pytest.approx(10, abs=1)

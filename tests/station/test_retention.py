@@ -12,7 +12,7 @@ from onlooker.core.store import Batch, Query
 from onlooker.core.time import Span
 from onlooker.events import Journal
 from onlooker.live.ledger import Ledger, ledger_report
-from onlooker.station.camera import camera_source
+from onlooker.station.parts import camera_source
 from onlooker.station.retention import forget_old
 from onlooker.timeline import open_store
 

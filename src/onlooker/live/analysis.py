@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from onlooker.core.errors import StoreError
 from onlooker.core.media import AudioBlock, AudioInfo, Frame, SourceInfo, VideoInfo
@@ -16,9 +15,9 @@ from onlooker.core.observation import Observation
 from onlooker.core.store import Batch, Failure, RunState, Store
 from onlooker.core.time import NANOSECONDS, Timestamp
 from onlooker.live.gate import MotionGate
+from onlooker.live.intake import Intake, Meter, due
 from onlooker.live.settings import GateSettings
 from onlooker.live.sitting import Selection, Sitting
-from onlooker.live.slot import LatestFrame
 from onlooker.pipeline.keeping import Keeper
 from onlooker.pipeline.spent import Stopwatch
 
@@ -34,7 +33,6 @@ _FOLLOW, _FOLLOW_RATE = 3 * _SECOND, 1.0
 _IDLE = 10 * _SECOND
 _LATEST = 5 * _SECOND
 """What comes this late after a pause is not looked at any more."""
-_MOST_SOUND = 30
 _MOST_UNWRITTEN = 20_000
 
 
@@ -103,21 +101,16 @@ class LiveAnalysis:
     ) -> None:
         self._info, self._selection, self._store, self._settings = info, selection, store, settings
         self._decided, self._beat, self._keeper, self._notify = decided, beat, keeper, notify
-        self._slot = LatestFrame(notify)
+        self._intake = Intake(settings.rate, hears=selection.audio is not None, notify=notify)
         self._gate = None if settings.gate is None else MotionGate(settings.gate)
-        self._sounds: deque[AudioBlock] = deque()
         self._lock = threading.Lock()
         self._sitting: Sitting | None = None
         self._asked_to_end = threading.Event()
         self._idle_since: int | None = None
-        self._wanted: Timestamp | None = None
-        self._offered: Timestamp | None = None
         self._followed: Timestamp | None = None
         self._heavily: Timestamp | None = None
         self._latest = -1
-        self._arrivals: deque[float] = deque(maxlen=50)
-        self._analyses: deque[float] = deque(maxlen=50)
-        self._came = 0.0
+        self._analysed = Meter()
         self._marks: dict[str, int] = {}
         self._horizon = self._passed = 0
         self._committed = 0
@@ -127,7 +120,7 @@ class LiveAnalysis:
         self._new_failures: list[Failure] = []
         self._failing: dict[str, str] = {}
         self._watch = Stopwatch()
-        self.rate = self.heavy_rate = settings.rate
+        self.heavy_rate = settings.rate
         self.ages: deque[float] = deque(maxlen=500)
 
     # -- the link's thread --
@@ -145,29 +138,11 @@ class LiveAnalysis:
 
     def frame(self, frame: Frame) -> None:
         """A picture came; returns at once."""
-        self._arrivals.append(time.monotonic())
-        at = frame.time
-        last, self._wanted = self._wanted, at
-        if last is not None and not _due(at, last, self._settings.rate):
-            self._slot.dropped("rate")
-            return
-        if self._offered is not None and not _due(at, self._offered, self.rate):
-            self._slot.dropped("load")
-            return
-        self._offered = at
-        self._came = time.monotonic()
-        self._slot.put(frame)
+        self._intake.frame(frame)
 
     def sound(self, block: AudioBlock) -> None:
-        """Sound came; what nobody hears in time is dropped and counted."""
-        if self._selection.audio is None:
-            return
-        with self._lock:
-            self._sounds.append(block)
-            if len(self._sounds) > _MOST_SOUND:
-                self._sounds.popleft()
-                self._slot.dropped("sound")
-        self._notify()
+        """Sound came; returns at once."""
+        self._intake.sound(block)
 
     def note(self, observation: Observation) -> None:
         """Take an observation that others made of the camera, ready for the store; it goes with the next turn."""
@@ -183,7 +158,7 @@ class LiveAnalysis:
         """Call it about once a second with the camera's time: after a while without anything new, what is held back is
         flushed, so that rules need not wait for what does not come.
         """
-        if (self._sitting is None or now - self._latest >= _IDLE) and not self._slot.waiting:
+        if (self._sitting is None or now - self._latest >= _IDLE) and not self._intake.waiting:
             self._idle_since = now
             self._notify()
 
@@ -191,12 +166,9 @@ class LiveAnalysis:
 
     def work(self) -> bool:
         """One turn; whether there is more to do now."""
-        came, frame = self._came, self._slot.take()
-        with self._lock:
-            sounds = list(self._sounds)
-            self._sounds.clear()
+        frame, came, sounds = self._intake.take()
         if frame is not None and frame.time.nanoseconds < self._passed:
-            self._slot.dropped("late")
+            self._intake.dropped("late")
             frame = None
         idle, self._idle_since = self._idle_since, None
         if self._asked_to_end.is_set() or (idle is not None and frame is None and not sounds):
@@ -207,7 +179,7 @@ class LiveAnalysis:
         elif idle is not None:
             self._passed = max(self._passed, idle - _LATEST)
             self._hand_on([], idle - _LATEST)
-        return self._slot.waiting
+        return self._intake.waiting
 
     def _turn(self, frame: Frame | None, sounds: Sequence[AudioBlock], came: float) -> None:
         times = [item.time for item in (frame, *sounds) if item is not None]
@@ -226,9 +198,13 @@ class LiveAnalysis:
             self._trouble("store", str(error))
         if frame is not None:
             self.ages.append(time.monotonic() - came)
-            self._analyses.append(time.monotonic())
+            self._analysed.count()
         if self._is_over(sitting, max(times)):
             self._end()
+
+    def allow(self, rate: float, heavy_rate: float) -> None:
+        """Frames a second that may be looked at now, and how many of them by the heavy analyzers."""
+        self._intake.rate, self.heavy_rate = rate, heavy_rate
 
     def finish(self, now: int) -> None:
         """Watching ends at ``now``; no frame may come any more and no worker be at work."""
@@ -241,7 +217,7 @@ class LiveAnalysis:
     @property
     def drops(self) -> Mapping[str, int]:
         """Frames that were not analysed, by cause."""
-        return self._slot.drops
+        return self._intake.drops
 
     @property
     def age(self) -> float | None:
@@ -251,12 +227,12 @@ class LiveAnalysis:
     @property
     def arriving(self) -> float:
         """Frames a second that come lately."""
-        return _rate(self._arrivals)
+        return self._intake.arriving.rate
 
     @property
     def analysed(self) -> float:
         """Frames a second that are analysed lately."""
-        return _rate(self._analyses)
+        return self._analysed.rate
 
     @property
     def looked(self) -> int:
@@ -320,11 +296,11 @@ class LiveAnalysis:
         at, before = frame.time, self._heavily
         if self._gate is not None and not self._gate.moving(frame):
             seen = self._followed
-            if seen is None or at.nanoseconds - seen.nanoseconds > _FOLLOW or not _due(at, before, _FOLLOW_RATE):
-                self._slot.dropped("gate")
+            if seen is None or at.nanoseconds - seen.nanoseconds > _FOLLOW or not due(at, before, _FOLLOW_RATE):
+                self._intake.dropped("gate")
                 return False
             return True
-        return self.heavy_rate >= self.rate or _due(at, before, self.heavy_rate)
+        return self.heavy_rate >= self._intake.rate or due(at, before, self.heavy_rate)
 
     def _is_over(self, sitting: Sitting, at: Timestamp) -> bool:
         quiet = self._gate is None or not self._gate.motion
@@ -395,7 +371,7 @@ class LiveAnalysis:
     def _note_failures(self, sitting: Sitting) -> None:
         failures = sitting.failures()
         if failures:
-            self._slot.dropped("failed")
+            self._intake.dropped("failed")
         for name, message in failures.items():
             self._trouble(name, message)
             self._new_failures.append(Failure(self._info.id, "analyze", message, None, name, retryable=True))
@@ -404,21 +380,6 @@ class LiveAnalysis:
         if self._failing.get(name) != message:
             _log.warning("%s: %s: %s", self._info.path, name, message)
         self._failing[name] = message
-
-
-def _due(at: Timestamp, before: Timestamp | None, rate: float) -> bool:
-    """Whether ``at`` is the first moment at or after a tick of 1/``rate`` since ``before``."""
-    if before is None:
-        return True
-    exact = Fraction(rate).limit_denominator(1000)
-    return at.tick(exact) > before.tick(exact)
-
-
-def _rate(moments: Sequence[float]) -> float:
-    """Events a second over the last ones, 0 where they have stopped."""
-    now = time.monotonic()
-    recent = [m for m in list(moments) if now - m <= 10.0]
-    return len(recent) / max(now - recent[0], 1e-3) if len(recent) > 1 else 0.0
 
 
 def _size(info: SourceInfo) -> tuple[int, int] | None:

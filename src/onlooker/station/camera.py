@@ -5,22 +5,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 from onlooker.core.errors import StoreError
 from onlooker.core.event import Event
 from onlooker.core.live import CameraStatus, CodedPacket, Condition, PacketTaker, StreamFormat
-from onlooker.core.media import AudioBlock, AudioInfo, Frame, SourceInfo, VideoInfo
+from onlooker.core.media import AudioBlock, AudioInfo, Frame, VideoInfo
 from onlooker.core.observation import Observation, Producer
-from onlooker.core.store import Store
 from onlooker.core.time import NANOSECONDS, Span, Timestamp
-from onlooker.events import Journal
 from onlooker.events.config import Sinks
 from onlooker.live.analysis import AnalysisSettings, Decided, LiveAnalysis
 from onlooker.live.clock import CameraTime
@@ -28,16 +23,14 @@ from onlooker.live.governor import Allowance, Load
 from onlooker.live.ledger import Ledger
 from onlooker.live.link import Link, LinkTaker
 from onlooker.live.settings import LinkSettings
-from onlooker.live.sitting import Selection
-from onlooker.pipeline.keeping import Keeper
 from onlooker.recording import Feed, Recorder
 from onlooker.rules import RuleFile
-from onlooker.sources.policy import AddressPolicy
 from onlooker.station.config import CameraConfig
+from onlooker.station.parts import Parts, camera_source
 from onlooker.station.pictures import NewestPicture
 from onlooker.station.telling import Evidence, Teller
 
-__all__ = ["Camera", "Parts", "camera_source"]
+__all__ = ["Camera"]
 
 _log = logging.getLogger("onlooker.station")
 _SECOND = 1_000_000_000
@@ -46,48 +39,6 @@ _BLIND_LAG = 2 * _SECOND
 _LOAD_EVERY = 60 * _SECOND
 LOAD = Producer("load", "1", hashlib.blake2b(b"load", digest_size=16).hexdigest())
 """What makes the observations ``load``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What cameras of a station share.
-
-    Args:
-        folder: the library.
-        store, journal: of the library.
-        policy: which addresses are allowed.
-        rotation: seconds; see `AnalysisSettings`.
-        threads: how many a model may use.
-        select: the stages of a profile that run live.
-        open_keeper: opens what decides what the library may keep; None: everything is kept.
-        wake: tells the scheduler that a camera has work.
-        clip: asked to cut the clip of an event that has ended.
-    """
-
-    folder: Path
-    store: Store
-    journal: Journal
-    policy: AddressPolicy
-    rotation: float
-    threads: int
-    select: Callable[[str], Selection]
-    open_keeper: Callable[[], Keeper | None]
-    wake: Callable[[str], None]
-    clip: Callable[[Event], None]
-
-
-def camera_source(store: Store, name: str, address: str) -> tuple[SourceInfo, float]:
-    """The source of a camera, which is known by its name for good, and the wall time (Unix seconds) of its zero."""
-    identity = hashlib.sha256(f"camera:{name}".encode()).hexdigest()[:32]
-    known = next((s.info for s in store.sources() if s.info.id == identity), None)
-    if known is not None:
-        info = replace(known, tags={**known.tags, "address": address})
-    else:
-        begun = datetime.fromtimestamp(round(time.time(), 6), UTC).isoformat(timespec="microseconds")
-        tags = {"creation_time": begun, "address": address}
-        info = SourceInfo(identity, name, "live", None, None, None, (), True, tags)
-    store.add_source(info)
-    return info, datetime.fromisoformat(info.tags["creation_time"]).timestamp()
 
 
 class Camera(LinkTaker, PacketTaker):
@@ -153,9 +104,8 @@ class Camera(LinkTaker, PacketTaker):
     def start(self) -> None:
         """Recover what an earlier run left, and connect."""
         before = self._ledger.position
-        self.teller.recover(before)
         begin = self._ledger.begin(self._clock.now())
-        self.teller.begin(begin)
+        self.teller.begin(begin, earlier=before)
         self._unseen, self._condition = ("connecting", begin), ("connecting", "", begin)
         self._links = self._made_links(begin)
         for link in self._links:
@@ -339,7 +289,7 @@ class Camera(LinkTaker, PacketTaker):
     def allow(self, allowed: Allowance) -> None:
         """What the governor allows now; a lower rate than wanted is an observation ``load``."""
         self.allowed = allowed
-        self.analysis.rate, self.analysis.heavy_rate = allowed.rate, allowed.heavy
+        self.analysis.allow(allowed.rate, allowed.heavy)
         reduced = allowed if allowed.heavy < self.config.rate * 0.99 else None
         self._note_load(self._clock.now(), reduced)
 

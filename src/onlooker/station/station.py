@@ -23,9 +23,10 @@ from onlooker.live.sitting import Selection, live_stages
 from onlooker.pipeline.keeping import Keeper
 from onlooker.recording import Feed, Recordings
 from onlooker.rules import RuleFile
-from onlooker.station.camera import Camera, Parts
+from onlooker.station.camera import Camera
 from onlooker.station.clips import Clips
 from onlooker.station.config import WatchConfig
+from onlooker.station.parts import Parts
 from onlooker.station.retention import forget_old
 
 __all__ = ["Changes", "Station"]

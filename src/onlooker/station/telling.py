@@ -68,6 +68,7 @@ class Teller:
         self.rules, self.sinks, self._evidence = rules, sinks, evidence
         self._lock = threading.RLock()
         self._engine: Engine | None = None
+        self._recovery: threading.Thread | None = None
         self._begin = self._until = self._blind = 0
         self._early: list[Observation] = []
         self._untold: list[Event] = []
@@ -79,27 +80,23 @@ class Teller:
 
     # -- an earlier run --
 
-    def recover(self, end: int) -> list[Event]:
+    def _recover(self, end: int) -> None:
         """Tell what an earlier run did not come to tell, and end what it left open, at ``end`` nanoseconds.
 
         Rules are evaluated again over what it stored; states that it told have the same ids and numbers, so the journal
-        takes only the others. With other rules than it had, its open events are only ended.
-
-        Returns:
-            The states that were told now.
+        takes only the others. With other rules than it had, its open events are only ended. The record of it stays
+        until all is done.
         """
         known = self._store.records(_RECORDS).get(self._source)
-        made: list[Event] = []
         if isinstance(known, dict) and known.get("rules") == _digest(self.rules) and self.rules is not None:
             begin = known.get("begin")
             if isinstance(begin, int) and not known.get("ended"):
-                made = [e for e in self._again(self.rules, begin, end) if self._take(e)]
+                for event in self._again(self.rules, begin, end):
+                    self._take(event)
         for record in self._journal.open_events(self._source):
             event = record.event
-            ended = replace(event, state="end", end=max(end, event.start), number=event.number + 1)
-            if self._take(ended):
-                made.append(ended)
-        return made
+            if event.start <= end:
+                self._take(replace(event, state="end", end=end, number=event.number + 1))
 
     def _again(self, rules: RuleFile, begin: int, end: int) -> Sequence[Event]:
         engine = Engine(rules, self._info(), start=begin)
@@ -119,11 +116,28 @@ class Teller:
 
     # -- this run --
 
-    def begin(self, at: int) -> None:
-        """Watching begins at ``at`` nanoseconds."""
+    def begin(self, at: int, earlier: int | None = None) -> None:
+        """Watching begins at ``at`` nanoseconds.
+
+        Args:
+            at: nanoseconds.
+            earlier: where an earlier run ended; what it left is told beside, since that may take a while.
+        """
         with self._lock:
             self._engine, self._begin, self._until, self._blind, self._early = None, at, at, at, []
+        if earlier is None:
             self._remember(ended=False)
+            return
+        self._recovery = threading.Thread(target=self._recover_beside, args=(earlier,), name="onlooker-recovery")
+        self._recovery.start()
+
+    def _recover_beside(self, end: int) -> None:
+        try:
+            self._recover(end)
+            self._remember(ended=False)
+        except Exception as error:
+            _log.exception("what an earlier run left of %s was not told", self._source)
+            self.trouble = f"what an earlier run left was not told: {error}"
 
     def take(self, made: Sequence[Observation], until: int, marks: Mapping[str, int]) -> None:
         """What was stored.
@@ -153,6 +167,9 @@ class Teller:
 
     def finish(self, at: int) -> None:
         """Watching ends: so do all events."""
+        if self._recovery is not None:
+            self._recovery.join()
+            self._recovery = None
         with self._lock:
             self._until = self._blind = max(self._until, self._blind, at)
             self._advance({}, build=True)
