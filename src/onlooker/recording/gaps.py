@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onlooker.recording.index import Gap, Index, Segment
+from onlooker.recording.index import Gap, Index, Segment, goes_on
 
 __all__ = ["find_gaps"]
 
@@ -18,12 +18,13 @@ def find_gaps(index: Index, camera: str, start: int, end: int) -> list[Gap]:
         return []
     gaps: list[Gap] = []
     at = start
-    if not inside and before is not None and after is not None and after.start - before.end < _CLOSE:
+    if not inside and before is not None and after is not None and goes_on(before.end, after):
         return []
     for segment in inside:
-        gaps += _explained(index, camera, at, segment.start, segment.cause)
+        if not goes_on(at, segment):
+            gaps += _explained(index, camera, at, segment.start, segment.cause)
         at = max(at, segment.end)
-    if not (inside and inside[-1].open):
+    if not (inside and inside[-1].open) and end - at >= _CLOSE:
         gaps += _explained(index, camera, at, end, _after(index, camera, after))
     return gaps
 
@@ -34,8 +35,6 @@ def _after(index: Index, camera: str, following: Segment | None) -> str:
 
 def _explained(index: Index, camera: str, start: int, end: int, reason: str) -> list[Gap]:
     """The gap between two moments, cut where files were deleted."""
-    if end - start < _CLOSE:
-        return []
     gaps: list[Gap] = []
     at = start
     for first, last in index.erased(camera, start, end):
@@ -44,6 +43,6 @@ def _explained(index: Index, camera: str, start: int, end: int, reason: str) -> 
         if min(last, end) > max(first, at):
             gaps.append(Gap(camera, max(first, at), min(last, end), "erased"))
             at = min(last, end)
-    if end - at >= _CLOSE:
+    if at == start or end - at >= _CLOSE:
         gaps.append(Gap(camera, at, end, reason or _UNKNOWN))
     return gaps

@@ -14,9 +14,10 @@ import apsw
 from onlooker.core.errors import StoreBusy, StoreError, StoreTooNew
 from onlooker.core.observation import Json
 
-__all__ = ["Gap", "Hold", "Index", "IndexFull", "Segment"]
+__all__ = ["Gap", "Hold", "Index", "IndexFull", "Segment", "goes_on"]
 
 _VERSION = 1
+_CLOSE, _SHORT = 250_000_000, 50_000_000
 _SCHEMA = """
 create table cameras(camera text primary key, source text not null, zero real not null, settings text not null);
 create table segments(
@@ -108,6 +109,11 @@ class Hold:
     camera: str
     start: int
     end: int | None
+
+
+def goes_on(end: int, following: Segment) -> bool:
+    """Whether nothing is missing between what ended at ``end`` and a file: files of one connection follow closely."""
+    return following.start - end < (_SHORT if following.cause else _CLOSE)
 
 
 def _segment(row: tuple[Any, ...]) -> Segment:

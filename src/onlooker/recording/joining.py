@@ -13,12 +13,11 @@ import av
 from av.error import FFmpegError
 
 from onlooker.core.errors import SourceError, UsageError
-from onlooker.recording.index import Segment
+from onlooker.recording.index import Segment, goes_on
 from onlooker.recording.seed import parameter_units
 
 __all__ = ["Piece", "join"]
 
-_CLOSE = 250_000_000
 _BILLION = 1_000_000_000
 
 
@@ -91,7 +90,7 @@ def _plan(library: Path, segments: Sequence[Segment], start: int, end: int) -> l
         if parts:
             before = parts[-1].piece
             gap = shown - before.end
-            joins = abs(gap) < _CLOSE
+            joins = goes_on(before.end, segment)
             at = before.at + before.end - before.start + (gap if joins else 0)
         parts.append(_Part(path, segment, begin, Piece(at, shown, min(end, segment.end), joins)))
     return parts

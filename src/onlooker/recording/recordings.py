@@ -12,7 +12,7 @@ from onlooker.core.errors import SourceError, UsageError
 from onlooker.core.observation import Json
 from onlooker.recording.config import RecordSettings
 from onlooker.recording.gaps import find_gaps
-from onlooker.recording.index import Gap, Index, Segment
+from onlooker.recording.index import Gap, Index, Segment, goes_on
 from onlooker.recording.joining import Piece, join
 from onlooker.recording.places import event_folder
 from onlooker.recording.recovering import Recovered, recover
@@ -102,7 +102,7 @@ class Recordings:
         """Stretches that are recorded without a gap, cut to what was asked for."""
         spans: list[tuple[int, int]] = []
         for s in self.segments(camera, from_ns, to_ns):
-            if spans and s.start - spans[-1][1] < 250_000_000:
+            if spans and goes_on(spans[-1][1], s):
                 spans[-1] = spans[-1][0], max(spans[-1][1], s.end)
             else:
                 spans.append((s.start, s.end))
