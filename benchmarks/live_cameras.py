@@ -232,6 +232,7 @@ def watched(root: Path, urls: list[str], analyzers: str, seconds: float, gate: b
         superseded = {n: c.analysis.drops.get("superseded", 0) for n, c in station._cameras.items()}
         _, wall, used = timed(lambda: time.sleep(seconds))
         status = {c.name: c for c in station.status()}
+        memory = round(_state()[0])
         made = []
         for name, camera in station._cameras.items():
             ages = np.array(bench_live.AGES.get(name) or [np.nan])
@@ -251,6 +252,7 @@ def watched(root: Path, urls: list[str], analyzers: str, seconds: float, gate: b
     return {
         "cpu_percent_each": round(100 * used / wall / len(urls), 2),
         "wall_seconds": round(wall, 1),
+        "memory_mb": memory,
         "cameras": made,
     }
 
@@ -317,7 +319,7 @@ def _state() -> tuple[float, int, int]:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20, len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
-def day(root: Path, hours: int, rate: float = 0.1) -> dict[str, Any]:
+def day(root: Path, hours: int, rate: float = 0.05) -> dict[str, Any]:
     second = 1_000_000_000
     clip = root / "small.mp4"
     chance = np.random.default_rng(2)

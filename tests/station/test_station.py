@@ -118,3 +118,16 @@ def test_time_goes_on_in_the_same_source_over_runs(scene, store, tmp_path):
     starts = [o.span.start for o in store.query(Query(kinds=("object", "track")))]
     assert starts == sorted(starts)
     assert told(tmp_path / "lib") == retold(tmp_path / "lib", tmp_path / "yard.rules.yaml")
+
+
+def test_two_processes_do_not_watch_one_camera(scene, store, tmp_path):
+    config = load_watch(scene())
+    with (
+        closing(Station(config, tmp_path / "lib", store=store, deliver=False)) as first,
+        closing(Station(config, tmp_path / "lib", store=store, deliver=False)) as second,
+    ):
+        first.start()
+        second.start()
+        assert [c.name for c in first.status()] == ["yard"]
+        assert second.status() == []
+        assert "another process watches the camera yard" in second.notes()["yard"][0]

@@ -26,7 +26,7 @@ from onlooker.live.settings import LinkSettings
 from onlooker.recording import Feed, Recorder
 from onlooker.rules import RuleFile
 from onlooker.station.config import CameraConfig
-from onlooker.station.parts import Parts, camera_source
+from onlooker.station.parts import CameraLock, Parts, camera_source
 from onlooker.station.pictures import NewestPicture
 from onlooker.station.telling import Evidence, Teller
 
@@ -66,13 +66,19 @@ class Camera(LinkTaker, PacketTaker):
         self.left_out = dict(selection.left_out)
         self._info, self.zero = camera_source(parts.store, name, config.address)
         self.source = self._info.id
+        self._held = CameraLock(parts.folder, name, self.source)
         self._ledger = Ledger(parts.store, self.source, self.zero)
         self._clock = CameraTime(self.zero, self._ledger.position)
         self._keeper = parts.open_keeper()
         self.picture = NewestPicture(parts.open_keeper())
         self.feed = Feed()
-        recording = config.record.mode != "off"
-        self.recorder = Recorder(parts.folder, name, self.source, config.record, self.zero) if recording else None
+        self.recorder: Recorder | None = None
+        if config.record.mode != "off":
+            try:
+                self.recorder = Recorder(parts.folder, name, self.source, config.record, self.zero)
+            except BaseException:
+                self._held.close()
+                raise
         self.analysis = LiveAnalysis(
             self._info,
             selection,
@@ -156,6 +162,7 @@ class Camera(LinkTaker, PacketTaker):
             self.recorder.close(timeout)
         if self._keeper is not None:
             self._keeper.close()
+        self._held.close()
         self._condition = ("stopped", self._condition[1], at)
 
     def reload_rules(self, rules: RuleFile | None) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from onlooker.core.errors import StoreBusy
 from onlooker.core.event import Event
 from onlooker.core.media import SourceInfo
 from onlooker.core.store import Store
@@ -17,7 +20,7 @@ from onlooker.live.sitting import Selection
 from onlooker.pipeline.keeping import Keeper
 from onlooker.sources.policy import AddressPolicy
 
-__all__ = ["Parts", "camera_source"]
+__all__ = ["CameraLock", "Parts", "camera_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +63,34 @@ def camera_source(store: Store, name: str, address: str) -> tuple[SourceInfo, fl
         info = SourceInfo(identity, name, "live", None, None, None, (), True, tags)
     store.add_source(info)
     return info, datetime.fromisoformat(info.tags["creation_time"]).timestamp()
+
+
+class CameraLock:
+    """Held while a camera is watched, so that no other process watches it into the same library; ends with the process.
+
+    Args:
+        folder: the library.
+        name: of the camera.
+        source: id of its source.
+
+    Raises:
+        StoreBusy: another process watches it.
+    """
+
+    def __init__(self, folder: Path, name: str, source: str) -> None:
+        path = folder / "locks" / f"{source}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._handle)
+            raise StoreBusy(
+                f"another process watches the camera {name} into {folder}", hint="stop it, or use another --library"
+            ) from None
+
+    def close(self) -> None:
+        """Let go."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1

@@ -83,7 +83,7 @@ class Station:
         self.journal = Journal.open(folder)
         self.recordings = Recordings(folder)
         self.delivery = Delivery(self.journal, config.sinks, folder)
-        self._deliver = deliver
+        self._deliver, self._delivering = deliver, False
         self._clips = Clips(self.recordings, self.journal)
         self._scheduler = Scheduler(config.workers)
         self._governor = Governor()
@@ -98,8 +98,7 @@ class Station:
     def start(self) -> None:
         """Begin to watch; returns at once, whether or not cameras can be reached."""
         self.recordings.recover()
-        if self._deliver:
-            self.delivery.start()
+        self._start_delivery()
         self._clips.start()
         self._scheduler.start()
         with self._lock:
@@ -125,9 +124,10 @@ class Station:
                 thread.join()
         self._scheduler.stop(timeout)
         self._clips.stop(timeout)
-        if self._deliver:
+        if self._delivering:
             self._deliver_rest(min(timeout, _LAST_WORDS))
             self.delivery.stop(timeout)
+            self._delivering = False
 
     def close(self) -> None:
         """Let go of the library's journal and recordings; stops first if need be."""
@@ -162,6 +162,7 @@ class Station:
                 if name not in self._cameras:
                     self._start_camera(name)
             sinks = self.delivery.reload(config.sinks)
+            self._start_delivery()
             self._know()
         return Changes(
             tuple(n for n in config.cameras if n not in old.cameras),
@@ -234,6 +235,12 @@ class Station:
 
     # -- inside --
 
+    def _start_delivery(self) -> None:
+        """Only one process delivers: who has no sinks leaves it to others."""
+        if self._deliver and not self._delivering and self.config.sinks.sections:
+            self.delivery.start()
+            self._delivering = True
+
     def _deliver_rest(self, timeout: float) -> None:
         """Wait a little for sinks that work; what they are not told now waits in the journal."""
         until = time.monotonic() + timeout
@@ -275,15 +282,16 @@ class Station:
         )
         try:
             camera = Camera(name, config.cameras[name], config.profile_of(name), parts, self.rules, config.sinks)
+            self._scheduler.add(name, camera.work, config.cameras[name].priority)
+            camera.start()
         except OnlookerError as error:
             # the others are watched nevertheless
+            self._scheduler.remove(name)
             self._failed[name] = str(error)
             _log.error("camera %s cannot be watched: %s", name, error)
             return
         self._failed.pop(name, None)
         self._cameras[name] = camera
-        self._scheduler.add(name, camera.work, config.cameras[name].priority)
-        camera.start()
 
     def _stop_camera(self, camera: Camera, timeout: float) -> None:
         camera.stop(partial(self._scheduler.remove, camera.name, timeout), timeout)
