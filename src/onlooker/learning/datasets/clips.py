@@ -118,7 +118,7 @@ def _pictures(path: Path, media: Media, part: Part, how: Pictures) -> dict[str, 
         image = np.asarray(open_picture(path, how.colour))
         return {"pictures": cut_picture(image, how, part.box)[None], "times": np.zeros(1)}
     moments = [part.at] if part.at is not None else moments_of(part, media, how)
-    frames = frames_at(path, [Fraction(round(m * 1_000_000), 1_000_000) for m in moments], media.rotation)
+    frames = frames_at(path, [Fraction(round(m * 1_000_000), 1_000_000) for m in moments], media)
     made: list[UInt8Array] = []
     last: Any = None
     for frame in frames:

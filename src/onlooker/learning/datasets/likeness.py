@@ -1,8 +1,8 @@
 """Which samples show or sound nearly the same.
 
-Pictures are compared by a perceptual hash (Zauner, "Implementation and benchmarking of perceptual image hash
-functions", 2010: signs of the 8 x 8 lowest frequencies of a 32 x 32 cosine transform) and by the correlation of
-16 x 16 grey thumbnails; both must agree. Of a video five frames are looked at. Sounds are compared by the correlation of their
+Pictures are compared by a perceptual hash (signs of the 8 x 8 lowest frequencies of a 32 x 32 cosine transform: Zauner,
+"Implementation and benchmarking of perceptual image hash functions", 2010) and by the correlation of 16 x 16 grey
+thumbnails; both must agree. Of a video five frames are looked at. Sounds are compared by the correlation of their
 spectra over time: 32 bands, 32 moments.
 """
 
@@ -47,7 +47,7 @@ class Likeness:
     picture: float = 0.96
     bits: int = 12
     frames: float = 0.6
-    sound: float = 0.97
+    sound: float = 0.985
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _pictures(path: Path, media: Media, sample: Sample) -> list[Any]:
     else:
         start, end = sample.span or (0.0, media.seconds or 0.0)
         moments = [start + (end - start) * f for f in _FRAMES]
-    frames = frames_at(path, [Fraction(round(m * 1000), 1000) for m in moments], media.rotation)
+    frames = frames_at(path, [Fraction(round(m * 1000), 1000) for m in moments], media)
     return [f.image(160, 0, "gray") for f in frames]
 
 

@@ -177,8 +177,8 @@ class Media(_Model):
         rate: frames a second, as a fraction.
         seconds: its length.
         sound: samples a second of its first audio stream, or None where it has none.
-        rotation: degrees by which its pictures are turned for display, where its frames are known to have times of
-            their own; None: not looked at, or doubtful.
+        rotation: degrees by which its pictures are turned for display; None: not looked at.
+        numbered: how many pictures it has, where they have no times of their own: they are shown at an even ``rate``.
     """
 
     path: str = Field(min_length=1)
@@ -191,6 +191,7 @@ class Media(_Model):
     seconds: Finite | None = Field(default=None, ge=0)
     sound: int | None = Field(default=None, gt=0)
     rotation: Literal[0, 90, 180, 270] | None = None
+    numbered: int | None = Field(default=None, gt=0)
 
     @field_validator("path")
     @classmethod

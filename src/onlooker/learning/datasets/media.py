@@ -16,9 +16,9 @@ from onlooker.core.media import AudioBlock, Packet, ReadFailure, ReadRequest, So
 from onlooker.core.time import Timestamp
 from onlooker.learning.datasets.manifest import Media, MediaKind
 from onlooker.sources import MEDIA, open_source
-from onlooker.sources.container import open_container
+from onlooker.sources.container import Opened, open_container
 from onlooker.sources.identity import content_id
-from onlooker.sources.numbering import first_look, numbering
+from onlooker.sources.numbering import Numbering, first_look, numbering
 from onlooker.sources.openers.file import file_address
 from onlooker.sources.openers.images import PICTURES
 from onlooker.sources.reading import read_items
@@ -70,7 +70,7 @@ def look_at(root: Path, media: Media, *, digest: bool = True) -> Media:
     elif media.kind == "text":
         read_text(path)
     else:
-        info, steady = _container(path)
+        info, numbered = _container(path)
         facts["seconds"] = None if info.duration is None else round(float(info.duration), 6)
         facts["sound"] = info.audio[0].sample_rate if info.audio else None
         if media.kind == "video":
@@ -79,31 +79,33 @@ def look_at(root: Path, media: Media, *, digest: bool = True) -> Media:
             rate = info.video.frame_rate
             facts |= {"width": info.video.width, "height": info.video.height}
             facts |= {"rate": None if rate is None else str(rate)}
-            facts["rotation"] = info.video.rotation if steady else None
+            facts |= {"rotation": info.video.rotation, "numbered": numbered.count if numbered else None}
         elif not info.audio:
             raise SourceError(f"{str(path)!r} has no sound", hint="name it as video")
     return media.model_copy(update=facts)
 
 
-def _container(path: Path) -> tuple[SourceInfo, bool]:
-    """What a container says, and whether its frames have times of their own."""
+def _container(path: Path) -> tuple[SourceInfo, Numbering | None]:
+    """What a container says, and how its pictures are numbered where they have no times of their own."""
     address = file_address(str(path))
     opened = open_container(address)
     try:
         look = first_look(opened)
-        opened.rotation = look.rotation
-        info = opened.info("", "", None)
     finally:
         opened.close()
+    numbered: Numbering | None = None
     if look.doubtful:
         opened = open_container(address)
         try:
             numbered = numbering(opened)
         finally:
             opened.close()
-        if numbered is not None:
-            return open_source(str(path), known_id="0" * 32).info, False
-    return info, True
+    opened = open_container(address, rotation=look.rotation)
+    try:
+        opened.number(numbered)
+        return opened.info("", "", None), numbered
+    finally:
+        opened.close()
 
 
 def open_picture(path: Path, colour: str | None = None) -> Image.Image:
@@ -143,14 +145,12 @@ def read_text(path: Path) -> str:
         raise SourceError(f"cannot read {str(path)!r}: {error}", hint="write UTF-8") from None
 
 
-def read_frames(
-    path: Path, rotation: int | None = None, start: Fraction | None = None, end: Fraction | None = None
-) -> Iterator[Any]:
+def read_frames(path: Path, media: Media, start: Fraction | None = None, end: Fraction | None = None) -> Iterator[Any]:
     """Frames of a video in the order shown, in one thread; see `onlooker.core.media.Frame`.
 
     Args:
         path: the file.
-        rotation: `Media.rotation`: where it is known, the file is opened once only.
+        media: its facts: where its rotation is known, the file is opened once only.
         start: seconds; None for all.
         end: seconds; None for all.
 
@@ -162,25 +162,31 @@ def read_frames(
         start=None if start is None or start <= 0 else Timestamp.of_seconds(start),
         end=None if end is None else Timestamp.of_seconds(end),
     )
-    for item in _items(path, rotation, request):
+    for item in _items(path, media, request):
         if isinstance(item, ReadFailure):
             raise SourceError(f"{str(path)!r}: {item.message} at {item.span}", hint="check or remove it")
         if not isinstance(item, AudioBlock | Packet):
             yield item
 
 
-def _items(path: Path, rotation: int | None, request: ReadRequest) -> Iterator[Any]:
-    if rotation is None:
+def _items(path: Path, media: Media, request: ReadRequest) -> Iterator[Any]:
+    if media.rotation is None:
         return open_source(str(path), known_id="0" * 32).read(request)
-    address = file_address(str(path))
-    opened = open_container(address, rotation=rotation)
+    opened = _opened(path, media)
     if request.start is not None and not opened.seek_before(request.start):
         opened.close()
-        opened = open_container(address, rotation=rotation)
+        opened = _opened(path, media)
     return read_items(opened, request)
 
 
-def frames_at(path: Path, moments: Sequence[Fraction], rotation: int | None = None) -> list[Any]:
+def _opened(path: Path, media: Media) -> Opened:
+    opened = open_container(file_address(str(path)), rotation=media.rotation or 0)
+    if media.numbered is not None and media.frame_rate is not None:
+        opened.number(Numbering(1 / media.frame_rate, media.numbered))
+    return opened
+
+
+def frames_at(path: Path, moments: Sequence[Fraction], media: Media) -> list[Any]:
     """The frames that are shown at ``moments`` (in order of time), the last one where a moment lies beyond the end.
 
     Raises:
@@ -192,31 +198,26 @@ def frames_at(path: Path, moments: Sequence[Fraction], rotation: int | None = No
     found: list[Any] = []
     last: Any = None
     wanted = [m + _SLACK for m in moments]
-    for frame in read_frames(path, rotation, start, wanted[-1] + 1):
+    for frame in read_frames(path, media, start, wanted[-1] + 1):
         while len(found) < len(wanted) and frame.time.value > wanted[len(found)]:
             found.append(last or frame)
         if len(found) == len(wanted):
             break
         last = frame
     if last is None and not found:
-        if start is not None:
-            return _last_frames(path, moments, rotation)
-        raise SourceError(f"{str(path)!r} shows nothing", hint="check it with onlooker probe")
+        if start is None:
+            raise SourceError(f"{str(path)!r} shows nothing", hint="check it with onlooker probe")
+        return [_last_frame(path, media)] * len(moments)
     return found + [last] * (len(wanted) - len(found))
 
 
-def _last_frames(path: Path, moments: Sequence[Fraction], rotation: int | None) -> list[Any]:
-    """The last frame for each of ``moments`` that lie beyond the end.
-
-    Raises:
-        SourceError: it shows nothing at all.
-    """
+def _last_frame(path: Path, media: Media) -> Any:
     last: Any = None
-    for frame in read_frames(path, rotation):
+    for frame in read_frames(path, media):
         last = frame
     if last is None:
         raise SourceError(f"{str(path)!r} shows nothing", hint="check it with onlooker probe")
-    return [last] * len(moments)
+    return last
 
 
 def read_sound(
@@ -269,7 +270,7 @@ def first_error(path: Path, media: Media, *, deep: bool) -> str | None:
 
 
 def _all(path: Path, media: Media) -> Iterator[UInt8Array]:
-    for frame in read_frames(path, media.rotation):
+    for frame in read_frames(path, media):
         yield frame.luma()
     if media.sound is not None:
         read_sound(path, 8000)
@@ -279,10 +280,10 @@ def _three(path: Path, media: Media) -> None:
     """A frame at the beginning, in the middle, and the last second to its end."""
     seconds = Fraction(str(media.seconds or 0))
     if seconds < 4:
-        for _ in read_frames(path, media.rotation):
+        for _ in read_frames(path, media):
             pass
         return
-    frames_at(path, [Fraction(0)], media.rotation)
-    frames_at(path, [seconds / 2], media.rotation)
-    if not any(True for _ in read_frames(path, media.rotation, seconds - 2, None)):
+    frames_at(path, [Fraction(0)], media)
+    frames_at(path, [seconds / 2], media)
+    if not any(True for _ in read_frames(path, media, seconds - 2, None)):
         raise SourceError(f"{str(path)!r} shows nothing in its last two seconds")

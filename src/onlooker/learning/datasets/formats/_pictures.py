@@ -34,7 +34,7 @@ def picture_of(dataset: Dataset, sample: Sample, target: Path, done: Written) ->
     video = sample.of_kind("video")
     if video is None or sample.at is None:
         return None
-    frame = frames_at(dataset.path(video), [Fraction(str(sample.at))], video.rotation)[0]
+    frame = frames_at(dataset.path(video), [Fraction(str(sample.at))], video)[0]
     out = io.BytesIO()
     Image.fromarray(frame.image(format="rgb24")).save(out, "JPEG", quality=92)
     name = re.sub(r"[^\w.-]+", "_", f"{Path(video.path).stem}-{sample.at:.3f}") + ".jpg"

@@ -1,0 +1,119 @@
+"""Small pictures and short sounds of samples, for the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import wave
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.manifest import LabelledBox, Sample
+from onlooker.learning.datasets.media import frames_at, open_picture, read_sound
+
+__all__ = ["Look", "listen", "look"]
+
+_LONGEST = 20.0
+_RATE = 16_000
+_PEAKS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One picture: JPEG, its size in pixels, and when it is shown and for how long, in seconds; None for images."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    at: float | None
+    lasts: float
+
+
+def look(dataset: Dataset, sample: Sample, boxes: Sequence[LabelledBox], size: int) -> list[Look]:
+    """The picture of an image or frame; three of a video, where there are boxes if it has some.
+
+    Raises:
+        SourceError: it cannot be decoded.
+    """
+    media = sample.of_kind("image", "video")
+    if media is None:
+        return []
+    path = dataset.path(media)
+    if media.kind == "image":
+        image = open_picture(path, "rgb")
+        return [_small(image, size, None, 0.0)]
+    if sample.at is not None:
+        moments = [sample.at]
+    else:
+        start, end = sample.span or (0.0, media.seconds or 0.0)
+        moments = [start + (end - start) * f for f in (0.1, 0.5, 0.9)]
+        times = sorted({b.at for b in boxes if b.at is not None and start <= b.at <= end})
+        if times:
+            moments = [times[int((len(times) - 1) * f)] for f in (0.1, 0.5, 0.9)]
+    frames = frames_at(path, [Fraction(round(m * 1_000_000), 1_000_000) for m in sorted(set(moments))], media)
+    made: list[Look] = []
+    for frame in frames:
+        scale = min(1.0, size / max(frame.width, frame.height))
+        image = Image.fromarray(frame.image(max(1, round(frame.width * scale)), 0))
+        made.append(_small(image, size, frame.time.seconds, float(frame.duration) or 0.04))
+    return made
+
+
+def _small(image: Image.Image, size: int, at: float | None, lasts: float) -> Look:
+    if max(image.size) < size // 2:
+        # tiny pictures are shown larger, dot by dot
+        factor = max(1, size // 2 // max(image.size))
+        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    image.thumbnail((size, size))
+    out = io.BytesIO()
+    image.convert("RGB").save(out, "JPEG", quality=78)
+    return Look(out.getvalue(), image.width, image.height, at, lasts)
+
+
+def listen(dataset: Dataset, sample: Sample) -> dict[str, Any]:
+    """``sound`` as a data address and ``peaks`` 0..1 of a sample that is heard; empty for others.
+
+    Raises:
+        SourceError: it cannot be decoded.
+    """
+    media = sample.of_kind("audio")
+    if media is None or sample.at is not None:
+        return {}
+    start, end = sample.span or (0.0, media.seconds or _LONGEST)
+    samples = read_sound(dataset.path(media), _RATE, 1, start, min(end, start + _LONGEST))[:, 0]
+    if not len(samples):
+        return {}
+    parts = np.array_split(np.abs(samples), min(_PEAKS, len(samples)))
+    peaks = [round(float(p.max()), 3) for p in parts]
+    mime, body = _coded(samples)
+    return {"peaks": peaks, "sound": f"data:{mime};base64,{base64.b64encode(body).decode()}"}
+
+
+def _coded(samples: Any) -> tuple[str, bytes]:
+    """Media type and bytes: Opus where FFmpeg can, else WAV."""
+    import av
+
+    if "libopus" not in av.codecs_available:
+        out = io.BytesIO()
+        with wave.open(out, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(_RATE)
+            file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+        return "audio/wav", out.getvalue()
+    out = io.BytesIO()
+    with av.open(out, "w", format="ogg") as container:
+        stream: Any = container.add_stream("libopus", rate=_RATE)
+        stream.layout = "mono"
+        stream.bit_rate = 20_000
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "fltp", "mono")
+        frame.sample_rate = _RATE
+        for part in (frame, None):
+            container.mux(stream.encode(part))
+    return "audio/ogg", out.getvalue()
