@@ -36,6 +36,9 @@ class Handler(BaseHTTPRequestHandler):
         if answer == "hang":
             self.server.released.wait(30)
             return
+        if answer == "wait":
+            self.server.released.wait(30)
+            answer = 204
         if answer == "drip":
             while not self.server.released.wait(0.05):
                 try:
@@ -59,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class Receiver(ThreadingHTTPServer):
     """Answers ``answers`` one after the other, then ``answer`` for good: a status, (status, headers), ``hang``,
-    ``drip`` or ``drop``.
+    ``wait`` (until released), ``drip`` or ``drop``.
     """
 
     daemon_threads = True

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,9 @@ from events.making import event, story, until
 from events.receivers import Receiver, closed_port, settle
 from onlooker.core.errors import StoreBusy, UsageError
 from onlooker.events import Delivery, EventQuery, Journal, Sinks
-from onlooker.events.worker import delay
+from onlooker.events.sink import Sink, SinkContext
+from onlooker.events.sinks.file import FileSettings
+from onlooker.events.worker import Worker, delay
 
 LATER = {"first": "1h", "most": "1h", "attempts": 3, "age": "1d"}
 
@@ -99,8 +102,8 @@ def test_one_message_that_fails_does_not_hold_up_other_events(journal, deliver, 
     for start in range(3):
         for state in story(start=start):
             journal.take(state, ["phone"])
-    until(lambda: len(receiver.received) == 5)
-    assert status_of(delivery, "phone").waiting == 2
+    until(lambda: status_of(delivery, "phone").waiting == 2)
+    assert len(receiver.received) == 5
     assert [k for k in receiver.keys if k.startswith(event().id)] == [f"{event().id}:0"]
 
 
@@ -229,6 +232,58 @@ def test_another_configuration_changes_only_what_differs(journal, deliver, recei
     assert (tmp_path / "lib" / "log.jsonl").read_text().count("\n") == 1
     with pytest.raises(UsageError):
         delivery.start()
+
+
+def test_a_journal_that_cannot_be_written_makes_nobody_be_told_again_and_again(tmp_path, receiver):
+    with Journal.open(tmp_path, busy_seconds=0.05) as journal:
+        journal.take(event(), ["phone"])
+        delivery = Delivery(journal, Sinks.model_validate({"phone": hook(receiver)}), tmp_path)
+        receiver.answer = "wait"
+        delivery.start()
+        until(lambda: len(receiver.received) == 1)
+        other = apsw.Connection(str(tmp_path / "events.sqlite"))
+        other.execute("BEGIN IMMEDIATE")
+        receiver.released.set()
+        assert settle(lambda: len(receiver.received) == 1, 1.5)
+        other.execute("ROLLBACK")
+        other.close()
+        until(lambda: status_of(delivery, "phone").waiting == 0)
+        assert len(receiver.received) == 1
+        assert delivery.stop(15)
+
+
+class Faulty(Sink):
+    """Fails in ways that nobody foresaw."""
+
+    kind = "faulty"
+    settings = FileSettings
+
+    def __init__(self, settings, context):
+        self.told = []
+
+    def deliver(self, message):
+        self.told.append(message.key)
+        raise KeyError("s3cret")
+
+    def close(self):
+        raise RuntimeError("s3cret")
+
+
+def test_a_faulty_plug_in_harms_only_itself_and_its_words_are_not_repeated(tmp_path, journal, caplog):
+    section = Sinks.model_validate(
+        {"log": {"file": {"path": "x"}, "retry": {"first": 0.01, "most": 0.02, "attempts": 2}}}
+    )
+    sink = Faulty(None, SinkContext("log", tmp_path))
+    worker = Worker("log", section.sections["log"], sink, journal)
+    for start in range(2):
+        journal.take(event(start=start), ["log"])
+    worker.start()
+    until(lambda: len(journal.dead()) == 2)
+    worker.ask_to_stop()
+    assert worker.join(15)
+    assert sorted(sink.told) == sorted([f"{event(start=n).id}:0" for n in range(2)] * 2)
+    assert "unexpected KeyError" in journal.dead()[0].error
+    assert "s3cret" not in journal.dead()[0].error + caplog.text
 
 
 def test_stopping_does_not_wait_for_ever(journal, tmp_path):

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.making import SECOND, ZERO, event, story
-from onlooker.core.errors import StoreError, StoreTooNew, UsageError
+from onlooker.core.errors import StoreBusy, StoreError, StoreTooNew, UsageError
 from onlooker.core.event import Event
 from onlooker.core.observation import Box
 from onlooker.core.time import Span
@@ -277,6 +277,40 @@ def test_reading_where_nobody_can_write(tmp_path):
             assert reader.get(event().id).event == event()
     finally:
         (tmp_path / "lib").chmod(0o700)
+
+
+def test_a_file_that_another_process_holds_is_said_to_be_busy(tmp_path):
+    with Journal.open(tmp_path, busy_seconds=0.05) as journal:
+        other = apsw.Connection(str(tmp_path / "events.sqlite"))
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy, match="held by another process"):
+            journal.take(event())
+        assert journal.query() == []
+        other.execute("ROLLBACK")
+        other.close()
+        assert journal.take(event())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+def test_a_full_disk_takes_nothing_by_halves(tmp_path):
+    script = (
+        "import resource, signal, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
+        "from events.making import event; from onlooker.core.errors import StoreError\n"
+        "from onlooker.events import Journal\n"
+        "journal = Journal.open(Path(sys.argv[1]))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "try:\n"
+        "    for n in range(10_000): journal.take(event(start=n), ['phone'])\n"
+        "except StoreError as error: print(n, error.hint)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parents[1])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    taken, _, hint = done.stdout.strip().partition(" ")
+    assert hint
+    with Journal.open(tmp_path) as journal:
+        assert journal.count(EventQuery()) == int(taken) > 0
+        assert journal.sinks()[0].waiting == journal.latest() == int(taken)
 
 
 # -- properties --

@@ -242,8 +242,11 @@ class Outbox:
     def status(self) -> list[SinkStatus]:
         """All sinks, by name."""
         found = self._database.fetch(
-            "WITH counts AS (SELECT sink, sum(dead IS NULL) AS waiting, sum(dead IS NOT NULL) AS dead FROM message"
-            " GROUP BY sink) SELECT n.name, coalesce(s.kind, ''), coalesce(c.waiting, 0), coalesce(c.dead, 0),"
+            "WITH parts AS (SELECT sink, count(*) AS waiting, 0 AS dead FROM message WHERE dead IS NULL GROUP BY sink"
+            " UNION ALL SELECT sink, 0, count(*) FROM message INDEXED BY message_dead WHERE dead IS NOT NULL"
+            " GROUP BY sink),"
+            " counts AS (SELECT sink, sum(waiting) AS waiting, sum(dead) AS dead FROM parts GROUP BY sink)"
+            " SELECT n.name, coalesce(s.kind, ''), coalesce(c.waiting, 0), coalesce(c.dead, 0),"
             " coalesce(s.delivered, 0), coalesce(s.coalesced, 0), s.last_error, s.last_failure, s.last_success"
             " FROM (SELECT name FROM sink UNION SELECT sink FROM counts) AS n LEFT JOIN sink AS s ON s.name = n.name"
             " LEFT JOIN counts AS c ON c.sink = n.name ORDER BY n.name"

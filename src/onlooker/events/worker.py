@@ -69,6 +69,7 @@ class Worker:
         self._opened = False
         self._failures = 0
         self._paused_until = 0.0
+        self._told: Sequence[Waiting] = ()
         self._cameras: Mapping[str, Sequence[str]] = {}
         self._cameras_told = True
         self._thread = threading.Thread(target=self._run, name=f"sink-{name}", daemon=True)
@@ -110,6 +111,9 @@ class Worker:
             except StoreError as error:
                 _LOG.warning("the sink %s waits for the journal: %s", self.name, error)
                 pause = _POLL_SECONDS
+            except Exception:
+                _LOG.exception("the delivery to the sink %s failed, and goes on", self.name)
+                pause = _POLL_SECONDS
             if pause > 0:
                 self._wake.wait(min(pause, _POLL_SECONDS))
                 self._wake.clear()
@@ -120,6 +124,7 @@ class Worker:
         left = self._paused_until - time.monotonic()
         if left > 0:
             return left
+        self._settle()
         if not self._opened:
             if not self._try(self._sink.open, ()):
                 return 0.0
@@ -133,10 +138,19 @@ class Worker:
         if not tried:
             due = self._journal.outbox.next_due(self.name, now())
             return _POLL_SECONDS if due is None else (due - now()) / _SECOND
-        message = message_of(self._journal, tried, self.name, digest=self.section.digest is not None)
-        if self._try(lambda: self._sink.deliver(message), tried):
-            self._journal.outbox.delivered(self.name, tried, now())
+        if self._try(lambda: self._sink.deliver(self._message(tried)), tried):
+            self._told = tried
+            self._settle()
         return 0.0
+
+    def _settle(self) -> None:
+        """Note what was told; where the disk is full that is tried again, and the sink not told again meanwhile."""
+        if self._told:
+            self._journal.outbox.delivered(self.name, self._told, now())
+            self._told = ()
+
+    def _message(self, tried: Sequence[Waiting]) -> Message:
+        return message_of(self._journal, tried, self.name, digest=self.section.digest is not None)
 
     def _next(self) -> Sequence[Waiting]:
         at = now()
@@ -150,6 +164,8 @@ class Worker:
     def _try(self, action: Callable[[], None], tried: Sequence[Waiting]) -> bool:
         try:
             action()
+        except StoreError:
+            raise
         except Exception as error:
             self._failed(error, tried)
             return False
