@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onlooker.cli.commands.bundles import print_checks
 from onlooker.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -165,14 +166,43 @@ def verify(
 
 
 @app.command()
-def add(path: Annotated[Path, typer.Argument(help="A YAML file with one entry.")]) -> None:
-    """Add an entry of your own to the catalogue; see docs/guides/models.md for its form.
+def add(
+    path: Annotated[Path, typer.Argument(help="A bundle (its folder, or a zip of it), or a YAML file with one entry.")],
+    name: Annotated[str | None, typer.Option("--name", help="What a bundle is called; as it says itself.")] = None,
+    candidate: Annotated[
+        bool, typer.Option("--candidate", help="Add a further version without putting it to use.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a bundle, which is then an analyzer of its name; or an entry of your own to the catalogue.
+
+    A bundle is verified first: its files, and its golden run in each engine. A name that is there gets a new version.
+    See docs/guides/bundles.md, and docs/guides/models.md for the form of an entry.
 
     \b
     Examples:
+      onlooker models add runs/fights/bundle
+      onlooker models add fights-2.zip --name fights --candidate
       onlooker models add my-detector.yaml
-      onlooker models pull my-detector
     """
+    if path.suffix in (".yaml", ".yml"):
+        _add_entry(path)
+        return
+    from onlooker.bundles import added
+
+    made = added.add(path, name, use=not candidate)
+    if as_json:
+        facts = {"name": made.name, "version": made.bundle.digest, "in_use": made.in_use, "known": made.known}
+        print(json.dumps({**facts, "path": str(made.bundle.folder), **made.verification.as_dict()}))
+        return
+    print_checks(made.verification)
+    used = (
+        "in use" if made.in_use else f"not in use; run: onlooker models promote {made.name} {made.bundle.digest[:16]}"
+    )
+    print(f"{made.name}: version {made.bundle.digest[:16]} {'was here' if made.known else 'added'}, {used}")
+
+
+def _add_entry(path: Path) -> None:
     from onlooker.models.entries import catalogue, parse_entry, user_entries
 
     try:
@@ -190,19 +220,84 @@ def add(path: Annotated[Path, typer.Argument(help="A YAML file with one entry.")
 
 
 @app.command()
-def remove(name: Annotated[str, typer.Argument(help="Name of the model.")]) -> None:
-    """Delete a model's file, and the entry if you added it.
+def remove(
+    name: Annotated[str, typer.Argument(help="Name of the model or added bundle.")],
+    version: Annotated[
+        str | None, typer.Option("--version", help="Of a bundle, only this version: the beginning of its digest.")
+    ] = None,
+) -> None:
+    """Delete an added bundle; or a model's file, and the entry if you added it.
 
     \b
     Examples:
+      onlooker models remove fights
+      onlooker models remove fights --version 3f2a9c01
       onlooker models remove nanodet-416
     """
+    from onlooker.bundles import added
     from onlooker.models import discard
     from onlooker.models.entries import user_entries
 
-    discard(name)
-    (user_entries() / f"{name}.yaml").unlink(missing_ok=True)
-    print(f"{name}: removed")
+    if version is not None or name in added.added_names():
+        added.remove(name, version)
+    else:
+        discard(name)
+        (user_entries() / f"{name}.yaml").unlink(missing_ok=True)
+    print(f"{name}: {f'version {version} ' if version else ''}removed")
+
+
+@app.command()
+def versions(
+    name: Annotated[str | None, typer.Argument(help="Name of an added bundle; all without one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the versions of added bundles; the one in use is marked.
+
+    \b
+    Examples:
+      onlooker models versions
+      onlooker models versions fights --json
+    """
+    from onlooker.bundles import added
+
+    found: list[dict[str, Any]] = []
+    for one in [name] if name else added.added_names():
+        kept, used = added.versions(one)
+        found += [{"name": one, **v.model_dump(), "in_use": v.digest == used} for v in kept]
+    if as_json:
+        print(json.dumps(found))
+        return
+    for row in found:
+        print(f"{'*' if row['in_use'] else ' '} {row['name']} {row['digest'][:16]} added {row['added']}")
+
+
+@app.command()
+def promote(
+    name: Annotated[str, typer.Argument(help="Name of an added bundle.")],
+    version: Annotated[str, typer.Argument(help="The beginning of the digest of one of its versions.")],
+) -> None:
+    """Put a version of an added bundle to use; what the old one observed becomes stale and is made anew.
+
+    \b
+    Examples:
+      onlooker models promote fights 3f2a9c01
+    """
+    from onlooker.bundles import added
+
+    print(f"{name}: version {added.promote(name, version)[:16]} is in use")
+
+
+@app.command()
+def rollback(name: Annotated[str, typer.Argument(help="Name of an added bundle.")]) -> None:
+    """Put the version of an added bundle to use again that was in use before.
+
+    \b
+    Examples:
+      onlooker models rollback fights
+    """
+    from onlooker.bundles import added
+
+    print(f"{name}: version {added.rollback(name)[:16]} is in use again")
 
 
 @contextmanager
