@@ -35,7 +35,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = Annotated[list[_Name] | None, Query(max_length=50)]
 Seconds = Annotated[float | None, Query(ge=-1e9, le=1e9, allow_inf_nan=False, description="Seconds of the source.")]
 Words = Annotated[str | None, Query(max_length=500, description="Words that must all be found.")]
-Box = tuple[float | None, float | None, float | None, float | None]
+Box = Annotated[list[float | None], Field(min_length=4, max_length=4)]
 
 
 class Strict(BaseModel):

@@ -21,7 +21,7 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1/files", tags=["files"])
 _FOUND = {
-    200: {"content": {"application/octet-stream": {}}, "description": "The file."},
+    200: {"content": {"*/*": {}}, "description": "The file."},
     206: {"description": "The part of it that was asked for."},
     304: {"description": "It is as you have it."},
 }
