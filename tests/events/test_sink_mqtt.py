@@ -196,6 +196,23 @@ def hear_again(broker, delivery, id):
         heard.end()
 
 
+def test_a_broker_that_hangs_holds_up_nobody_and_misses_nothing(journal, broker, listener, deliver):
+    delivery = deliver(home=home(broker, timeout="500ms"), log={"file": {"path": "log.jsonl"}})
+    journal.take(event(), ["home", "log"])
+    idle(delivery, listener)
+    broker.process.send_signal(signal.SIGSTOP)
+    try:
+        for start in range(1, 4):
+            journal.take(event(start=start), ["home", "log"])
+        until(lambda: [s.waiting for s in delivery.status()] == [3, 0])
+        until(lambda: "does not answer" in (delivery.status()[0].last_error or ""))
+    finally:
+        broker.process.send_signal(signal.SIGCONT)
+    idle(delivery, listener)
+    told = {json.loads(m)["after"]["start"] for m in listener.of("cam/events")}
+    assert told == {0, 1, 2, 3}
+
+
 def test_a_broker_that_comes_late_hears_everything(journal, tmp_path, deliver):
     late = Broker(tmp_path)
     late.end()

@@ -325,7 +325,7 @@ class SinkStatus:
         coalesced: updates left out because a later state was waiting already.
         last_error, last_failure: what went wrong last, and when.
         last_success: wall time at which it was told something last.
-        working: whether this process delivers to it.
+        working: whether this process delivers to it; None where it is not the one that would.
     """
 
     name: str
@@ -337,7 +337,7 @@ class SinkStatus:
     last_error: str | None = None
     last_failure: datetime | None = None
     last_success: datetime | None = None
-    working: bool = False
+    working: bool | None = None
 
     def as_dict(self) -> dict[str, Json]:
         """The JSON form."""
