@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from live.receiving import Running, linked, until
-from onlooker.core.errors import UsageError
+from onlooker.core.errors import SourceError, UsageError
 from onlooker.live.settings import LinkSettings
+from onlooker.sources import open_source
 from onlooker.sources.policy import AddressPolicy
 from onlooker.testing.rtsp import RtspServer
 
@@ -211,6 +212,45 @@ def test_the_policy_is_asked_at_each_connection(walk, walk_clip):
         until(lambda taker=taker: taker.said("blind", "forbidden"))
         link.stop()
         assert not taker.frames
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_policy_with_limits_lets_through_what_it_allows(walk_clip, transport):
+    policy = AddressPolicy(public=False)
+    with RtspServer({"front": walk_clip}, user="me", password="secret") as server:
+        link, taker = linked(server.url("front"), policy=policy, transport=transport, stall=0.6)
+        link.start()
+        until(lambda: len(taker.frames) > 10)
+        server.trouble.stall = True
+        until(lambda: taker.said("blind", "stalled"))
+        server.trouble.stall = False
+        before = len(taker.frames)
+        until(lambda: len(taker.frames) > before + 3)
+        link.stop()
+        wrong, taker = linked(server.url("front", password="no"), policy=policy)
+        wrong.start()
+        until(lambda: taker.said("blind", "refused"))
+        wrong.stop()
+        until(lambda: not [t for t in threading.enumerate() if t.name == "rtsp relay"])
+
+
+def test_a_server_may_not_lead_around_the_policy(walk_clip):
+    with RtspServer({"front": walk_clip}) as inside, RtspServer({"front": walk_clip}) as server:
+        server.trouble.redirect = inside.url("front")
+        link, taker = linked(server.url("front"), policy=AddressPolicy(public=False))
+        link.start()
+        until(lambda: taker.said("blind", "forbidden"))
+        link.stop()
+        with pytest.raises(SourceError) as refused:
+            open_source(server.url("front"), policy=AddressPolicy(public=False))
+        assert server.url("front") in str(refused.value)
+        assert not inside.requests
+        assert server.requests
+        free, taker = linked(server.url("front"))
+        free.start()
+        until(lambda: taker.frames)
+        free.stop()
+        assert inside.requests, "without limits it is followed"
 
 
 def test_reasons_are_told_apart(tmp_path, data):

@@ -41,6 +41,7 @@ def open_container(
     guard: Any = None,
     indirect: bool = False,
     rotation: int = 0,
+    shown: str | None = None,
 ) -> Opened:
     """Open and look at a container.
 
@@ -53,12 +54,13 @@ def open_container(
         guard: PyAV's ``io_open`` for addresses inside playlists.
         indirect: whether a format may lead to other files or addresses, such as a playlist.
         rotation: what `first_look` said of this source.
+        shown: what errors say instead of the address without its credentials.
 
     Raises:
         SourceError: it cannot be opened.
         UnsupportedMedia: there is nothing in it that can be decoded.
     """
-    shown = without_credentials(address)
+    shown = shown or without_credentials(address)
     try:
         container = connect(
             address,

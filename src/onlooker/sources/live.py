@@ -20,8 +20,10 @@ from av.error import FFmpegError
 from onlooker.core.errors import ForbiddenAddress, SourceError, UnsupportedMedia
 from onlooker.core.live import StreamFormat
 from onlooker.sources.container import Opened, connect
+from onlooker.sources.openers.file import file_address
 from onlooker.sources.openers.stream import PROTOCOLS
 from onlooker.sources.policy import AddressPolicy, HttpAnswer, without_credentials
+from onlooker.sources.relay import Relay, confined
 
 __all__ = ["LiveConnection", "LiveFailure", "Selection", "is_end", "nanoseconds", "open_live"]
 
@@ -95,7 +97,7 @@ def open_live(
     """
     shown = without_credentials(address)
     try:
-        container, file = _open(address, policy, transport, (timeout, stall))
+        container, file, relay = _open(address, policy, transport, (timeout, stall))
     except LiveFailure:
         raise
     except ForbiddenAddress as error:
@@ -117,45 +119,63 @@ def open_live(
             raise UnsupportedMedia(f"{shown!r} holds no video that can be decoded")
     except UnsupportedMedia as error:
         container.close()
+        if relay is not None:
+            relay.close()
         raise LiveFailure(error.message, hint="a camera needs pictures", reason="unsupported") from None
     finite = file or (container.duration is not None and address.lower().startswith(("http://", "https://")))
-    return LiveConnection(opened, shown, stall, paced=finite and realtime, finite=finite, loop=loop and file)
+    paced = finite and realtime
+    return LiveConnection(opened, shown, stall, paced=paced, finite=finite, loop=loop and file, relay=relay)
 
 
-def _open(address: str, policy: AddressPolicy, transport: str, timeouts: tuple[float, float]) -> tuple[Any, bool]:
-    """A PyAV container, and whether it is a file."""
+def _open(
+    address: str, policy: AddressPolicy, transport: str, timeouts: tuple[float, float]
+) -> tuple[Any, bool, Relay | None]:
+    """A PyAV container, whether it is a file, and what stands between."""
     scheme = urlsplit(address).scheme.lower() if "://" in address else ""
     webcam = _WEBCAM.match(address)
     if webcam:
         policy.check_local(address)
         device = f"/dev/video{webcam[1]}"
         found = connect(device, protocols="file", timeouts=timeouts, container_format="video4linux2", indirect=True)
-        return found, False
+        return found, False, None
     if scheme in PROTOCOLS:
-        policy.check(address)
-        options = dict(_LOOK)
-        if scheme.startswith("rtsp"):
-            # a camera's third stream (ONVIF metadata) would make opening wait for it
-            options |= {"rtsp_transport": transport, "allowed_media_types": "video+audio", "user_agent": "onlooker"}
-            options |= {"max_delay": "200000", "buffer_size": "1048576"} if transport == "udp" else {}
-        indirect = scheme.startswith("rt")
-        return connect(
-            address, protocols=PROTOCOLS[scheme], timeouts=timeouts, options=options, indirect=indirect
-        ), False
+        return _open_stream(address, scheme, policy, transport, timeouts)
     if scheme in ("http", "https"):
         settled, playlist = policy.settle(address, timeouts[0])
         options = {"max_redirects": "0", "live_start_index": "-1", "http_persistent": "0", "http_multiple": "0"}
         guard = policy.guard(settled, timeouts[0]) if playlist else None
         protocols = "http,https,tcp,tls,crypto"
-        return connect(
+        found = connect(
             settled, protocols=protocols, timeouts=timeouts, options=_LOOK | options, guard=guard, indirect=playlist
-        ), False
+        )
+        return found, False, None
     if scheme and scheme != "file":
         raise LiveFailure(f"nothing here opens {scheme}://", hint="see the guide of cameras", reason="unsupported")
     policy.check_local(address)
-    from onlooker.sources.openers.file import file_address
+    return connect(file_address(address.removeprefix("file://")), protocols="file", timeouts=timeouts), True, None
 
-    return connect(file_address(address.removeprefix("file://")), protocols="file", timeouts=timeouts), True
+
+def _open_stream(
+    address: str, scheme: str, policy: AddressPolicy, transport: str, timeouts: tuple[float, float]
+) -> tuple[Any, bool, Relay | None]:
+    place, relay = confined(address, policy, timeouts[0])
+    if relay is not None:
+        # over UDP a server may name any address that packets are to be sent to
+        scheme, transport = "rtsp", "tcp"
+    options = dict(_LOOK)
+    if scheme.startswith("rtsp"):
+        # a camera's third stream (ONVIF metadata) would make opening wait for it
+        options |= {"rtsp_transport": transport, "allowed_media_types": "video+audio", "user_agent": "onlooker"}
+        options |= {"max_delay": "200000", "buffer_size": "1048576"} if transport == "udp" else {}
+    protocols, indirect = PROTOCOLS[scheme], scheme.startswith("rt")
+    try:
+        found = connect(place, protocols=protocols, timeouts=timeouts, options=options, indirect=indirect)
+    except BaseException:
+        if relay is not None:
+            relay.close()
+            relay.check()
+        raise
+    return found, False, relay
 
 
 class LiveConnection:
@@ -168,12 +188,23 @@ class LiveConnection:
         paced: whether packets are held back until they are due.
         finite: whether it has an end that is no failure.
         loop: whether it begins anew after its end.
+        relay: closed with it.
     """
 
-    def __init__(self, opened: Opened, shown: str, stall: float, *, paced: bool, finite: bool, loop: bool) -> None:
+    def __init__(
+        self,
+        opened: Opened,
+        shown: str,
+        stall: float,
+        *,
+        paced: bool,
+        finite: bool,
+        loop: bool,
+        relay: Relay | None = None,
+    ) -> None:
         self._opened, self._stall = opened, stall
         self.shown, self.paced, self.finite = shown, paced, finite
-        self._loop = loop
+        self._loop, self._relay = loop, relay
         self.video: Any = opened.video
         self.audio: Any = opened.audio[0] if opened.audio else None
         self.timed = not any(n in _UNTIMED for n in opened.container.format.name.split(","))
@@ -300,6 +331,8 @@ class LiveConnection:
     def close(self) -> None:
         """Close the connection."""
         self._opened.close()
+        if self._relay is not None:
+            self._relay.close()
 
 
 class _Pace:

@@ -70,13 +70,33 @@ class AddressPolicy:
         Raises:
             ForbiddenAddress: the policy does not allow it.
         """
-        host = urlsplit(address).hostname or ""
-        private = _is_private(host)
+        self._allow(address, _is_private(urlsplit(address).hostname or ""))
+
+    def _allow(self, address: str, private: bool) -> None:
         if (private and not self.private) or (not private and not self.public):
             raise ForbiddenAddress(
                 f"{without_credentials(address)} is a {'private' if private else 'public'} address",
                 hint="the source policy does not allow it",
             )
+
+    @property
+    def restricted(self) -> bool:
+        """Whether there are network addresses that are not allowed."""
+        return not (self.private and self.public)
+
+    def pinned(self, address: str) -> str:
+        """Check an address, and say to which numeric one to connect: a name may be another one's a moment later.
+
+        Raises:
+            ForbiddenAddress: the policy does not allow it.
+            SourceError: there is no such host.
+        """
+        host = urlsplit(address).hostname or ""
+        found = _addresses(host)
+        if not found:
+            raise SourceError(f"there is no host called {host!r}", hint="check the address and the network")
+        self._allow(address, _any_private(found))
+        return found[0]
 
     def check_local(self, address: str) -> None:
         """Check a path or a camera of this machine.
@@ -178,12 +198,19 @@ def _request(address: str) -> urllib.request.Request:
     return request
 
 
-def _is_private(host: str) -> bool:
+def _addresses(host: str) -> list[str]:
     try:
-        found = {info[4][0] for info in socket.getaddrinfo(host, None)}
+        return [str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError):
-        return False
-    return not all(_is_public(ipaddress.ip_address(str(a).split("%")[0])) for a in found)
+        return []
+
+
+def _any_private(addresses: list[str]) -> bool:
+    return not all(_is_public(ipaddress.ip_address(a.split("%")[0])) for a in addresses)
+
+
+def _is_private(host: str) -> bool:
+    return _any_private(_addresses(host))
 
 
 _CARRIERS = tuple(ipaddress.ip_network(n) for n in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))

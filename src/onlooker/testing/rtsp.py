@@ -36,12 +36,14 @@ class Trouble:
         damage: share of packets, 0..1, of which a byte is changed.
         lose: share of packets, 0..1, that are not sent.
         jump: seconds by which timestamps are ahead.
+        redirect: address to which each DESCRIBE is sent on, or an empty text.
     """
 
     stall: bool = False
     damage: float = 0.0
     lose: float = 0.0
     jump: float = 0.0
+    redirect: str = ""
     random: random.Random = field(default_factory=lambda: random.Random(1))
 
 

@@ -27,6 +27,7 @@ _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_
 _STATUS = {
     200: "OK",
     400: "Bad Request",
+    302: "Moved Temporarily",
     401: "Unauthorized",
     404: "Not Found",
     454: "Session Not Found",
@@ -211,6 +212,8 @@ class Connection:
         path, track = request.place
         if path not in self._server.clips:
             raise _Refused(404)
+        if request.method == "DESCRIBE" and self._server.trouble.redirect:
+            raise _Refused(302, Location=self._server.trouble.redirect)
         if request.method == "DESCRIBE":
             return {"Content-Base": request.address.rstrip("/") + "/"}, _sdp(
                 self._server.clips[path], self._server.host

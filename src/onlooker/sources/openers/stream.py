@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from onlooker.core.errors import SourceError
 from onlooker.core.media import Source
 from onlooker.sources.container import Opened, open_container
 from onlooker.sources.identity import address_id
 from onlooker.sources.policy import AddressPolicy, without_credentials
 from onlooker.sources.recorded import RecordedSource
+from onlooker.sources.relay import confined
 
 __all__ = ["PLUGIN", "PROTOCOLS", "StreamOpener"]
 
@@ -24,6 +26,7 @@ PROTOCOLS = {
     "tcp": "tcp",
 }
 """What FFmpeg may use for each scheme of live streams."""
+_TIMEOUT = 10.0
 
 
 class StreamOpener:
@@ -43,20 +46,27 @@ class StreamOpener:
             SourceError: it can't be reached.
         """
         policy.check(address)
+        shown = without_credentials(address)
         scheme = urlsplit(address).scheme.lower()
         options = (
             {"rtsp_transport": "tcp", "fflags": "nobuffer"} if scheme.startswith("rtsp") else {"fflags": "nobuffer"}
         )
 
         def opener(rotation: int) -> Opened:
+            try:
+                place, relay = confined(address, policy, _TIMEOUT)
+            except OSError as error:
+                raise SourceError(
+                    f"cannot open {shown!r}: {error.strerror or error}", hint="check the address and the network"
+                ) from None
             return open_container(
-                address,
-                protocols=PROTOCOLS[scheme],
+                place,
+                protocols=PROTOCOLS[scheme if relay is None else "rtsp"],
                 options=options,
-                timeout=10,
+                timeout=_TIMEOUT,
                 indirect=scheme.startswith("rt"),
                 rotation=rotation,
+                shown=shown,
             )
 
-        shown = without_credentials(address)
         return RecordedSource(opener, known_id or address_id(shown), shown, None, live=True)
