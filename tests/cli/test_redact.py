@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -20,24 +22,17 @@ from PIL import Image
 
 from cli.sample_library import run
 from onlooker.cli.commands.redact import parse_zone
-from onlooker.core.errors import ModelMissing, UsageError
-from onlooker.models import model_path
+from onlooker.core.errors import UsageError
 from onlooker.redaction.second import SecondDetector
 from onlooker.sources import open_source
-from redaction.conftest import Judge, Pictures, faces, frames_of, seen, write
+from redaction.conftest import Judge, Pictures, faces, frames_of, need, seen, write
 
 __all__ = ["faces", "seen"]  # fixtures
 
 
 @pytest.fixture(autouse=True)
 def models() -> None:
-    for name in ("centerface", "face-full-range", "face-identity"):
-        try:
-            model_path(name)
-        except ModelMissing as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(str(error))
+    need("centerface", "face-full-range", "face-identity")
 
 
 @pytest.fixture
@@ -102,16 +97,52 @@ def test_what_is_no_video(clip: Path, data: Callable[[str], Path], capsys: pytes
 def test_control_c_leaves_nothing(faces: Pictures, tmp_path: Path) -> None:
     clip, out = write(tmp_path / "long.mp4", list(faces) * 20), tmp_path / "out" / "safe.mp4"
     out.parent.mkdir()
-    command = [sys.executable, "-m", "onlooker", "redact", str(clip), "-o", str(out)]
+    assert stopped([str(clip), "-o", str(out)], out) == 130
+    assert not list(out.parent.iterdir())
+
+
+def test_a_terminal_shows_how_far_it_is_and_commas_name_several_things(clip: Path, tmp_path: Path) -> None:
+    need("ppocr-det", "nanodet-416")
+    out = tmp_path / "safe.mp4"
+    mine, theirs = pty.openpty()
+    command = [sys.executable, "-m", "onlooker", "redact", str(clip), "-o", str(out), "--hide", "plates,text,faces"]
+    running = subprocess.Popen(command, stderr=theirs, stdout=subprocess.PIPE, text=True)
+    os.close(theirs)
+    seen_there = bytearray()
+    # a terminal whose other side is closed cannot be read
+    with contextlib.suppress(OSError):
+        while part := os.read(mine, 4096):
+            seen_there += part
+    said, _ = running.communicate(timeout=120)
+    os.close(mine)
+    assert running.returncode == 0
+    assert clip.name in seen_there.decode()
+    assert "%" in seen_there.decode()
+    assert "faces" in said
+    assert "0 plates" in said
+    assert "text" in said
+    assert len(frames_of(out)) == 8
+
+
+def test_control_c_leaves_nothing_of_a_video_whose_text_is_looked_for(faces: Pictures, tmp_path: Path) -> None:
+    need("ppocr-det")
+    clip, out = write(tmp_path / "long.mp4", list(faces) * 20), tmp_path / "out" / "safe.mp4"
+    out.parent.mkdir()
+    assert stopped([str(clip), "-o", str(out), "--hide", "text"], out) == 130
+    assert not list(out.parent.iterdir())
+
+
+def stopped(arguments: list[str], out: Path) -> int:
+    """The exit code of a redaction that is interrupted when it has begun."""
+    command = [sys.executable, "-m", "onlooker", "redact", *arguments]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not any(out.parent.iterdir()):
         time.sleep(0.05)
         assert running.poll() is None
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=120)
-    assert running.returncode == 130
     assert "nothing is written" in said
-    assert not list(out.parent.iterdir())
+    return running.returncode
 
 
 def test_zones_by_pixels_shares_and_time(clip: Path) -> None:

@@ -27,16 +27,21 @@ Pictures: TypeAlias = Sequence[NDArray[np.uint8]]
 Judge: TypeAlias = Callable[[Path], int]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def models() -> None:
-    """The models that hide and judge."""
-    for name in ("centerface", "face-full-range"):
+def need(*names: str) -> None:
+    """Skip where a model is missing, but not in CI."""
+    for name in names:
         try:
             model_path(name)
         except ModelMissing as error:
             if os.environ.get("CI"):
                 raise
             pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models() -> None:
+    """The models that hide and judge."""
+    need("centerface", "face-full-range")
 
 
 @pytest.fixture(scope="session")

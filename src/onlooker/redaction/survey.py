@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Protocol, TypeAlias
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from onlooker.core.errors import Interrupted
 from onlooker.core.media import AudioBlock, Frame, Packet, ReadFailure, ReadRequest, Source
 from onlooker.core.time import Span
-from onlooker.redaction.cover import hidden_share
+from onlooker.redaction.cover import grown, hidden_share
 from onlooker.redaction.follow import Follow, Path, boxes_by_frame, follow
-from onlooker.redaction.look import Look, Thing
+from onlooker.redaction.lines import LineWatch
+from onlooker.redaction.look import NONE, Look, Seen, Thing
 
 __all__ = ["Hidden", "Recognise", "Shown", "Stop", "Survey", "Zone", "survey"]
 
@@ -26,6 +27,12 @@ Stop: TypeAlias = Callable[[], bool]
 _GLANCE = (32, 18)
 _CUT, _LIKE = 8.0, 0.4
 """Two frames are of different shots where their small grey pictures differ by so much on average and correlate less."""
+_BODIES = 3
+"""Screens and vehicles are looked for in every so many frames: what stands between two sightings is filled in."""
+_MOVED = 0.25
+"""Share of its size by which a vehicle may have moved on since it was seen."""
+_SOFT = 3
+"""After a soft picture so many more are taken for soft."""
 WHOLE = np.array([0, 0, 1, 1], np.float32)
 
 
@@ -49,6 +56,7 @@ class Survey:
     Attributes:
         times: of the frames, exact seconds, growing.
         seen: for each thing, the rows of each frame.
+        every: of what is looked for in every so many frames only, how many.
         cuts: numbers of frames that look nothing like the one before.
         vectors: by frame number and row number, what ``Recognise`` gave of a face.
         failures: stretches that could not be read.
@@ -56,6 +64,7 @@ class Survey:
 
     times: list[Fraction] = field(default_factory=list[Fraction])
     seen: dict[Thing, list[Rows]] = field(default_factory=dict[Thing, "list[Rows]"])
+    every: dict[Thing, int] = field(default_factory=dict[Thing, int])
     cuts: set[int] = field(default_factory=set[int])
     vectors: dict[tuple[int, int], Rows] = field(default_factory=dict[tuple[int, int], Rows])
     failures: list[ReadFailure] = field(default_factory=list[ReadFailure])
@@ -63,7 +72,11 @@ class Survey:
     def paths(self, options: Follow) -> list[Path]:
         """All that is followed over time."""
         seconds = [float(t) for t in self.times]
-        return [p for thing, rows in self.seen.items() for p in follow(thing, seconds, rows, options)]
+        made: list[Path] = []
+        for thing, rows in self.seen.items():
+            often = replace(options, sightings=max(2, round(options.sightings / self.every.get(thing, 1))))
+            made += follow(thing, seconds, rows, often)
+        return made
 
     def hidden(self, paths: Sequence[Path], options: Follow, zones: Sequence[Zone] = ()) -> Hidden:
         """What is hidden in each frame."""
@@ -126,7 +139,7 @@ def survey(
     progress: Callable[[float], None] | None = None,
     stop: Stop | None = None,
 ) -> Survey:
-    """Look at every frame of a source.
+    """Look through a source: for faces and persons at every frame, for the rest at as many as it takes to follow them.
 
     Args:
         source: an open source with video.
@@ -148,6 +161,7 @@ def survey(
     length = float(end - begin) if end is not None else 0.0
     recognised: Fraction | None = None
     before: NDArray[np.int16] | None = None
+    sparse = _Sparse(look, made)
     for item in source.read(asked):
         if isinstance(item, ReadFailure):
             made.failures.append(item)
@@ -156,23 +170,74 @@ def survey(
             continue
         if stop is not None and stop():
             raise Interrupted("stopped")
-        found = look.at(item)
-        for thing in made.seen:
-            made.seen[thing].append(found[thing])
         time = item.time.value
         glance = item.image(*_GLANCE, "gray").astype(np.int16)
-        if before is not None and _is_cut(before, glance):
-            made.cuts.add(len(made.times))
+        cut = before is not None and _is_cut(before, glance)
         before = glance
-        if recognise is not None and len(found["faces"]) and (recognised is None or time - recognised >= every):
-            recognised = time
-            for row, vector in enumerate(recognise(item, found["faces"])):
-                if vector is not None:
-                    made.vectors[len(made.times), row] = vector
+        if cut:
+            made.cuts.add(len(made.times))
+        sparse.look(item, cut=cut)
+        if "faces" in made.seen:
+            faces = look.faces(item)
+            made.seen["faces"].append(faces)
+            if recognise is not None and len(faces) and (recognised is None or time - recognised >= every):
+                recognised = time
+                for row, vector in enumerate(recognise(item, faces)):
+                    if vector is not None:
+                        made.vectors[len(made.times), row] = vector
         made.times.append(time)
         if progress is not None and length > 0:
             progress(min(1.0, float(time - begin) / length))
+    sparse.finish()
     return made
+
+
+class _Sparse:
+    """Looks for what need not be looked for in every frame: bodies, where no persons are hidden, and lines of text."""
+
+    def __init__(self, look: Look, made: Survey) -> None:
+        self._look, self._made = look, made
+        self._bodies = bool({"persons", "screens", "plates"} & set(look.hide))
+        self._every = 1 if "persons" in look.hide else _BODIES
+        if "screens" in made.seen:
+            made.every["screens"] = self._every
+        self._vehicles: list[Rows] = []
+        self._soft = 0
+        self._text = LineWatch(self._lines) if "text" in look.hide else None
+        self._plates = LineWatch(look.plates, every=4, flashes=False, room=1.0) if "plates" in look.hide else None
+
+    def look(self, frame: Frame, *, cut: bool) -> None:
+        """Take the next frame."""
+        found: dict[Seen, Rows] = {}
+        self._soft = 0 if cut else self._soft
+        if self._bodies and (cut or len(self._made.times) % self._every == 0):
+            found = self._look.bodies(frame)
+            if cut:
+                self._vehicles = []
+            self._vehicles = [*self._vehicles[-2:], found.get("vehicles", NONE)]
+        for thing in ("persons", "screens"):
+            if thing in self._made.seen:
+                self._made.seen[thing].append(found.get(thing, NONE))
+        if self._text is not None:
+            self._text.add(frame, NONE, cut=cut)
+        if self._plates is not None:
+            self._plates.add(frame, _widened(np.concatenate(self._vehicles)), cut=cut)
+
+    def _lines(self, frame: Frame, _: Rows) -> Rows:
+        rows = self._look.lines(frame, sharpened=self._soft > 0)
+        self._soft = self._soft - 1 if self._soft else _SOFT if self._look.soft else 0
+        return rows
+
+    def finish(self) -> None:
+        """Store what was found of lines."""
+        if self._text is not None:
+            self._made.seen["text"] = self._text.finish()
+        if self._plates is not None:
+            self._made.seen["plates"] = self._plates.finish()
+
+
+def _widened(vehicles: Rows) -> Rows:
+    return np.concatenate([grown(vehicles, _MOVED), vehicles[:, 4:5]], 1)
 
 
 def _is_cut(before: NDArray[np.int16], after: NDArray[np.int16]) -> bool:

@@ -35,7 +35,9 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, such as out.mp4.")],
     hide: Annotated[
         list[str] | None,
-        typer.Option("--hide", help="faces (the default), persons, plates, screens, text, or none; repeatable."),
+        typer.Option(
+            "--hide", help="faces (the default), persons, plates, screens, text, or none; with commas, or repeated."
+        ),
     ] = None,
     all_but: Annotated[
         list[str] | None,
@@ -65,14 +67,14 @@ def command(
 ) -> None:
     """Write a copy of a video with faces, or other things, hidden in every frame.
 
-    Every frame is looked at by two detectors; what is found is followed forwards and backwards in time, so that frames
-    in which it was missed are covered too. Size, frame times and sound stay; titles, places and other metadata do not.
+    What is found is followed forwards and backwards in time, so that frames in which it was missed are covered too; two
+    detectors look for faces in every frame. Size, frame times and sound stay; titles, places and other metadata do not.
     Plates are lines of text within vehicles. Look at the result before you publish it: no detector finds everything.
 
     \b
     Examples:
       onlooker redact talk.mp4 -o safe.mp4
-      onlooker redact street.mp4 -o safe.mp4 --hide persons --hide plates --style pixelate --mute
+      onlooker redact street.mp4 -o safe.mp4 --hide persons,plates --style pixelate --mute
       onlooker redact desk.mp4 -o safe.mp4 --hide screens --box 0,0,320,90@1:00-1:20
       onlooker redact talk.mp4 -o safe.mp4 --all-but "Ann Lee" --library lib
     """
@@ -87,14 +89,14 @@ def command(
         raise UsageError(f"no style is called {style!r}", hint=", ".join(STYLES))
     if quality not in _SIZES:
         raise UsageError(f"no quality is called {quality!r}", hint=", ".join(_SIZES))
-    names = [n for n in hide or ["faces"] if n != "none"]
+    wanted = [name.strip() for group in hide or ["faces"] for name in group.split(",")]
     if output.exists() and Path(video).exists() and output.samefile(video):
         raise UsageError("the redacted video would take the place of the original", hint="give another --output")
     source, but = open_source(video), None
     try:
         zones = tuple(parse_zone(text, source.info.video) for text in box or ())
         wish = Redaction(
-            things(names),
+            things([name for name in wanted if name != "none"]),
             chosen,
             zones,
             "all" if mute else "speech" if mute_speech else "none",
