@@ -72,8 +72,7 @@ class ClipCache:
             (folder / "lock").touch()
         except OSError as error:
             raise UsageError(f"cannot write {folder}: {error.strerror}", hint="choose another folder") from None
-        self.refresh()
-        self._trim()
+        self.tidy()
 
     def __enter__(self) -> ClipCache:
         return self
@@ -145,8 +144,9 @@ class ClipCache:
                 at = _padded(end)
         self._scanned[name] = at
 
-    def _trim(self) -> None:
-        """Cut off what killed processes had set aside."""
+    def tidy(self) -> None:
+        """Look for what others wrote, and cut off what processes that are gone had set aside."""
+        self.refresh()
         for path, size, used in self._segments():
             end = self._scanned.get(path.name, 0)
             if end >= size:

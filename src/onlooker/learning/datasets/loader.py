@@ -123,6 +123,8 @@ class Loader:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
+            if self._cache is not None:
+                self._cache.tidy()
         if self._transfer is not None:
             shutil.rmtree(self._transfer, ignore_errors=True)
             self._transfer = None
