@@ -15,6 +15,7 @@ from events.receivers import Broker, Listener, certificate, closed_port
 from onlooker.events.failures import Unreachable
 from onlooker.events.sink import SinkContext
 from onlooker.events.sinks.mqtt import Mqtt, MqttSettings
+from onlooker.events.trial import try_sink
 
 QUICK = {"first": 0.02, "most": 0.1, "age": "1h"}
 
@@ -226,6 +227,17 @@ def test_a_broker_that_comes_late_hears_everything(journal, tmp_path, deliver):
         assert delivery.status()[0].delivered == 1
     finally:
         late.end()
+
+
+def test_a_trial_beside_a_running_delivery_leaves_no_trace(journal, broker, listener, deliver, tmp_path):
+    delivery = deliver(home=home(broker, discovery="homeassistant"))
+    until(lambda: listener.last("cam/available") == b"online")
+    section = delivery._sinks.sections["home"]
+    assert try_sink("home", section, tmp_path) is None
+    listener.catch_up()
+    assert [json.loads(m)["type"] for m in listener.of("cam/events")] == ["new", "end"]
+    assert {t for t, *_ in listener.heard if not t.startswith("mark/")} == {"cam/available", "cam/events"}
+    assert listener.of("cam/available") == [b"online"]
 
 
 def opened(port, folder, **more):

@@ -56,12 +56,15 @@ class SinkContext:
         folder: the library; paths in evidence are relative to it.
         addresses: which addresses may be reached.
         open_events: gives the events of this sink that have not ended now.
+        trial: whether it is only tried, maybe beside another process that delivers to the same place: it tells what
+            it is told, and leaves no trace besides.
     """
 
     name: str
     folder: Path
     addresses: Addresses = field(default=EVERYWHERE)
     open_events: Callable[[], Sequence[Event]] = _none
+    trial: bool = False
 
 
 class Sink(Protocol):

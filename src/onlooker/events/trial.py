@@ -26,7 +26,7 @@ def try_sink(name: str, section: SinkSection, folder: Path, *, addresses: Addres
     Raises:
         UsageError: a package that it needs is not installed.
     """
-    sink = sink_kinds()[section.kind](section.details, SinkContext(name, folder, addresses))
+    sink = sink_kinds()[section.kind](section.details, SinkContext(name, folder, addresses, trial=True))
     at = datetime.now(UTC)
     id = os.urandom(16).hex()
     new = Event(id, "test", "0" * 32, "test", "new", 0, None, "info", data={"note": "this is a test"}, wall=at)

@@ -81,7 +81,8 @@ class Mqtt(Sink):
         client = self._mqtt.Client(version, client_id=f"onlooker-{uuid.uuid4().hex[:12]}")
         client.connect_timeout = s.timeout
         client.reconnect_delay_set(1, 30)
-        client.will_set(f"{s.prefix}/available", b"offline", qos=1, retain=True)
+        if not self._context.trial:
+            client.will_set(f"{s.prefix}/available", b"offline", qos=1, retain=True)
         if s.user is not None:
             client.username_pw_set(s.user, None if s.password is None else s.password.get_secret_value())
         self._answered.clear()
@@ -93,16 +94,12 @@ class Mqtt(Sink):
                 client.tls_set_context(_tls(s.authority))
             client.connect(s.host, s.port, keepalive=_KEEP_ALIVE)
         except (OSError, ValueError) as error:
-            raise Unreachable(
-                f"the broker {s.host}:{s.port} cannot be reached: {error}", hint="is it running?"
-            ) from None
+            raise Unreachable(f"{self._where} cannot be reached: {error}", hint="is it running?") from None
         client.loop_start()
         if not self._answered.wait(s.timeout):
-            raise Unreachable(f"the broker {s.host}:{s.port} does not answer", hint="is it an MQTT broker?")
+            raise Unreachable(f"{self._where} does not answer", hint="is it an MQTT broker?")
         if self._refusal is not None:
-            raise Unreachable(
-                f"the broker {s.host}:{s.port} refuses: {self._refusal}", hint="check user, password and its rules"
-            )
+            raise Unreachable(f"{self._where} refuses: {self._refusal}", hint="check user, password and its rules")
 
     def _connected(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         """Called in the client's thread after each connection: a broker that was restarted may know nothing."""
@@ -110,7 +107,7 @@ class Mqtt(Sink):
             self._refusal = str(reason)
         else:
             try:
-                for topic, data, retain in [(f"{self._settings.prefix}/available", b"online", True), *self._standing()]:
+                for topic, data, retain in self._standing():
                     client.publish(topic, data, qos=1, retain=retain)
             except (OnlookerError, OSError, ValueError) as error:
                 # without the connection the next message fails, and opens the sink anew
@@ -124,7 +121,7 @@ class Mqtt(Sink):
         if client is None:
             return
         with contextlib.suppress(OSError, ValueError, RuntimeError):
-            if client.is_connected():
+            if client.is_connected() and not self._context.trial:
                 info = client.publish(f"{self._settings.prefix}/available", b"offline", qos=1, retain=True)
                 info.wait_for_publish(_GOODBYE_SECONDS)
             client.disconnect()
@@ -143,6 +140,11 @@ class Mqtt(Sink):
     def deliver(self, message: Message) -> None:
         """Publish the state and what holds now; return once the broker has all of it."""
         event = message.event
+        sent = [(f"{self._settings.prefix}/events", told(event, message.before), False)]
+        self._publish(sent if self._context.trial else [*sent, *self._holding(event)])
+
+    def _holding(self, event: Event) -> list[Publication]:
+        """What holds with this state."""
         rules = self._cameras.get(event.camera, ())
         if event.rule not in rules:
             self._cameras[event.camera] = (*rules, event.rule)
@@ -151,8 +153,7 @@ class Mqtt(Sink):
         base = f"{s.prefix}/{safe(event.camera)}"
         others = [e for e in self._context.open_events() if e.id != event.id]
         going_on = [*others, event] if event.state != "end" else others
-        sent = [(f"{s.prefix}/events", told(event, message.before), False)]
-        sent += self._states(event.camera, (event.rule,), going_on)
+        sent = self._states(event.camera, (event.rule,), going_on)
         sent.append((f"{base}/all", _count(e.camera == event.camera for e in going_on), True))
         if event.label is not None:
             same = (e.camera == event.camera and e.label == event.label for e in going_on)
@@ -163,15 +164,17 @@ class Mqtt(Sink):
             sent.append((f"{base}/snapshot", picture, True))
             if event.label is not None:
                 sent.append((f"{base}/{safe(event.label)}/snapshot", picture, True))
-        self._publish(sent)
+        return sent
 
     def _standing(self) -> list[Publication]:
-        """All that a broker should know without events: entities and the state of each rule."""
+        """All that a broker should know without events: that we are here, entities, the state of each rule."""
+        if self._context.trial:
+            return []
         going_on = self._context.open_events()
         # a copy: the client's thread comes here too
         cameras = [*self._cameras.items()]
         states = [p for camera, rules in cameras for p in self._states(camera, rules, going_on)]
-        return [*self._entities(), *states]
+        return [(f"{self._settings.prefix}/available", b"online", True), *self._entities(), *states]
 
     def _entities(self) -> list[Publication]:
         s = self._settings
