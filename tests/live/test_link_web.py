@@ -89,7 +89,7 @@ def test_a_playlist_may_not_lead_elsewhere():
         with serving(lambda h: send(h, text.encode(), "application/vnd.apple.mpegurl")) as address:
             link, taker = linked(address + "/live.m3u8")
             link.start()
-            until(lambda: any(c[0] == "blind" for c in taker.conditions))
+            until(lambda: taker.said("blind", "forbidden"))
             link.stop()
     assert not asked.is_set()
     assert not taker.frames

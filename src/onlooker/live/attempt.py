@@ -29,7 +29,7 @@ _WAITED = 0.001  # seconds: a read that takes longer had to wait, so nothing is 
 _PATIENCE = 1.0  # seconds in which decoding may catch up by itself
 _BURST = 0.005
 _BURST_MOST = 1.0
-_FIRST_PICTURE = 20.0
+_KEY_PICTURE = 20.0  # seconds within which a key picture is expected
 
 
 class _Left(Exception):
@@ -82,7 +82,8 @@ class Attempt:
             return ""
         if now - self._packet > settings.stall:
             return "stalled"
-        patience = settings.stall if self.seen else max(settings.stall, _FIRST_PICTURE)
+        often = self.seen and self._link.selection != "key"
+        patience = settings.stall if often else max(settings.stall, _KEY_PICTURE)
         # packets that ceased too are a stall that is not over yet
         return "decode" if now - self._good > patience and now - self._packet < settings.stall / 2 else ""
 
