@@ -185,6 +185,22 @@ def test_waiting_for_a_state(journal):
     thread.join()
 
 
+def test_listeners_hear_of_changes_until_they_end_and_their_failures_are_their_own(journal):
+    heard = []
+
+    def failing():
+        heard.append(1)
+        raise RuntimeError("gone")
+
+    end = journal.listen(failing)
+    assert journal.take(event())
+    journal.attach(event().id, {"clip": "c.mp4"})
+    end()
+    end()
+    assert journal.take(event(1, "update"))
+    assert heard == [1, 1]
+
+
 def test_several_threads_and_processes_take_at_once(tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"

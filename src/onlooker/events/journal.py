@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ from onlooker.events.rows import mutes, now, put, records, under_mute
 __all__ = ["FILE", "Journal", "Wants"]
 
 FILE = "events.sqlite"
+_LOG = logging.getLogger(__name__)
 _PREFIX = 8
 _POLL_SECONDS = 0.5
 
@@ -358,7 +360,11 @@ class Journal:
         with self._changed:
             self._changed.notify_all()
         for listener in [*self._listeners]:
-            listener()
+            try:
+                listener()
+            except Exception:
+                # what was taken is taken, whatever becomes of those who wait for it
+                _LOG.exception("a listener of the journal failed")
 
 
 def _unknown(id: str) -> UsageError:
