@@ -164,6 +164,26 @@ def test_a_clock_that_jumps_begins_a_new_file(home, record, recordings):
     assert [g.reason for g in recordings.gaps("yard", 0, 100 * SECOND)] == ["clock"]
 
 
+def test_a_stream_that_begins_again_without_a_word_begins_a_new_file(home, record, recordings):
+    """Its times jump back to zero in the middle of a group of pictures: the rest of the group is left out."""
+    middle = next(n for n, p in enumerate(home.packets) if p.time >= 50 * SECOND) + 4
+
+    def work(recorder):
+        recorder.begin(home.formats)
+        for number, packet in enumerate(home.packets):
+            back = 10_000_000 if number >= middle else 0
+            recorder.packet(dataclasses.replace(packet, pts=packet.pts - back, dts=packet.dts - back))
+
+    record(work, file=1000)
+    first, second = recordings.segments()
+    assert second.start == 51 * SECOND
+    assert [g.reason for g in recordings.gaps("yard", 0, 100 * SECOND)] == ["clock"]
+    assert digests(recordings.folder / second.path) == [d for t, d in home.pictures if t >= 51]
+    shown = digests(recordings.folder / first.path)
+    assert shown[:500] == home.digests[:500]
+    assert 500 < len(shown) < 510
+
+
 def test_motion_is_recorded_with_what_came_before_and_after(home, record, recordings):
     def work(recorder):
         recorder.begin(home.formats)

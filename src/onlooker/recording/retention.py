@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +78,9 @@ def retain_camera(index: Index, camera: str, settings: RecordSettings, now: floa
     """
     now = time.time() if now is None else now
     done = Retained(clips=_expire(index, camera, settings, now))
-    holds = index.holds(camera)
+    held = _Held(index.holds(camera))
     segments = index.segments(camera)
-    loose = [s for s in segments if not s.open and not _held(s, holds)]
+    loose = [s for s in segments if not s.open and s not in held]
     gone: list[Segment] = []
     if settings.days is not None:
         edge = now - settings.days * _DAY
@@ -97,17 +99,32 @@ def retain_camera(index: Index, camera: str, settings: RecordSettings, now: floa
 def make_room(index: Index, camera: str, wanted: int) -> Retained:
     """Delete a camera's oldest files that no event holds, until ``wanted`` bytes of the disk are free."""
     done = Retained()
-    holds = index.holds(camera)
+    held = _Held(index.holds(camera))
     for segment in index.segments(camera):
         if free_bytes(index.library) >= wanted:
             break
-        if not segment.open and not _held(segment, holds):
+        if not segment.open and segment not in held:
             done.add(erase(index, [segment]))
     return done
 
 
-def _held(segment: Segment, holds: list[Hold]) -> bool:
-    return any(h.start < segment.end and (h.end is None or h.end > segment.start) for h in holds)
+class _Held:
+    """What events hold, as stretches that do not overlap."""
+
+    def __init__(self, holds: Sequence[Hold]) -> None:
+        self._starts: list[int] = []
+        self._ends: list[float] = []
+        for hold in sorted(holds, key=lambda h: h.start):
+            end = float("inf") if hold.end is None else hold.end
+            if self._ends and hold.start <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(hold.start)
+                self._ends.append(end)
+
+    def __contains__(self, segment: Segment) -> bool:
+        place = bisect_left(self._starts, segment.end) - 1
+        return place >= 0 and self._ends[place] > segment.start
 
 
 def _expire(index: Index, camera: str, settings: RecordSettings, now: float) -> int:

@@ -85,9 +85,8 @@ class Session:
 
     def begin(self, formats: Sequence[StreamFormat]) -> None:
         """A new connection: what came before is another file."""
-        if self._file is not None:
-            self._close("connecting")
-        self._ring.clear()
+        if self._order is not None:
+            self.stop("connecting")
         taken, left = recordable(formats)
         self.left_out = "; ".join(left)
         if not any(f.kind == "video" for f in taken):
@@ -173,6 +172,9 @@ class Session:
             self._now = max(self._now, packet.time)
         if begins and self._file is not None:
             self._turn(self._file, packet)
+        elif self._file is not None and packet.stream == self._video and self._file.strayed(packet) > _STRAY:
+            self._close("clock")
+            self._ring.clear()
         self._ring.put(packet, begins=begins)
         if self._file is not None:
             self._write(self._file, packet)
