@@ -88,8 +88,8 @@ def _manifest_bytes(folder: Path) -> bytes:
 
 def _compare(folder: Path, files: Mapping[str, FileFact]) -> None:
     found: dict[str, int] = {}
-    for item in os.scandir(folder):
-        facts = item.stat(follow_symlinks=False)
+    for item in sorted(folder.iterdir()):
+        facts = item.lstat()
         if not stat.S_ISREG(facts.st_mode):
             raise ModelError(f"{folder}: {item.name} is no plain file", hint="a bundle holds plain files alone")
         found[item.name] = facts.st_size

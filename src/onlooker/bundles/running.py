@@ -69,15 +69,20 @@ class Engine:
             ModelError: its inputs or outputs are not those.
         """
         path: Path = self.bundle.path(file)
-        model = self._runtime.load(path, threads=self._threads, shapes=shapes)
+        model = self._runtime.load(path, threads=self._threads)
         try:
             _same(path.name, "inputs", set(shapes), [t.name for t in model.inputs])
             for tensor in model.inputs:
-                if tensor.shape != tuple(shapes[tensor.name]):
+                stated = tuple(shapes[tensor.name])
+                if len(stated) != len(tensor.shape) or any(
+                    own not in (-1, side) for own, side in zip(tensor.shape, stated, strict=True)
+                ):
                     raise ModelError(
-                        f"{path.name}: the input {tensor.name} takes {tensor.shape}, bundle.json says "
-                        f"{tuple(shapes[tensor.name])}"
+                        f"{path.name}: the input {tensor.name} takes {tensor.shape}, bundle.json says {stated}"
                     )
+            if any(-1 in t.shape for t in model.inputs):
+                model.close()
+                model = self._runtime.load(path, threads=self._threads, shapes=shapes)
             names = [t.name for t in model.outputs]
             if missing := [o for o in outputs if o not in names]:
                 raise ModelError(f"{path.name}: gives no {missing[0]!r}; it gives {', '.join(names)}")

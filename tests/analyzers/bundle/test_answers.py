@@ -57,9 +57,8 @@ def test_colours_are_named_when_they_are_shown(add, watch, colours, tmp_path):
     cls = add(making.colour_model(tmp_path / "c.onnx"), making.colour_facts())
     found = watch(cls, colours)
     assert [(o.kind, o.label) for o in found] == [("colour", c) for c in making.COLOURS]
-    assert [(o.span.start.seconds, o.span.end.seconds) for o in found] == pytest.approx(
-        [(0, 2), (2, 4), (4, 5.4)], abs=0.21
-    )
+    assert [o.span.start.seconds for o in found] == pytest.approx([0, 2, 4], abs=0.21)
+    assert [o.span.end.seconds for o in found] == pytest.approx([2, 4, 5.4], abs=0.21)
     reds = at_ticks(colours, 5, 8, "RGB")[3].mean((0, 1)) / 25.5
     expected = np.exp(reds[0]) / np.exp(reds).sum()
     assert found[0].score == pytest.approx(expected, abs=0.002)
@@ -222,13 +221,14 @@ def test_the_level_of_a_tone_is_that_of_the_formula(add, watch, tmp_path):
 
     edges = 700 * (10 ** (np.linspace(to_mel(60), to_mel(7800), 34) / 2595) - 1)
     bins = np.arange(257) * rate / 512
+    waves = np.exp(-2j * np.pi * np.outer(np.arange(257), np.arange(400)) / 512)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
     levels = []
     for start in range(0, len(samples) - (160 * 23 + 400) + 1, 1600):
         mels = []
         for frame in range(24):
             part = samples[start + frame * 160 : start + frame * 160 + 400]
-            hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
-            power = np.abs(np.exp(-2j * np.pi * np.outer(np.arange(257), np.arange(400)) / 512) @ (part * hann)) ** 2
+            power = np.abs(waves @ (part * hann)) ** 2
             for low, mid, high in zip(edges, edges[1:], edges[2:], strict=False):
                 weights = np.clip(np.minimum((bins - low) / (mid - low), (high - bins) / (high - mid)), 0, None)
                 mels.append(10 * np.log10(max(1e-10, float(power @ weights))))
