@@ -65,7 +65,7 @@ class Served:
 
 @contextmanager
 def serving(folder: Path, station=None, config: Path | None = None, keys=None, **settings) -> Iterator[Served]:
-    app = create_app(folder, station, ServerSettings(port=0, **settings), config=config)
+    app = create_app(folder, station, ServerSettings(port=settings.pop("port", 0), **settings), config=config)
     server = Running(app, tls=Tls(*keys) if keys else None)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

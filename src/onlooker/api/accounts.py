@@ -132,8 +132,9 @@ class Accounts:
         """
         kept, user = checked_grants(grants), self.get(name)
         with self._database.transaction() as connection:
+            before = _has_admin(connection)
             _put_grants(connection, user.number, kept)
-            _check_admin(connection)
+            _check_admin(connection, before)
         return self.get(name)
 
     def remove(self, name: str) -> None:
@@ -144,8 +145,9 @@ class Accounts:
         """
         user = self.get(name)
         with self._database.transaction() as connection:
+            before = _has_admin(connection)
             connection.execute("DELETE FROM user WHERE number = ?", (user.number,))
-            _check_admin(connection)
+            _check_admin(connection, before)
 
     # -- passwords --
 
@@ -222,7 +224,12 @@ def _put_grants(connection: Any, number: int, grants: Sequence[Grant]) -> None:
     )
 
 
-def _check_admin(connection: Any) -> None:
+def _has_admin(connection: Any) -> bool:
     sql = "SELECT 1 FROM access WHERE camera = ? AND role = 'admin' AND zones = '[]' LIMIT 1"
-    if not list(connection.execute(sql, (EVERY,))):
+    return bool(list(connection.execute(sql, (EVERY,))))
+
+
+def _check_admin(connection: Any, before: bool) -> None:
+    """Refuse a change after which nobody is admin of everything, where somebody was before."""
+    if before and not _has_admin(connection):
         raise UsageError("nobody would be left who is admin of everything", hint="make somebody else admin first")

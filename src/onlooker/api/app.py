@@ -27,6 +27,7 @@ from onlooker.api.problems import Problem
 from onlooker.api.routers import routers
 from onlooker.api.settings import ServerSettings
 from onlooker.api.tail import EventTail
+from onlooker.api.telemetry import Traces, tracer
 from onlooker.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -128,6 +129,9 @@ def create_app(
     problems.install(app)
     app.add_middleware(Shield, context=context, uploads=_UPLOADS)
     app.add_middleware(Records, context=context)
+    traced = tracer()
+    if traced is not None:
+        app.add_middleware(Traces, tracer=traced)
     app.openapi = lambda: _described(app)  # pyright: ignore[reportAttributeAccessIssue]
     return app
 

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -95,6 +96,12 @@ class Running(uvicorn.Server):
         """End: streams are told first, then connections are waited for."""
         self.context.stopping.set()
         await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; a second Ctrl-C does not wait. The signal is not raised again: cameras are stopped after it."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
 
     def reload_tls(self) -> None:
         """Read certificate and key again; connections that stand keep theirs."""

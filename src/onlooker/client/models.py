@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 __all__ = ["Camera", "Event", "EventState", "Hit", "Job", "Me", "Observation", "Source"]
 
-Box = tuple[float | None, float | None, float | None, float | None]
+Box = list[float | None]
 
 
 class _Told(BaseModel):
