@@ -198,6 +198,8 @@ def test_after_a_restart_it_goes_on_where_it_was(journal, tmp_path, receiver):
         delivery.start()
         until(lambda: journal.sinks()[0].waiting == 0)
         assert delivery.stop(15)
+        with pytest.raises(UsageError, match="started already"):
+            delivery.start()
     journal.take(event(start=9), ["phone"])
     assert settle(lambda: len(receiver.received) == 4)
     assert receiver.keys == [f"{event(start=start).id}:0" for start in range(4)]

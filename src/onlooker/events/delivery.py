@@ -47,6 +47,7 @@ class Delivery:
         self._cameras: Mapping[str, Sequence[str]] = {}
         self._changing = threading.RLock()
         self._lock: int | None = None
+        self._started = False
         self._unlisten = lambda: None
 
     def start(self) -> None:
@@ -57,9 +58,10 @@ class Delivery:
             UsageError: it was started already.
         """
         with self._changing:
-            if self._lock is not None:
+            if self._started:
                 raise UsageError("the delivery was started already", hint="make another one")
             self._lock = _locked(self._folder / _LOCK)
+            self._started = True
             self._give_up_unknown()
             self._unlisten = self._journal.listen(self._wake)
             for worker in self._workers.values():
@@ -112,8 +114,7 @@ class Delivery:
     def status(self) -> list[SinkStatus]:
         """How each sink of the configuration is doing, by name."""
         known = {s.name: s for s in self._journal.sinks()}
-        with self._changing:
-            workers = dict(self._workers)
+        workers = dict(self._workers)  # without the lock: a change may wait for a sink
         return [
             replace(known.get(name, SinkStatus(name, "")), kind=w.section.kind, working=w.working)
             for name, w in sorted(workers.items())
