@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from onlooker.recording import Recorder, Recordings, RecordSettings
 from onlooker.recording.index import Index
 from onlooker.recording.places import CameraLock, event_folder
 from onlooker.recording.retention import erase
-from recording.camera import Camera, digests, files
+from recording.camera import Camera, digests, files, pictures
 from recording.conftest import SECOND
 
 DAY = 86_400
@@ -208,6 +209,26 @@ def test_export_over_files_and_gaps(home, tmp_path, record, recordings):
     assert [g.reason for g in recordings.gaps("yard", 130 * SECOND, 205 * SECOND)] == ["stalled"]
     pieces = recordings.export_pieces("yard", 130 * SECOND, 205 * SECOND, out)
     assert [(p.start // SECOND, p.joins) for p in pieces] == [(130, False), (200, False)]
+
+
+def test_export_of_files_that_overlap_in_wall_time(home, tmp_path, record, recordings):
+    """A camera's place in wall time is found better while it runs: the same pictures come at the same distances."""
+
+    def work(recorder):
+        recorder.begin(home.formats)
+        for packet in home.packets:
+            early = 300_000_000 if packet.time >= 15 * SECOND else 0
+            recorder.packet(replace(packet, time=packet.time - early))
+        recorder.lost("closed")
+        again = Camera(home.path, start=home.end - 200_000_000)
+        again.play(recorder)
+
+    record(work, file=10)
+    segments = recordings.segments()
+    assert segments[2].start < segments[1].end
+    shown = pictures(recordings.export("yard", 0, 300 * SECOND, tmp_path / "out.mp4"))
+    assert [d for _, d in shown] == home.digests * 2
+    assert all(abs(b[0] - a[0] - 0.1) < 1e-3 for a, b in itertools.pairwise(shown[: len(home.digests)]))
 
 
 def test_export_over_a_change_of_the_encoder(home, tmp_path, record, recordings, street):

@@ -89,9 +89,10 @@ def _plan(library: Path, segments: Sequence[Segment], start: int, end: int) -> l
         shown, at, joins = segment.start + begin, 0, False
         if parts:
             before = parts[-1].piece
-            gap = shown - before.end
             joins = goes_on(before.end, segment)
-            at = before.at + before.end - before.start + (gap if joins else 0)
+            # files of one connection follow each other to the tick, whatever their places in wall time say
+            gap = max(0, shown - before.end) if joins and segment.cause else 0
+            at = before.at + before.end - before.start + gap
         parts.append(_Part(path, segment, begin, Piece(at, shown, min(end, segment.end), joins)))
     return parts
 
@@ -156,7 +157,7 @@ class _Join:
             if kind == "audio":
                 return
             dts = last + 1
-        packet.pts, packet.dts = round(packet.pts * scale + ticks), dts
+        packet.pts, packet.dts = max(dts, round(packet.pts * scale + ticks)), dts
         packet.duration = round((packet.duration or 0) * scale)
         packet.time_base = base
         self._last[kind] = dts

@@ -26,7 +26,7 @@ __all__ = ["Session"]
 _LOG = logging.getLogger(__name__)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RETRY = 2.0
-_STRAY = 1.0
+_STRAY = 1_000_000_000
 _NOT_WANTED = {"motion": "no motion", "event": "no event"}
 
 
@@ -191,7 +191,7 @@ class Session:
         elif file.strayed(keyframe) > _STRAY:
             self._close("clock")
         elif keyframe.time - file.start >= self._settings.file * 1e9:
-            self._close("", keyframe.time)
+            self._close("", file.place(keyframe))
         if self._file is None:
             self._ring.clear()
 

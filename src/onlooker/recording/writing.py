@@ -74,11 +74,15 @@ class SegmentFile:
         """Whether the stream of a packet is in the file."""
         return packet.stream in self._muxer.streams
 
-    def strayed(self, packet: CodedPacket) -> float:
-        """Seconds between a picture's time and where this file would show it."""
+    def place(self, packet: CodedPacket) -> int:
+        """Nanoseconds of the camera at which a picture would be shown if it went on in this file."""
         if packet.pts is None:
-            return 0.0
-        return abs((packet.time - self.start) / 1e9 - float((packet.pts - self._zero_pts) * self._base))
+            return packet.time
+        return self.start + round((packet.pts - self._zero_pts) * self._base * 1_000_000_000)
+
+    def strayed(self, packet: CodedPacket) -> int:
+        """Nanoseconds between a picture's time and where this file would show it."""
+        return abs(packet.time - self.place(packet))
 
     def write(self, packet: CodedPacket) -> None:
         """Take a packet.
