@@ -1,4 +1,4 @@
-"""The status page: three files without any inline script, which the content security policy forbids."""
+"""The status page: a few files without any inline script, which the content security policy forbids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from onlooker.api.guard import Everybody
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-_TYPES: Final = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
+_TYPES: Final = {
+    "index.html": "text/html",
+    "page.js": "text/javascript",
+    "page.css": "text/css",
+    "icon.svg": "image/svg+xml",
+}
 
 
 @cache
@@ -29,6 +34,6 @@ def get_page(_: Everybody) -> Response:
 
 
 @router.get("/static/{name}")
-def get_part(_: Everybody, name: Literal["page.js", "page.css"]) -> Response:
-    """Its script and its style."""
+def get_part(_: Everybody, name: Literal["page.js", "page.css", "icon.svg"]) -> Response:
+    """Its script, style and icon."""
     return Response(_read(name), media_type=_TYPES[name], headers={"Cache-Control": "no-cache"})
