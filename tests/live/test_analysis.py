@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -284,7 +283,6 @@ def test_what_cannot_run_live_is_left_out_with_a_reason():
     assert selection.audio == (16_000, Fraction(1), 1)
 
 
-@pytest.mark.skipif(not os.environ.get("ONLOOKER_DATA"), reason="needs the labelled sets")
 def test_privacy_is_kept(store, data):
     from onlooker.pipeline.profile import Privacy
     from onlooker.redaction.policy import PolicyKeeper
@@ -300,3 +298,26 @@ def test_privacy_is_kept(store, data):
     assert camera.stored(kinds=("face_track",))
     assert not any(o.media for o in camera.stored())
     assert not list((store.folder / "media").rglob("*.jpg"))
+
+
+def test_what_lasts_is_told_while_it_lasts(store, people):
+    import av
+
+    from onlooker.sources.frame import DecodedFrame
+
+    settings = {"quality": {"camera": "fixed", "longest_seconds": 5.0}, "motion": {"longest_seconds": 5.0}}
+    camera = Camera(store, ["quality", "motion"], profile=settings, rate=5.0)
+    end = camera.see([people[0]] * 60, rate=5.0)
+    grey = np.full((576, 768, 3), 70, np.uint8)
+    hand = DecodedFrame(av.VideoFrame.from_ndarray(grey, format="rgb24"), people[0].time, Fraction(0))
+    end = camera.see([hand] * 75, begin=end, rate=5.0)
+    covered = [o.span for o in camera.stored(kinds=("cue",), labels=("camera_covered",))]
+    assert len(covered) == 2
+    assert covered[0].start.seconds == pytest.approx(12.0, abs=1.1)
+    assert covered[0].end == covered[1].start
+    end = camera.see(people * 2, begin=end, rate=5.0)
+    moved = camera.stored(kinds=("motion",), labels=("active",))
+    assert moved
+    camera.analysis.finish(round((end + 1) * SECOND))
+    assert len(camera.stored(kinds=("cue",), labels=("camera_covered",))) == 3
+    assert not any("told_ns" in o.data for o in camera.made)

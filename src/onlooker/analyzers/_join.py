@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from onlooker.core.analyzer import Window
 from onlooker.core.observation import Box, Observation
-from onlooker.core.time import Span
+from onlooker.core.time import Span, Timestamp
 
 __all__ = ["Joined", "TrackEnd", "TrackJoin"]
 
@@ -77,6 +77,12 @@ class TrackJoin:
         end = None if window is None else window.end.value
         yield from self._match(end)
         yield from self._finish(end)
+
+    @property
+    def since(self) -> Timestamp | None:
+        """The first moment that still waits for its rows or boxes, if there is one."""
+        times = [waiting[0][0] for waiting in (self._rows, self._boxes) if waiting]
+        return Timestamp.of_seconds(min(times)) if times else None
 
     def _see(self, observation: Observation) -> None:
         time = observation.span.start.value

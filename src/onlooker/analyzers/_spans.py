@@ -90,6 +90,10 @@ class StretchFinder:
         """Whether a stretch is under way or may still be continued."""
         return self._current is not None
 
+    def limit(self, longest: Fraction | None) -> None:
+        """Give longer stretches out in pieces of about this many seconds from now on; None: whole."""
+        self._longest = longest
+
     @property
     def since(self) -> Timestamp | None:
         """Where the stretch begins that is under way or may still be continued, if there is one."""

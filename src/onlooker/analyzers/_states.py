@@ -45,10 +45,11 @@ class StateSpans:
     Args:
         least_seconds: how long a new state must hold.
         gap_seconds: a longer time without a moment ends the stretch.
+        longest_seconds: longer stretches are given out in pieces of about this many seconds; None: whole.
     """
 
-    def __init__(self, least_seconds: float, gap_seconds: float) -> None:
-        self._least, self._gap = least_seconds, gap_seconds
+    def __init__(self, least_seconds: float, gap_seconds: float, longest_seconds: float | None = None) -> None:
+        self._least, self._gap, self._longest = least_seconds, gap_seconds, longest_seconds
         self._held: State | None = None
         self._new: State | None = None
 
@@ -77,7 +78,16 @@ class StateSpans:
             self._held.end = self._new.start
             made.append(self._held)
             self._held, self._new = self._new, None
+        held = self._held
+        lasted = 0.0 if held is None or self._new is not None else float(held.end - held.start)
+        if self._longest is not None and lasted >= self._longest:
+            made += self.finish()
         return made
+
+    @property
+    def since(self) -> Timestamp | None:
+        """Where the stretch under way begins, if there is one."""
+        return None if self._held is None else self._held.start
 
     def finish(self) -> list[State]:
         """No more moments: the stretches still under way."""

@@ -1,4 +1,4 @@
-"""Where a camera's pictures and sound wait for their analysis: only the newest picture that is due; drops are counted."""
+"""Where pictures and sound wait for their analysis: only the newest picture that is due; drops are counted."""
 
 from __future__ import annotations
 

@@ -18,6 +18,9 @@ from onlooker.pipeline.stages import Stage, create_analyzer
 
 __all__ = ["Selection", "Sitting", "live_stages"]
 
+_MOST_HELD = 60
+"""Seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -189,7 +192,10 @@ class Sitting:
                 continue
             end = self._ends.get(name, self.begin)
             held = self.analyzers[name].held(kind)
-            marks.append((end if held is None else min(end, held)).nanoseconds)
+            marks.append(end.nanoseconds)
+            # what is held back for longer does not keep rules waiting
+            if held is not None and end - held < _MOST_HELD:
+                marks.append(held.nanoseconds)
         return min(marks, default=otherwise)
 
     def _needed(self, stage: Stage) -> list[str]:

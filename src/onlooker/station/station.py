@@ -34,6 +34,8 @@ __all__ = ["Changes", "Station"]
 _log = logging.getLogger("onlooker.station")
 _TICK, _GOVERN, _CLEAN = 0.5, 1.0, 600.0
 _LAST_WORDS = 5.0
+_PROMPT = {"motion": 5.0, "pose": 3.0, "quality": 10.0, "sounds": 5.0}
+"""Seconds after which what lasts is told in pieces, unless the profile says otherwise: live, its end is too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +256,15 @@ class Station:
         """The stages of a profile that run live; the library adopts its privacy."""
         if profile not in self._selections:
             from onlooker.library import run_options
+            from onlooker.pipeline.profile import load_profile
 
-            options = run_options(self.folder, profile=profile)
+            own = load_profile(profile).analyzers
+            prompt = {
+                name: {"longest_seconds": seconds}
+                for name, seconds in _PROMPT.items()
+                if name in own and "longest_seconds" not in (own[name] or {})
+            }
+            options = run_options(self.folder, profile=profile, settings=prompt)
             if options.privacy is not None and options.adopt is not None:
                 options.adopt(self.store, options.privacy)
             self._selections[profile] = live_stages(options.stages)

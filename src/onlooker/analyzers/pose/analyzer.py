@@ -132,6 +132,17 @@ class Pose(Analyzer[PoseConfig]):
         """Go on with every person."""
         return self._go_on(window)
 
+    def held(self, kind: str) -> Timestamp | None:
+        """Poses wait for the next moment, postures and gestures for their end."""
+        begins = [self._join.since]
+        for person in self._people.values():
+            begins.append(person.smoother.since)
+            if kind == "posture":
+                begins += [person.body.since, person.arms.since]
+            elif kind == "gesture":
+                begins += [hand.since for hand in person.hands]
+        return min((b for b in begins if b is not None), default=None)
+
     def flush(self) -> Iterable[Observation]:
         """The source has ended."""
         made = self._go_on(None)
@@ -153,7 +164,8 @@ class Pose(Analyzer[PoseConfig]):
             return []
         person = self._people.get(joined.track)
         if person is None:
-            body, arms = (StateSpans(config.least_seconds, config.gap_seconds) for _ in range(2))
+            lasting = (config.least_seconds, config.gap_seconds, config.longest_seconds)
+            body, arms = (StateSpans(*lasting) for _ in range(2))
             left, right = (StateSpans(config.gesture_seconds, config.gap_seconds) for _ in range(2))
             person = _Person(Smoother(self._aspect, config.smooth_seconds), body, arms, (left, right))
             self._people[joined.track] = person

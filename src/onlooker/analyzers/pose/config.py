@@ -30,6 +30,7 @@ class PoseConfig(AnalyzerConfig):
         smooth_seconds: key points are steadied by the moments before and after that are no farther; 0 leaves them.
         least_seconds: how long a posture must hold before it ends the one before.
         gap_seconds: a person not seen for longer has no posture in between.
+        longest_seconds: longer postures are told in pieces of this length; None: whole, when they have ended.
         hands: whether hands are looked for, which costs about 12 ms for each, and ``gesture`` is told.
         hand_pixels: smaller palms, in the picture that persons are cut from, are passed over.
         least_hand: least score of a hand for its points and its gesture.
@@ -48,6 +49,7 @@ class PoseConfig(AnalyzerConfig):
     smooth_seconds: float = Field(default=0.5, ge=0)
     least_seconds: float = Field(default=0.6, ge=0)
     gap_seconds: float = Field(default=3.0, gt=0)
+    longest_seconds: float | None = Field(default=None, gt=0)
     hands: bool = False
     hand_pixels: int = Field(default=20, ge=8)
     least_hand: float = Field(default=0.9, ge=0, le=1)

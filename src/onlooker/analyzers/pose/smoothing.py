@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.analyzers._join import Joined
+from onlooker.core.time import Timestamp
 
 __all__ = ["Smoother"]
 
@@ -38,6 +39,11 @@ class Smoother:
         made = [self._steady(len(self._held) - 2)]
         self._held = self._held[-2:]
         return made
+
+    @property
+    def since(self) -> Timestamp | None:
+        """The moment that waits for the next, if there is one."""
+        return self._held[-1][0].span.start if self._held else None
 
     def finish(self) -> list[tuple[Joined, NDArray[np.float64]]]:
         """The last moment."""

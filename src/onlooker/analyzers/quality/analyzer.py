@@ -21,6 +21,8 @@ from onlooker.analyzers.quality.detectors import (
     Frozen,
     Letterbox,
     Shake,
+    earliest,
+    exact,
 )
 from onlooker.analyzers.quality.features import BASE, SHIFT, SLOW, Profiles, compare, sample, shift, slow
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
@@ -72,7 +74,10 @@ class Quality(Analyzer[QualityConfig]):
             "camera_shake": Shake,
             "letterbox": Letterbox,
         }
-        return [make(config) for label, make in makers.items() if label in config.cues]
+        made = [make(config) for label, make in makers.items() if label in config.cues]
+        for detector in made:
+            detector.in_pieces(None if config.longest_seconds is None else exact(config.longest_seconds))
+        return made
 
     def measure(self, frame: Frame, given: Mapping[str, Measurement]) -> Measurement:
         """One row; see ``features`` for its values. Once a second a small picture goes with it."""
@@ -118,6 +123,13 @@ class Quality(Analyzer[QualityConfig]):
 
     def _wanted(self, made: list[Observation]) -> list[Observation]:
         return [o for o in made if o.label in self.config.cues]
+
+    def held(self, kind: str) -> Timestamp | None:
+        """What lasts, and what the next frame may start."""
+        begins = [self._camera.since, *(d.since for d in self._detectors)]
+        if self._before is not None:
+            begins.append(earliest(self._before[0]))
+        return min((b for b in begins if b is not None), default=None)
 
     def flush(self) -> Iterable[Observation]:
         """The cues that last to the end."""

@@ -80,6 +80,8 @@ class _Loss:
     since: Timestamp
     texture: float
     worst: float
+    told: bool = False
+    """Whether a piece of it was told."""
 
 
 class Camera:
@@ -114,6 +116,11 @@ class Camera:
         if like >= _SAME and not bare:
             return self._returned(time, now, texture)
         return self._elsewhere(time, now, texture, like, bare=bare, black=black)
+
+    @property
+    def since(self) -> Timestamp | None:
+        """Where the view was lost, if it is."""
+        return None if self._loss is None else self._loss.start
 
     def flush(self, end: Timestamp | None) -> list[Observation]:
         """The source ended."""
@@ -156,7 +163,7 @@ class Camera:
         if loss.covered:
             if bare:
                 loss.covered = not black or loss.covered
-                return []
+                return self._piece(loss, time)
             # uncovered, and another view than before: a cut, or moved while it was covered
             made = self._cover(loss, time, came_back=False) if self._config.camera == "fixed" else []
             self._restart(now, texture, time)
@@ -174,11 +181,22 @@ class Camera:
         self._steady_until = time
         return made
 
+    def _piece(self, loss: _Loss, time: Timestamp) -> list[Observation]:
+        """A part of a loss that lasts, where the setting asks for it."""
+        longest = self._config.longest_seconds
+        if longest is None or time - loss.start < exact(max(longest, self._config.covered_seconds)):
+            return []
+        made = self._cover(loss, time, came_back=False)
+        if made:
+            loss.start, loss.told = time, True
+        return made
+
     def _cover(self, loss: _Loss, end: Timestamp, *, came_back: bool) -> list[Observation]:
         camera = self._config.camera
-        if camera == "edited" or not self._settled(loss) or (camera == "auto" and not came_back):
+        known = loss.told or self._settled(loss)
+        if camera == "edited" or not known or (camera == "auto" and not came_back):
             return []
-        if end - loss.start < exact(self._config.covered_seconds):
+        if end - loss.start < exact(0.0 if loss.told else self._config.covered_seconds):
             return []
         data: dict[str, Any] = {"texture": round(loss.texture / max(self._texture, 1e-6), 3), "came_back": came_back}
         score = round(1 - min(1.0, loss.texture / max(self._texture, 1e-6)), 4)

@@ -38,6 +38,7 @@ class QualityConfig(AnalyzerConfig):
         black_share: share of pixels that must be.
         black_seconds, frozen_seconds, bars_seconds, flicker_seconds, blur_seconds, exposure_seconds, shake_seconds,
             covered_seconds, letterbox_seconds: shortest span that is reported.
+        longest_seconds: longer spans are told in pieces of this length; None: whole, when they have ended.
         frozen_noise: largest mean absolute difference between frames in any part of the picture up to which it
             stands still; raise it for analogue sources.
         flicker_gain: swing of the brightness, in shares of it, from which it is flicker.
@@ -51,6 +52,7 @@ class QualityConfig(AnalyzerConfig):
 
     cues: tuple[Cue, ...] = CUES
     camera: Literal["auto", "fixed", "edited"] = "auto"
+    longest_seconds: float | None = Field(default=None, ge=2)
     black_level: int = Field(default=32, ge=0, le=255)
     black_share: float = Field(default=0.98, gt=0, le=1)
     black_seconds: float = Field(default=0.4, ge=0)

@@ -14,7 +14,20 @@ from onlooker.analyzers.quality.config import QualityConfig
 from onlooker.core.observation import Json, Observation
 from onlooker.core.time import Timestamp
 
-__all__ = ["Bars", "Black", "Blur", "Detector", "Exposure", "Flicker", "Frozen", "Letterbox", "Row", "Shake", "exact"]
+__all__ = [
+    "Bars",
+    "Black",
+    "Blur",
+    "Detector",
+    "Exposure",
+    "Flicker",
+    "Frozen",
+    "Letterbox",
+    "Row",
+    "Shake",
+    "earliest",
+    "exact",
+]
 
 Row = Mapping[str, float]
 """What was measured of one frame, by the names in ``features``; those of the seldom levels are there when due."""
@@ -44,6 +57,15 @@ class Detector(ABC):
         """Take a frame's row."""
         seen = self._look(time, row)
         return [] if seen is None else self._made(self._find.feed(*seen[:2], **seen[2]))
+
+    @property
+    def since(self) -> Timestamp | None:
+        """Where a span begins that has not been told, if there is one."""
+        return self._find.since
+
+    def in_pieces(self, longest: Fraction | None) -> None:
+        """Tell longer spans in pieces of this many seconds; None: whole."""
+        self._find.limit(longest)
 
     def flush(self, end: Timestamp | None) -> list[Observation]:
         """The source ended."""
@@ -266,6 +288,11 @@ class Letterbox(Detector):
 
     def _describe(self, stretch: Stretch) -> tuple[float, dict[str, float]]:
         return 1.0, {side: stretch.mean(side) for side in self._SIDES}
+
+
+def earliest(time: Timestamp) -> Timestamp:
+    """A span that the next frame starts begins no earlier."""
+    return _middle(time)
 
 
 def _middle(time: Timestamp) -> Timestamp:

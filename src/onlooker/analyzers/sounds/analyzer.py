@@ -81,6 +81,7 @@ class Sounds(Analyzer[SoundsConfig]):
                 minimum=_fraction(config.minimum_seconds),
                 gap=_fraction(config.gap_seconds),
                 hold=Fraction(HOP * config.every, RATE),
+                longest=None if config.longest_seconds is None else _fraction(config.longest_seconds),
             )
 
     # -- the heavy part --

@@ -22,6 +22,7 @@ class SoundsConfig(AnalyzerConfig):
         hold: a sound goes on down to this share of its threshold.
         minimum_seconds: shortest sound.
         gap_seconds: pauses up to this length are bridged.
+        longest_seconds: longer sounds are told in pieces of this length; None: whole, when they have ended.
         every: how many steps of 0.48 s lie between two looks.
     """
 
@@ -31,6 +32,7 @@ class SoundsConfig(AnalyzerConfig):
     hold: float = Field(default=0.3, gt=0, le=1)
     minimum_seconds: float = Field(default=0.0, ge=0)
     gap_seconds: float = Field(default=2.0, ge=0)
+    longest_seconds: float | None = Field(default=None, gt=0)
     every: int = Field(default=1, ge=1, le=2)
 
     @model_validator(mode="after")
