@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ __all__ = [
     "kind_of",
     "look_at",
     "open_picture",
+    "picture_size",
     "read_frames",
     "read_sound",
     "read_text",
@@ -39,6 +41,7 @@ TEXTS = frozenset((".txt",))
 _SOUNDS = frozenset((".mp3", ".m4a", ".aac", ".wav", ".flac", ".opus", ".wma", ".ogg", ".oga"))
 _SLACK = Fraction(1, 1000)
 _LONGEST_TEXT = 1_000_000
+_ORIENTATION = 0x0112  # of EXIF
 
 
 def kind_of(path: str | Path) -> MediaKind | None:
@@ -66,7 +69,7 @@ def look_at(root: Path, media: Media, *, digest: bool = True) -> Media:
     path = root / media.path
     facts: dict[str, Any] = {"digest": content_id(path) if digest else media.digest}
     if media.kind == "image":
-        facts["width"], facts["height"] = open_picture(path).size
+        facts["width"], facts["height"] = picture_size(path)
     elif media.kind == "text":
         read_text(path)
     else:
@@ -108,24 +111,35 @@ def _container(path: Path) -> tuple[SourceInfo, Numbering | None]:
         opened.close()
 
 
-def open_picture(path: Path, colour: str | None = None) -> Image.Image:
-    """A picture, turned as it is to be shown; with ``colour`` (``rgb``, ``grey``) decoded too.
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture as it is to be shown; its pixels are not decoded.
+
+    Raises:
+        SourceError: it is no picture.
+    """
+    with _reading(path), Image.open(path) as image:
+        turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        return (image.height, image.width) if turned else image.size
+
+
+def open_picture(path: Path, colour: str = "rgb") -> Image.Image:
+    """A picture, turned as it is to be shown, in ``rgb`` or ``grey``.
 
     Raises:
         SourceError: it cannot be read.
     """
-    try:
-        image = Image.open(path)
-        if colour is None:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            if turned:
-                image = ImageOps.exif_transpose(image)
-            return image
+    with _reading(path), Image.open(path) as image:
         shown = ImageOps.exif_transpose(image)
         if shown.mode.startswith("I;16"):
             # Pillow cuts 16 bits off at 255
             shown = Image.fromarray((np.asarray(shown) >> 8).astype(np.uint8))
         return shown.convert("L" if colour == "grey" else "RGB")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SourceError(f"cannot read the picture {str(path)!r}: {reason}", hint="check or remove it") from None

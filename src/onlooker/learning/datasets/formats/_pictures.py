@@ -14,7 +14,7 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats.format import Written
 from onlooker.learning.datasets.manifest import Sample
-from onlooker.learning.datasets.media import frames_at, open_picture
+from onlooker.learning.datasets.media import frames_at, picture_size
 from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["picture_of", "size_of"]
@@ -54,5 +54,5 @@ def size_of(dataset: Dataset, sample: Sample) -> tuple[int, int]:
     if media is not None and media.width and media.height:
         return media.width, media.height
     if media is not None and media.kind == "image":
-        return open_picture(dataset.path(media)).size
+        return picture_size(dataset.path(media))
     raise UsageError(f"the size of {sample.id}'s picture is not known", hint="import it again")

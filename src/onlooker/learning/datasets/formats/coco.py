@@ -52,7 +52,7 @@ class Coco:
     def read(self, path: Path, options: CocoOptions, media: Path | None, space: Path) -> Imported:
         """See `Format.read`."""
         values = read_json(path)
-        if not isinstance(values, dict) or "images" not in values:
+        if not isinstance(values, dict) or not isinstance(values.get("images"), list):
             raise wrong(path, "expected an object with images, annotations and categories")
         names: dict[Any, str] = {}
         for n, category in enumerate(values.get("categories", ())):

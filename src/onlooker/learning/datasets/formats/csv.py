@@ -255,7 +255,7 @@ def _found(row: _Row, wanted: dict[str, tuple[str, Kind]], options: TableOptions
         at=at,
         text=text,
         groups=groups,
-        split=None if options.labels else fields.get("split"),
+        split=None if options.labels else fields.get("split") or None,
         labels={t: Task(kind=k).shape(labels[t]) for t, (_, k) in wanted.items() if t in labels},
     )
     return Found(sample, fields)

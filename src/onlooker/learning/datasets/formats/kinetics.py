@@ -30,20 +30,23 @@ class Kinetics(VideoList):
         there = {p.stem: p.relative_to(root).as_posix() for p in media_files(root)}
         rows: list[tuple[str, str | None, str | None, str | None, tuple[float, float] | None]] = []
         for file in numbered_files(path, ["*.csv"], "Kinetics"):
-            with file.open(encoding="utf-8-sig", newline="") as stream:
-                reader = csv.DictReader(stream)
-                missing = [c for c in _COLUMNS[1:4] if c not in (reader.fieldnames or ())]
-                if missing:
-                    raise wrong(file, f"there is no column {missing[0]}", 1)
-                for record in reader:
-                    with parsing(file, "row", reader.line_num):
-                        start, end = float(record["time_start"]), float(record["time_end"])
-                        name = record["youtube_id"]
-                        cut = f"{name}_{int(start):06d}_{int(end):06d}"
-                        found = there.get(cut) or there.get(name) or f"{cut}.mp4"
-                        span = (start, end) if cut not in there and name in there else None
-                        split = part_of(record.get("split") or file.stem)
-                        rows.append((found, record.get("label") or None, split, name, span))
+            try:
+                text = file.read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError) as error:
+                raise wrong(file, f"cannot be read: {error}") from None
+            reader = csv.DictReader(text.splitlines())
+            missing = [c for c in _COLUMNS[1:4] if c not in (reader.fieldnames or ())]
+            if missing:
+                raise wrong(file, f"there is no column {missing[0]}", 1)
+            for record in reader:
+                with parsing(file, "row", reader.line_num):
+                    start, end = float(record["time_start"]), float(record["time_end"])
+                    name = record["youtube_id"]
+                    cut = f"{name}_{int(start):06d}_{int(end):06d}"
+                    found = there.get(cut) or there.get(name) or f"{cut}.mp4"
+                    span = (start, end) if cut not in there and name in there else None
+                    split = part_of(record.get("split") or file.stem)
+                    rows.append((found, record.get("label") or None, split, name, span))
         return imported(root, options.task, rows, options.absent)
 
 

@@ -30,6 +30,8 @@ from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "LabelStudio", "LabelStudioOptions"]
 
+_EMPTY: tuple[Kind, ...] = ("boxes", "spans")
+
 
 class LabelStudioOptions(FormatOptions):
     """Options.
@@ -99,9 +101,11 @@ class LabelStudio:
             if media is not None:
                 data["path"] = media.path
             kinds[kind] = None
+            # what may be empty leaves no result: a person who finds nothing says so by an empty annotation
+            data["tasks"] = {n: t.kind for n, t in names.items() if t.kind in _EMPTY and n in sample.labels}
             results = results_of(sample, names, kind)
             held = {"predictions": [], "annotations": []}
-            if results:
+            if results or data["tasks"]:
                 where = "predictions" if sample.status == "proposed" else "annotations"
                 held[where] = [{"result": results, **({"model_version": "onlooker"} if where[0] == "p" else {})}]
             tasks.append({"id": len(tasks) + 1, "data": data, **held})
@@ -132,6 +136,10 @@ def _found(task: Any, options: LabelStudioOptions, made: Imported, kinds: dict[s
         elif before is None:
             kinds[name] = kind
         labels[name] = label
+    for name, kind in (data.get("tasks") or {}).items():
+        if kind in _EMPTY and name not in labels and not (proposed and not task.get("predictions")):
+            kinds.setdefault(name, kind)
+            labels[name] = ()
     made.left_out["shapes other than boxes and spans"] += results.left_out
     text = data.get("text") if path is None else None
     key = data.get("sample") or path or str(task.get("id"))

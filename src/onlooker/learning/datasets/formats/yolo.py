@@ -16,6 +16,7 @@ from onlooker.learning.datasets.formats.format import (
     Found,
     Imported,
     Written,
+    kind_of,
     media_files,
     medium,
     only_task,
@@ -65,7 +66,7 @@ class Yolo:
         root = folder if media else path
         made = Imported(root, {}, [])
         used: set[int] = set()
-        for file in media_files(folder):
+        for file in (f for f in media_files(folder) if kind_of(f) == "image"):
             name = file.relative_to(root).as_posix()
             inside = file.relative_to(folder)
             boxes = _boxes(labels / inside.with_suffix(".txt"), names, used)
