@@ -74,7 +74,7 @@ class Look(Analyzer[Config]):
         time.sleep(self.config.seconds)
         sent = stamp_of(frame.coded)
         if sent is not None:
-            AGES.setdefault(self.config.camera, []).append((time.time_ns() - sent) / 1e6)
+            AGES.setdefault(self.config.camera, []).append((time.monotonic_ns() - sent) / 1e6)
     def analyze(self, window):
         return ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -51,13 +52,17 @@ class At:
         return getattr(self._frame, name)
 
 
+def pictures(path, count) -> list[Any]:
+    source = open_source(str(path))
+    frames = [f for f, _ in zip(source.read(ReadRequest(frames="all")), range(count), strict=False)]
+    source.close()
+    return frames
+
+
 @pytest.fixture(scope="session")
 def people(data):
     """24 pictures, about seven a second, of people who walk."""
-    source = open_source(str(data("mot_pets09_s2l1/video.mp4")))
-    frames = [f for f, _ in zip(source.read(ReadRequest(frames="all")), range(24), strict=False)]
-    source.close()
-    return frames
+    return pictures(data("mot_pets09_s2l1/video.mp4"), 24)
 
 
 class Camera:
@@ -81,7 +86,7 @@ class Camera:
 
     def see(self, frames, begin=0.0, rate=10.0, work=True):
         for number, frame in enumerate(frames):
-            self.analysis.frame(At(frame, begin + number / rate))
+            self.analysis.frame(cast(Any, At(frame, begin + number / rate)))
             if work:
                 while self.analysis.work():
                     pass
@@ -204,6 +209,7 @@ def test_a_store_that_cannot_be_written_loses_nothing(store, people, monkeypatch
 
 def test_sound_reaches_those_who_hear(store, people):
     camera = Camera(store, ["test_light", "test_sound"], rate=100.0)
+    assert camera.selection.audio is not None
     rate, block, _ = camera.selection.audio
     camera.analysis.begin(None, [AudioInfo(0, "aac", rate, 1)])
     length = int(rate * block)
@@ -219,9 +225,7 @@ def test_sound_reaches_those_who_hear(store, people):
 def test_another_size_of_the_picture_opens_the_analyzers_anew(store, people, data):
     camera = Camera(store, ["test_light"], rate=100.0)
     camera.see(people[:5])
-    source = open_source(str(data("clips/carphone.mp4")))
-    other = [f for f, _ in zip(source.read(ReadRequest(frames="all")), range(5), strict=False)]
-    source.close()
+    other = pictures(data("clips/carphone.mp4"), 5)
     camera.see(other, begin=1.0)
     camera.analysis.finish(2 * SECOND)
     assert [round(float(o.span.duration), 1) for o in camera.stored(kinds=("step",))] != [1.0]
@@ -287,9 +291,7 @@ def test_privacy_is_kept(store, data):
     from onlooker.pipeline.profile import Privacy
     from onlooker.redaction.policy import PolicyKeeper
 
-    source = open_source(str(data("clips/talking_face_aoc_512.mp4")))
-    frames = [f for f, _ in zip(source.read(ReadRequest(frames="all")), range(40), strict=False)]
-    source.close()
+    frames = pictures(data("clips/talking_face_aoc_512.mp4"), 40)
     keeper = PolicyKeeper(Privacy(hide=("faces",)))
     camera = Camera(store, ["faces"], rate=25.0, keeper=keeper)
     camera.see(frames, rate=10.0)
