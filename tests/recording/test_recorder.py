@@ -279,6 +279,25 @@ def test_what_the_disk_cannot_take_is_dropped_up_to_a_keyframe(tmp_path, home, z
         assert second[0] == 20 * SECOND
 
 
+def test_what_cannot_be_written_ends_a_file_and_not_the_recording(street, record, recordings, monkeypatch):
+    monkeypatch.setattr(session, "_RETRY", 0.0)
+    wrong = next(n for n, p in enumerate(street.packets) if p.time > 12 * SECOND and p.stream == 1)
+
+    def work(recorder):
+        recorder.begin(street.formats)
+        for number, packet in enumerate(street.packets):
+            changed = {"pts": 1 << 70, "dts": 1 << 70} if number == wrong else {}
+            recorder.packet(dataclasses.replace(packet, **changed))
+
+    record(work, file=1000)
+    first, second = recordings.segments()
+    assert [g.reason for g in recordings.gaps("yard", 0, 30 * SECOND)] == ["error"]
+    assert digests(recordings.folder / second.path) == [d for t, d in street.pictures if t >= 14.4]
+    shown = digests(recordings.folder / first.path)
+    assert shown == street.digests[: len(shown)]
+    assert len(shown) >= 120
+
+
 def test_a_camera_is_recorded_once(tmp_path, zero, home, record):
     def work(recorder):
         with pytest.raises(StoreBusy, match="already"):

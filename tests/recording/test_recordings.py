@@ -247,7 +247,7 @@ def test_export_says_what_is_wrong(home, tmp_path, record, recordings, data):
     record(lambda r: (home.play(r), small.play(r)))
     with pytest.raises(UsageError, match="changed its codec or size"):
         recordings.export("yard", 130 * SECOND, 204 * SECOND, tmp_path / "out.mp4")
-    with pytest.raises(UsageError, match="no camera"):
+    with pytest.raises(UsageError, match="no camera called"):
         recordings.export("other", 0, SECOND, tmp_path / "out.mp4")
     with pytest.raises(UsageError, match="not after"):
         recordings.export("yard", SECOND, SECOND, tmp_path / "out.mp4")

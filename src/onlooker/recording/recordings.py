@@ -80,8 +80,7 @@ class Recordings:
     def _known(self, camera: str) -> tuple[str, float, str]:
         known = self._index.cameras()
         if camera not in known:
-            names = ", ".join(known) or "none"
-            raise UsageError(f"no camera is called {camera!r}", hint=f"recorded were: {names}")
+            raise UsageError(f"no camera called {camera!r} was recorded", hint="see onlooker recordings list")
         return known[camera]
 
     def settings(self, camera: str) -> RecordSettings:

@@ -157,7 +157,8 @@ class Session:
         self._lock.release()
 
     def _wish(self, start: int) -> None:
-        self._from = start if self._from is None else min(start, self._from)
+        if self._file is None:
+            self._from = start if self._from is None else min(start, self._from)
 
     def _wanted(self, time: int) -> bool:
         mode = self._settings.mode
