@@ -142,7 +142,8 @@ def test_a_muted_event_stays_quiet_to_its_end_and_one_that_was_told_is_told_on(j
     journal.take(told[1], ["phone"])
     journal.unmute(mute.number)
     journal.take(hidden[1], ["phone"])
-    assert journal.sinks()[0].waiting == 3
+    waiting = journal._database.fetch("SELECT event, ordinal FROM message ORDER BY number")
+    assert waiting == [(told[0].id, 0), (event(camera="back").id, 0), (told[1].id, 1)]
     assert journal.get(hidden[0].id).muted
     assert not journal.get(told[0].id).muted
     assert journal.mutes() == []
