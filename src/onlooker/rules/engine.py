@@ -106,6 +106,8 @@ class Engine:
         together: bool = False,
     ) -> None:
         name, camera = rules.camera_of(info)
+        if info.live:
+            name = info.path  # a camera that is watched has a name of its own
         clock = Clock(begin or begin_of(info), (camera.time_zone if camera else None) or rules.time_zone)
         chosen = rules.rules_for(info)
         timed = [r.id for r in chosen if r.schedule is not None]

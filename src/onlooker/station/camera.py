@@ -226,7 +226,7 @@ class Camera(LinkTaker, PacketTaker):
     def _event_ended(self, event: Event) -> None:
         if self.recorder is not None:
             self.recorder.release(event.id, _nanoseconds(event, "to_seconds", event.end or event.start))
-            self._parts.clip(event)
+            self._parts.clip(event, self.name)
 
     # -- the station's thread --
 

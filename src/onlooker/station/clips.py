@@ -22,6 +22,7 @@ _PATIENCE = 30.0
 @dataclass(slots=True)
 class _Wanted:
     event: Event
+    camera: str
     begin: int
     end: int
     until: float
@@ -47,14 +48,16 @@ class Clips:
         self._thread = threading.Thread(target=self._run, name="onlooker-clips", daemon=True)
         self._thread.start()
 
-    def ask(self, event: Event) -> None:
-        """Cut the clip of an event that has ended."""
+    def ask(self, event: Event, camera: str) -> None:
+        """Cut the clip of an event of a camera that has ended."""
         begin, end = (event.evidence.get(name) for name in ("from_seconds", "to_seconds"))
         if not isinstance(begin, int | float):
             begin = event.start / 1e9
         if not isinstance(end, int | float):
             end = (event.end or event.start) / 1e9
-        wanted = _Wanted(event, round(begin * 1e9), round(end * 1e9), time.monotonic() + _PATIENCE + end - begin)
+        wanted = _Wanted(
+            event, camera, round(begin * 1e9), round(end * 1e9), time.monotonic() + _PATIENCE + end - begin
+        )
         with self._changed:
             self._wanted.append(wanted)
             self._changed.notify()
@@ -85,7 +88,7 @@ class Clips:
 
     def _written(self, wanted: _Wanted) -> bool:
         try:
-            spans = self._recordings.spans(wanted.event.camera, wanted.begin, wanted.end)
+            spans = self._recordings.spans(wanted.camera, wanted.begin, wanted.end)
         except OnlookerError:
             return False
         return bool(spans) and spans[-1][1] >= wanted.end - _SECOND // 4
@@ -93,7 +96,7 @@ class Clips:
     def _cut(self, wanted: _Wanted) -> None:
         event = wanted.event
         try:
-            evidence = self._recordings.clip_evidence(event.id, event.camera, wanted.begin, wanted.end)
+            evidence = self._recordings.clip_evidence(event.id, wanted.camera, wanted.begin, wanted.end)
         except OnlookerError as error:
             _log.warning("no clip of the event %s of %s: %s", event.id, event.camera, error)
             evidence = {"clip": None, "complete": False}

@@ -36,7 +36,7 @@ class Parts:
         select: the stages of a profile that run live.
         open_keeper: opens what decides what the library may keep; None: everything is kept.
         wake: tells the scheduler that a camera has work.
-        clip: asked to cut the clip of an event that has ended.
+        clip: asked to cut the clip of an event of a camera that has ended.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class Parts:
     select: Callable[[str], Selection]
     open_keeper: Callable[[], Keeper | None]
     wake: Callable[[str], None]
-    clip: Callable[[Event], None]
+    clip: Callable[[Event, str], None]
 
 
 def camera_source(store: Store, name: str, address: str) -> tuple[SourceInfo, float]:

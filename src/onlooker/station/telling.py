@@ -95,8 +95,8 @@ class Teller:
                     self._take(event)
         for record in self._journal.open_events(self._source):
             event = record.event
-            if event.start <= end:
-                self._take(replace(event, state="end", end=end, number=event.number + 1))
+            if event.start < self._begin:
+                self._take(replace(event, state="end", end=max(end, event.start), number=event.number + 1))
 
     def _again(self, rules: RuleFile, begin: int, end: int) -> Sequence[Event]:
         engine = Engine(rules, self._info(), start=begin)
