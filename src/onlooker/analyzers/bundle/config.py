@@ -24,6 +24,7 @@ class BundleConfig(AnalyzerConfig):
         thresholds: scores from which single labels are observed.
         sensitivity: scales all thresholds: 2 halves them.
         smooth_seconds, minimum_seconds, gap_seconds: how scores become spans; see docs/guides/bundles.md.
+        longest_seconds: longer spans are told in pieces of this length; None: whole, when they have ended.
         false_alarms_per_hour: budget of anomalies on normal footage, by which their threshold is chosen.
         confirm: detections that make a track certain.
         lost_seconds: a track that was not seen for longer has ended.
@@ -41,6 +42,7 @@ class BundleConfig(AnalyzerConfig):
     smooth_seconds: float | None = Field(default=None, ge=0)
     minimum_seconds: float | None = Field(default=None, ge=0)
     gap_seconds: float | None = Field(default=None, ge=0)
+    longest_seconds: float | None = Field(default=None, gt=0)
     false_alarms_per_hour: float | None = Field(default=None, ge=0)
     confirm: int = Field(default=3, ge=1)
     lost_seconds: float = Field(default=2.5, ge=0)

@@ -77,6 +77,7 @@ class _Finders:
         minimum = spans.minimum_seconds if config.minimum_seconds is None else config.minimum_seconds
         gap = spans.gap_seconds if config.gap_seconds is None else config.gap_seconds
         self._minimum, self._gap, self._hold = _fraction(minimum), _fraction(gap), 2 * hop
+        self._longest = None if config.longest_seconds is None else _fraction(config.longest_seconds)
         self._share = spans.hold
         self._finders: dict[int, StretchFinder] = {}
         self._until: Timestamp | None = None
@@ -92,8 +93,9 @@ class _Finders:
                 if value < on[number]:
                     continue
                 off = on[number] - (1 - self._share) * abs(on[number])
-                finder = StretchFinder(on[number], off, minimum=self._minimum, gap=self._gap, hold=self._hold)
-                self._finders[number] = finder
+                finder = self._finders[number] = StretchFinder(
+                    on[number], off, minimum=self._minimum, gap=self._gap, hold=self._hold, longest=self._longest
+                )
             made += [(number, s) for s in finder.feed(since, value, mean=float(value))]
             if not finder.pending:
                 del self._finders[number]
