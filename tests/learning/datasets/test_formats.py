@@ -66,8 +66,12 @@ def labels(draw, kind, media, classes):
 
 @pytest.fixture(scope="module")
 def known(media):
-    files = {"image": "one.jpg", "video": "walk.mp4", "audio": "bark.ogg"}
-    return {kind: look_at(media, Media(path=name, kind=kind)) for kind, name in files.items()}
+    files = (
+        Media(path="one.jpg", kind="image"),
+        Media(path="walk.mp4", kind="video"),
+        Media(path="bark.ogg", kind="audio"),
+    )
+    return {m.kind: look_at(media, m) for m in files}
 
 
 def test_all_formats_are_there():
@@ -103,7 +107,7 @@ def test_what_a_format_writes_it_reads_again(name, known, media, tmp_path_factor
     value = chance.draw(labels(kind, medium, classes))
     folder = tmp_path_factory.mktemp("round")
     dataset = Dataset.create(
-        folder / "set", name="set", tasks={task: Task(kind=kind, classes=classes if with_classes else ())}
+        folder / "set", name="set", tasks={task: Task(kind=kind, classes=tuple(classes) if with_classes else ())}
     )
     dataset.info = dataset.info.model_copy(update={"root": str(media)})
     sample = Sample(id=medium.path, media=(medium,), labels={task: value})

@@ -33,6 +33,7 @@ _ALIGN = 64
 _SUFFIX = ".clips"
 _LEAST = 1 << 20
 _USUAL = 64 << 20
+_CLOCK = 0.02  # seconds by which the times of files lag behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class ClipCache:
             raise UsageError(f"a cache of {max_bytes} bytes is too small", hint=f"give {_LEAST} or more")
         self.folder = folder
         self.max_bytes = max_bytes
-        self.opened = time.time() if opened is None else opened
+        self.opened = time.time() - _CLOCK if opened is None else opened
         self._size = max(_LEAST, min(_USUAL, max_bytes // 8))
         self._index: dict[bytes, Place] = {}
         self._maps: dict[str, mmap.mmap] = {}

@@ -1,0 +1,133 @@
+"""Out of a library into samples, to a labelling tool, and back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from onlooker.core.event import Event, event_id
+from onlooker.core.observation import Box, Observation, Producer
+from onlooker.core.store import Batch
+from onlooker.core.time import Span
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats import format_of
+from onlooker.learning.datasets.from_library import LibraryRequest, Verdict, samples_from_library
+from onlooker.learning.datasets.importing import ImportRequest, import_samples
+from onlooker.sources import open_source
+from onlooker.timeline.stores.embedded import EmbeddedStore
+
+OBJECTS = Producer("objects", "1", "c" * 32)
+
+
+@pytest.fixture
+def library(media, tmp_path):
+    """One real video with boxes whose scores go from sure to unsure, and a sound event."""
+    info = open_source(str(media / "walk.mp4")).info
+    with EmbeddedStore(tmp_path / "library") as store:
+        store.add_source(info)
+        made = [
+            Observation(
+                Span.of_seconds(n, n + 0.1),
+                "object",
+                score=n / 18,
+                label="person",
+                box=Box(0.1, 0.2, 0.3, 0.5),
+                track="t1",
+            ).of(info.id, OBJECTS, 0)
+            for n in range(18)
+        ]
+        made.append(Observation(Span.of_seconds(2, 4), "sound", score=0.5, label="bark").of(info.id, OBJECTS, 0))
+        store.commit(Batch(info.id, made))
+        yield store, info
+
+
+def test_uncertain_moments_become_proposals_and_come_back_labelled(library, media, tmp_path):
+    store, info = library
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    request = LibraryRequest(low=0.3, high=0.6, uncertain=True, limit=3)
+    report = samples_from_library(dataset, store.sources(), store.query, request)
+    # scores 0.39, 0.44 and 0.5 lie nearest to the middle of the range
+    assert [s.at for s in dataset.samples] == [7.0, 8.0, 9.0]
+    assert report.taken == {"uncertain": 3}
+    assert all(s.status == "proposed" and s.groups == {"source": info.id} for s in dataset.samples)
+    assert dataset.path(dataset.samples[0].media[0]).resolve() == (media / "walk.mp4").resolve()
+
+    target = tmp_path / "tasks.json"
+    studio = format_of("label-studio")
+    done = studio.write(dataset, dataset.samples, target, studio.Options())
+    tasks = json.loads(target.read_text())
+    assert len(tasks) == done.samples == 3
+    assert all(t["predictions"] and not t["annotations"] for t in tasks)
+    assert len([f for f in done.files if f.suffix == ".jpg"]) == 3
+    assert '<RectangleLabels name="object" toName="image">' in (tmp_path / "tasks.xml").read_text()
+
+    # a person moves the box of the first, and finds nothing in the second
+    first = tasks[0].pop("predictions")[0]
+    first["result"][0]["value"] |= {"x": 50.0, "width": 10.0}
+    tasks[0]["annotations"] = [first]
+    tasks[1]["annotations"] = [{"result": []}]
+    target.write_text(json.dumps(tasks[:2]))
+    loaded = Dataset.load(tmp_path / "set")
+    back = import_samples(loaded, ImportRequest("label-studio", target))
+    assert (back.new, back.replaced) == (0, 2)
+    again = Dataset.load(tmp_path / "set").samples
+    assert [s.status for s in again] == ["labelled", "labelled", "proposed"]
+    assert again[0].labels["object"][0].box == (0.5, 0.2, 0.6, 0.5)
+    assert again[0].at == 7.0
+    assert again[1].labels["object"] == ()
+    assert again[0].origin["reason"] == "uncertain"
+
+    # what a person labelled is not overwritten by the library
+    dataset = Dataset.load(tmp_path / "set")
+    samples_from_library(dataset, store.sources(), store.query, request)
+    assert dataset.samples[0].labels["object"][0].box == (0.5, 0.2, 0.6, 0.5)
+
+
+def test_the_same_by_cvat(library, tmp_path):
+    store, _ = library
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    samples_from_library(dataset, store.sources(), store.query, LibraryRequest(limit=2))
+    cvat = format_of("cvat")
+    done = cvat.write(dataset, dataset.samples, tmp_path / "tasks.xml", cvat.Options())
+    assert done.samples == 2
+    assert 'label="person"' in (tmp_path / "tasks.xml").read_text()
+
+
+def test_sounds_become_spans(library, tmp_path):
+    store, info = library
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    samples_from_library(dataset, store.sources(), store.query, LibraryRequest(kinds=("sound",)))
+    (sample,) = dataset.samples
+    span = sample.labels["sound"][0]
+    assert (span.label, span.start, span.end, span.score) == ("bark", 2, 4, 0.5)
+
+
+def test_judged_events_become_labelled_clips(library, tmp_path):
+    store, info = library
+    second = 10**9
+    made = Event(
+        event_id("door", info.id, 5 * second, ""), "door", info.id, "cam", "end", 5 * second, 7 * second, "high"
+    )
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    request = LibraryRequest(kinds=(), padding=1)
+    report = samples_from_library(
+        dataset, store.sources(), store.query, request, [Verdict(made, "wrong", "anna", "a cat")]
+    )
+    (sample,) = dataset.samples
+    assert sample.span == (4.0, 8.0)
+    assert sample.labels == {"alarm": "wrong"}
+    assert sample.status == "labelled"
+    assert sample.notes == "door: a cat"
+    assert report.taken == {"said to be wrong": 1}
+
+
+def test_a_source_whose_file_is_gone_is_told(library, tmp_path):
+    from dataclasses import replace
+
+    store, info = library
+    store.add_source(replace(info, id="f" * 32, path="/nowhere/x.mp4"))
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    report = samples_from_library(dataset, store.sources(), store.query, LibraryRequest(limit=1))
+    assert list(report.failures) == ["/nowhere/x.mp4"]
+    assert report.new == 1
