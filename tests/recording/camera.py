@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,19 @@ class Camera:
                     p.keyframe,
                     p.time + int(turn * length * 1_000_000_000),
                 )
+
+
+def made(path: Path, source: Path, width: int, height: int, encoder: str, options: dict[str, str]) -> Path:
+    """60 pictures of a clip in another size and coding, 25 a second."""
+    with av.open(str(source)) as clip, av.open(str(path), "w") as out:
+        stream: Any = out.add_stream(encoder, rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.options = width, height, "yuv420p", options
+        for number, frame in zip(range(60), clip.decode(video=0), strict=False):
+            small = frame.reformat(width, height, "yuv420p")
+            small.pts, small.time_base = number, Fraction(1, 25)
+            out.mux(stream.encode(small))
+        out.mux(stream.encode(None))
+    return path
 
 
 def pictures(path: Path | str | Any) -> list[tuple[float, str]]:

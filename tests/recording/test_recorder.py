@@ -14,9 +14,9 @@ import pytest
 
 from onlooker.core.errors import StoreBusy
 from onlooker.core.live import CodedPacket, StreamFormat
-from onlooker.recording import Recorder, Recordings, RecordSettings, session
+from onlooker.recording import Feed, Recorder, Recordings, RecordSettings, session
 from onlooker.recording.session import Session
-from recording.camera import Camera, digests, files, pictures, sound
+from recording.camera import Camera, digests, files, made, pictures, sound
 from recording.conftest import SECOND, until
 
 
@@ -58,29 +58,51 @@ def test_pictures_and_sound_are_those_that_were_sent(tmp_path, data, record, rec
     ],
 )
 def test_open_groups_of_pictures_with_parameters_in_the_packets(tmp_path, data, record, recordings, encoder, options):
-    made = tmp_path / "made.mp4"
-    with av.open(str(data("clips/sport_gym.mp4"))) as source, av.open(str(made), "w") as out:
-        stream = out.add_stream(encoder, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
-        stream.options = options
-        for number, frame in enumerate(source.decode(video=0)):
-            if number < 60:
-                small = frame.reformat(160, 96, "yuv420p")
-                small.pts, small.time_base = number, Fraction(1, 25)
-                out.mux(stream.encode(small))
-        out.mux(stream.encode(None))
-    camera = Camera(made, annex_b=True, parameters=False)
+    clip = made(tmp_path / "made.mp4", data("clips/sport_gym.mp4"), 160, 96, encoder, options)
+    camera = Camera(clip, annex_b=True, parameters=False)
     assert record(camera.play, file=1).error == ""
     first, second = recordings.segments()
     # the pictures between them hang on both: each file hides them, and the joined one shows them
     assert first.end == second.start == 1.6 * SECOND
-    expected = digests(made)
+    expected = camera.digests
     assert digests(tmp_path / first.path) == expected[:37]
     assert digests(tmp_path / second.path) == expected[40:]
-    assert pictures(recordings.export("yard", 0, 10 * SECOND, tmp_path / "out.mp4")) == pictures(made)
+    assert pictures(recordings.export("yard", 0, 10 * SECOND, tmp_path / "out.mp4")) == camera.pictures
     if encoder == "libx265":
         with av.open(str(files(tmp_path)[0])) as container:
             assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_a_camera_that_changes_its_size_without_a_word(tmp_path, data, record, recordings):
+    options = {"preset": "ultrafast", "g": "20", "bf": "0"}
+    source = data("clips/sport_gym.mp4")
+    small = Camera(made(tmp_path / "a.mp4", source, 160, 96, "libx264", options), annex_b=True)
+    large = Camera(made(tmp_path / "b.mp4", source, 320, 192, "libx264", options), annex_b=True)
+    shift = 60 * (small.packets[1].pts or 0)
+    feed = Feed()
+
+    def work(recorder):
+        for taker in (recorder, feed):
+            taker.begin(small.formats)
+            for packet in small.packets:
+                taker.packet(packet)
+        viewer = feed.subscribe()
+        for packet in large.packets:
+            moved = dataclasses.replace(
+                packet, pts=(packet.pts or 0) + shift, dts=(packet.dts or 0) + shift, time=packet.time + 2_400_000_000
+            )
+            recorder.packet(moved)
+            feed.packet(moved)
+        assert viewer.closed == "ended"
+        assert feed.subscribe().codecs.startswith("avc1.")
+
+    record(work, file=1000)
+    first, second = recordings.segments()
+    assert (second.start, second.cause) == (2_400_000_000, "")
+    assert digests(tmp_path / first.path) == small.digests
+    assert digests(tmp_path / second.path) == large.digests
+    with av.open(str(tmp_path / second.path)) as container:
+        assert container.streams.video[0].codec_context.width == 320
 
 
 def test_what_mp4_does_not_hold_is_left_out_and_noted(street, record, recordings):

@@ -143,7 +143,10 @@ class Feed:
         if packet.stream not in self._streams or self._video < 0:
             return
         with self._lock:
+            version = self._parameters.version
             self._parameters.look(packet)
+            if self._parameters.version != version and self._muxer is not None:
+                self._end()
             if packet.keyframe and packet.stream == self._video:
                 self._group, self._group_bytes = [], 0
                 self._lock.notify_all()

@@ -66,26 +66,28 @@ class Parameters:
 
     Args:
         formats: what `recordable` gave.
+
+    ``version`` grows when they change.
     """
 
     def __init__(self, formats: Sequence[StreamFormat]) -> None:
         self._formats = {f.index: f for f in formats}
+        self.version = 0
         self._missing = {f.index for f in formats if not f.extradata and _name(f) in _IN_BAND}
 
     def look(self, packet: CodedPacket) -> None:
-        """Learn from a packet."""
-        if packet.stream not in self._missing:
+        """Learn from a packet: what was not known, and what changed."""
+        format = self._formats.get(packet.stream)
+        if format is None or _name(format) not in _IN_BAND or format.extradata[:1] == b"\1":
             return
-        format = self._formats[packet.stream]
-        codec = _name(format)
-        if codec == "aac":
-            found = adts_config(packet.data)
+        if format.kind == "audio":
+            found = b"" if format.extradata else adts_config(packet.data)
         else:
-            kinds = _IN_BAND[codec]
-            found = b"".join(b"\0\0\0\1" + u for u in start_code_units(packet.data) if _unit_type(codec, u) in kinds)
-        if found:
+            found = _parameters(_name(format), packet.data) if packet.keyframe else b""
+        if found and found != format.extradata:
             self._formats[packet.stream] = replace(format, extradata=found)
             self._missing.discard(packet.stream)
+            self.version += 1
 
     @property
     def known(self) -> list[StreamFormat]:
@@ -100,6 +102,11 @@ def adts_config(data: bytes) -> bytes:
     kind, rate = (data[2] >> 6) + 1, data[2] >> 2 & 15
     channels = (data[2] & 1) << 2 | data[3] >> 6
     return (kind << 11 | rate << 7 | channels << 3).to_bytes(2, "big")
+
+
+def _parameters(codec: str, data: bytes) -> bytes:
+    kinds = _IN_BAND[codec]
+    return b"".join(b"\0\0\0\1" + u for u in start_code_units(data) if _unit_type(codec, u) in kinds)
 
 
 def _unit_type(codec: str, unit: bytes) -> int:

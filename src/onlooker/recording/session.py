@@ -53,6 +53,7 @@ class Session:
         self._parameters = Parameters(())
         self._order: Interleaver | None = None
         self._video = -1
+        self._version = 0
         self._ring = Ring(settings.before if settings.mode in _NOT_WANTED else 0.0, settings.memory)
         self._file: SegmentFile | None = None
         self._now = 0
@@ -191,7 +192,7 @@ class Session:
             self._close(_NOT_WANTED[self._settings.mode])
         elif file.strayed(keyframe) > _STRAY:
             self._close("clock")
-        elif keyframe.time - file.start >= self._settings.file * 1e9:
+        elif keyframe.time - file.start >= self._settings.file * 1e9 or self._parameters.version != self._version:
             self._close("", file.place(keyframe))
         if self._file is None:
             self._ring.clear()
@@ -211,6 +212,7 @@ class Session:
             left_out=self.left_out,
         )
         self._from, self.paused, self.error, self._told = None, "", "", ""
+        self._version = self._parameters.version
         self.files += 1
         for packet in packets:
             self._write(self._file, packet)
