@@ -226,6 +226,8 @@ def watched(root: Path, urls: list[str], analyzers: str, seconds: float, gate: b
         closing(Station(load_watch(path), Path(folder), store=store, deliver=False)) as station,
     ):
         station.start()
+        while any(c.analysis.looked < 10 for c in station._cameras.values()):
+            time.sleep(0.2)  # models are loaded
         time.sleep(WARM)
         bench_live.AGES.clear()
         looked = {n: c.analysis.looked for n, c in station._cameras.items()}
