@@ -1,6 +1,6 @@
 """Runs the benchmarks one after another and goes on after a failure.
 
-    python benchmarks/run_all.py                 # all; about two hours, most of it kills and memory
+    python benchmarks/run_all.py                 # all; about three hours, most of it kills and memory
     python benchmarks/run_all.py shots one_pass  # only these
 
 Those that need packages of others for comparison get them in environments of their own (.venv-bench): some run there,
@@ -45,6 +45,12 @@ RUNS: dict[str, list[list[str]]] = {
     "redaction": [["--library"]],
     "everything": [[]],
     "rules": [[]],
+    "live_age": [[]],
+    "live_cameras": [[]],
+    "events": [[]],
+    "recording": [[]],
+    "chaos": [[]],
+    "dataset_loader": [[]],
 }
 WITH_PEERS = {"shots": "requirements.txt", "tracking": "requirements-tracking.txt"}
 PYTHON_PEERS = {
