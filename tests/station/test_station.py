@@ -14,6 +14,7 @@ from onlooker.core.store import Query
 from onlooker.events import EventQuery
 from onlooker.live.ledger import ledger_report
 from onlooker.station import Station, load_watch
+from onlooker.testing.rtsp import RtspServer
 from onlooker.timeline import open_store
 from station.conftest import retold, told
 
@@ -131,3 +132,25 @@ def test_two_processes_do_not_watch_one_camera(scene, store, tmp_path):
         assert [c.name for c in first.status()] == ["yard"]
         assert second.status() == []
         assert "another process watches the camera yard" in second.notes()["yard"][0]
+
+
+def test_a_smaller_stream_is_analysed_and_the_large_one_recorded(scene, store, tmp_path, data):
+    clips = {"main": data("mot_pets09_s2l1/video.mp4"), "sub": data("clips/preview_people-detection.mp4")}
+    with RtspServer(clips, user="me", password="hunter2") as server:
+        main, sub = server.url("main"), server.url("sub")
+        path = scene()
+        path.write_text(
+            "version: 1\nprofile: people.yaml\ncameras:\n  gate:\n"
+            f"    url: '{main}'\n    analyse: '{sub}'\n    record: {{mode: continuous}}\n"
+        )
+        with closing(Station(load_watch(path), tmp_path / "lib", store=store, deliver=False)) as station:
+            station.start()
+            wait_for(lambda: station._cameras["gate"].analysis.looked >= 3 and station.status()[0].recording)
+            (status,) = station.status()
+            station.stop()
+            (file, *_) = (tmp_path / "lib" / "recordings" / "gate").rglob("*.mp4")
+            with av.open(str(file)) as recorded, av.open(str(clips["main"])) as whole:
+                wide = whole.streams.video[0].width
+                assert next(recorded.decode(video=0)).width == wide
+            assert status.width != wide
+            assert "hunter2" not in status.address
