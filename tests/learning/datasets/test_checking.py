@@ -1,5 +1,9 @@
 """``check`` finds each defect that is planted, and nothing in a sound dataset; ``split`` makes no leak."""
 
+# what may be None in general is there in these tests
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false, reportOptionalIterable=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import shutil

@@ -1,5 +1,9 @@
 """Out of a library into samples, to a labelling tool, and back."""
 
+# what may be None in general is there in these tests
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false, reportOptionalIterable=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import json
@@ -95,7 +99,7 @@ def test_the_same_by_cvat(library, tmp_path):
 
 
 def test_sounds_become_spans(library, tmp_path):
-    store, info = library
+    store, _ = library
     dataset = Dataset.create(tmp_path / "set", name="set")
     samples_from_library(dataset, store.sources(), store.query, LibraryRequest(kinds=("sound",)))
     (sample,) = dataset.samples

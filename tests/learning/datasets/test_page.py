@@ -1,5 +1,9 @@
 """The page of samples in a real browser: hostile names do nothing, filters work, nothing is fetched."""
 
+# what may be None in general is there in these tests
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false, reportOptionalIterable=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import os

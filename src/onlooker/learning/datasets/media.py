@@ -274,7 +274,7 @@ def first_error(path: Path, media: Media, *, deep: bool) -> str | None:
             if stated - len(samples) / 8000 > max(0.5, stated / 20):
                 return f"it breaks off at {len(samples) / 8000:.1f} of {stated:.1f} s"
         elif deep:
-            if not any(True for _ in _all(path, media)):
+            if not sum(1 for _ in _all(path, media)):
                 return "it shows nothing"
         else:
             _three(path, media)
@@ -299,5 +299,5 @@ def _three(path: Path, media: Media) -> None:
         return
     frames_at(path, [Fraction(0)], media)
     frames_at(path, [seconds / 2], media)
-    if not any(True for _ in read_frames(path, media, seconds - 2, None)):
+    if not sum(1 for _ in read_frames(path, media, seconds - 2, None)):
         raise SourceError(f"{str(path)!r} shows nothing in its last two seconds")
