@@ -1,4 +1,4 @@
-"""Log-mel spectra in numpy, as a bundle's facts describe them."""
+"""Mel spectra of short windows in numpy, in the two forms that networks are trained on, and as a bundle's facts say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onlooker.bundles.inputs import LogMelInput
 
-__all__ = ["log_mel", "mel_bank"]
+__all__ = ["log_mel", "mel_bank", "spectrum"]
 
 Scale = Literal["htk", "slaney"]
 _BREAK = 1000.0
@@ -48,11 +48,19 @@ def mel_bank(rate: int, size: int, bands: int, low: float, high: float, scale: S
     return bank.astype(np.float32)
 
 
+def spectrum(samples: NDArray[np.float32], window: int, hop: int, size: int) -> NDArray[np.float32]:
+    """Magnitudes (frames, size // 2 + 1) of Hann windows of ``window`` samples every ``hop`` samples.
+
+    The first window begins with the first sample; what is left at the end is not used.
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
+    hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
+    return np.abs(np.fft.rfft(frames * hann, size)).astype(np.float32)
+
+
 def log_mel(samples: NDArray[np.float32], facts: LogMelInput) -> NDArray[np.float32]:
     """(frames, bands) float32 of ``facts.length`` samples in -1..1; see `LogMelInput`."""
-    windows = np.lib.stride_tricks.sliding_window_view(samples, facts.window)[:: facts.step]
-    hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(facts.window) / facts.window)).astype(np.float32)
-    magnitudes = np.abs(np.fft.rfft(windows * hann, facts.fft)).astype(np.float32)
+    magnitudes = spectrum(samples, facts.window, facts.step, facts.fft)
     bank = mel_bank(facts.sample_rate, facts.fft, facts.bands, facts.low, facts.high, facts.scale)
     mels = np.maximum((magnitudes**facts.power) @ bank, np.float32(facts.floor)) + np.float32(facts.offset)
     logs = np.log(mels) if facts.log == "ln" else np.log10(mels) * (10.0 if facts.log == "db" else 1.0)

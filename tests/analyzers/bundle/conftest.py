@@ -10,7 +10,7 @@ from onlooker.sources import open_source
 from onlooker.testing.drive import drive
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:

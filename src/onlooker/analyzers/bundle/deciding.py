@@ -125,7 +125,8 @@ class _ScoredSpans(Decider):
     def take(self, since: Timestamp, until: Timestamp, values: Floats) -> Iterable[Observation]:
         scores = self._smooth.take(since, probabilities(self._output, values))
         only = exclusive(self._output, scores)
-        seen = {n: float(scores[n]) if only in (None, n) else 0.0 for n in self._on}
+        # below any threshold: where one label holds, the others do not
+        seen = {n: float(scores[n]) if only in (None, n) else -1.0 for n in self._on}
         return [self._observation(*found) for found in self._finders.take(since, until, seen, self._on)]
 
     def once(self, span: Span, values: Floats) -> list[Observation]:

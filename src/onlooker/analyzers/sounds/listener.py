@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker import models
-from onlooker.analyzers._sound_mel import mel_bank, spectrum
 from onlooker.analyzers._sound_stream import RATE
+from onlooker.bundles.mel import mel_bank, spectrum
 
 __all__ = ["HOP", "LENGTH", "MODEL", "Listener"]
 
