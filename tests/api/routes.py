@@ -57,7 +57,7 @@ def all_routes() -> list[Route]:
     found = []
     for router in routers():
         for route in guarded_routes(router):
-            methods = sorted(route.methods) if isinstance(route, APIRoute) else ["WS"]
+            methods = sorted(route.methods or ()) if isinstance(route, APIRoute) else ["WS"]
             found += [Route(method, route.path, guard_of(route)) for method in methods]
     return found
 

@@ -21,6 +21,7 @@ class Served:
 
     def __init__(self, server: Running) -> None:
         self.server, self.context, self.url = server, server.context, server.address
+        self.config = server.context.config or Path()
         self._clients: list[httpx.Client] = []
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import httpx
 import pytest
@@ -24,10 +25,12 @@ PASSWORD = "correct horse battery"
 
 
 def onlooker(*words: object, expect: int = 0) -> str:
-    command = [sys.executable, "-m", "onlooker", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == expect, f"{words}\n{done.stdout}\n{done.stderr}"
-    return done.stdout if expect == 0 else done.stderr
+    """A command in this process: what it says, to standard error where it is expected to fail."""
+    out, log = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(log), pytest.raises(SystemExit) as ended:
+        main([str(w) for w in words])
+    assert (ended.value.code or 0) == expect, f"{words}\n{out.getvalue()}\n{log.getvalue()}"
+    return out.getvalue() if expect == 0 else log.getvalue()
 
 
 @contextmanager
@@ -41,19 +44,22 @@ def serving(*words: object, port: int = 0, environment: dict[str, str] | None = 
         text=True,
         env={**os.environ, **(environment or {})},
     )
+    out, log = process.stdout, process.stderr
+    assert out is not None
+    assert log is not None
     lines: list[str] = []
-    reader = threading.Thread(target=lambda: lines.extend(iter(process.stderr.readline, "")), daemon=True)
+    reader = threading.Thread(target=lambda: lines.extend(iter(log.readline, "")), daemon=True)
     reader.start()
     try:
-        first = process.stdout.readline()
+        first = out.readline()
         assert first, lines
         yield process, json.loads(first), lines
     finally:
         process.kill()
         process.wait()
         reader.join(10)
-        process.stdout.close()
-        process.stderr.close()
+        out.close()
+        log.close()
 
 
 def until(holds, seconds: float = 60.0):
@@ -254,7 +260,7 @@ def test_traces_go_to_a_collector_where_one_is_named(folder):
     assert b"privatewords" not in b"".join(body for _, body in got)
 
 
-def test_help_loads_no_server(capsys):
+def test_help_loads_no_server():
     code = (
         "import sys; from onlooker.cli.main import main\n"
         "try:\n  main(['{}', '--help'])\nexcept SystemExit: pass\n"
@@ -263,4 +269,3 @@ def test_help_loads_no_server(capsys):
     for name in ("serve", "users"):
         done = subprocess.run([sys.executable, "-c", code.format(name)], capture_output=True, text=True, check=True)
         assert done.stderr.strip() == "[]", done.stderr
-    assert main is not None

@@ -16,7 +16,7 @@ from api.conftest import FRONT, YARD
 from api.routes import events_of
 from api.served import serving
 from onlooker.client.sse import messages
-from onlooker.core.event import Event, event_id
+from onlooker.core.event import Event, State, event_id
 from onlooker.core.observation import Box
 from onlooker.rules import parse_rules
 
@@ -44,7 +44,7 @@ def fresh(folder):
         yield running
 
 
-def happen(served, number: int, camera="front", source=FRONT, state="new", box=(0.1, 0.5, 0.2, 0.9)) -> str:
+def happen(served, number: int, camera="front", source=FRONT, state: State = "new", box=(0.1, 0.5, 0.2, 0.9)) -> str:
     identity = event_id("late", source, number, "")
     event = Event(
         identity,
@@ -133,7 +133,7 @@ def read(client, count, **more):
         assert answer.status_code == 200, answer.read()
         for told in messages(answer.iter_lines()):
             if told.event != "begin":
-                found.append((int(told.id), told.event, json.loads(told.data)))
+                found.append((int(told.id or 0), told.event, json.loads(told.data)))
             if len(found) == count:
                 return found
     return found

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -197,8 +198,7 @@ def web(data):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    server.asked = asked
-    yield server
+    yield SimpleNamespace(server_port=server.server_port, asked=asked)
     server.shutdown()
     server.server_close()
     thread.join()

@@ -57,7 +57,6 @@ def watched(cameras, tmp_path_factory):
         running.user("viewer", ("*", "viewer"), password=None)
         running.user("front", ("front", "viewer"), password=None)
         running.user("zone", ("front", "viewer", ["door"]), password=None)
-        running.file = config
         client = running.of("viewer")
         until(
             lambda: client.get("/api/v1/cameras").json()["cameras"],
@@ -109,7 +108,9 @@ def test_the_live_view_plays(watched, tmp_path):
         told = json.loads(socket.recv(20))
         assert re.fullmatch(r'video/mp4; codecs="avc1\.[0-9A-Fa-f]{6}"', told["mime"])
         while data.count(b"moof") < 30:
-            data += socket.recv(20)
+            part = socket.recv(20)
+            assert isinstance(part, bytes)
+            data += part
     (tmp_path / "live.mp4").write_bytes(data)
     with av.open(str(tmp_path / "live.mp4")) as container:
         frames = sum(1 for _ in container.decode(video=0))
@@ -215,14 +216,14 @@ def test_a_camera_is_added_and_removed_without_disturbing_others(watched, camera
 
 
 def test_a_wrong_configuration_changes_nothing(watched):
-    admin, good = watched.of("admin"), watched.file.read_text()
+    admin, good = watched.of("admin"), watched.config.read_text()
     try:
-        watched.file.write_text(good.replace("rate: 4", "rate: -4"))
+        watched.config.write_text(good.replace("rate: 4", "rate: -4"))
         answer = admin.post("/api/v1/cameras/reload")
         assert (answer.status_code, answer.json()["type"]) == (422, "ConfigError")
         assert "camera-secret" not in answer.text
     finally:
-        watched.file.write_text(good)
+        watched.config.write_text(good)
     assert len([c for c in admin.get("/api/v1/cameras").json()["cameras"] if c["watched"]]) == 2
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 from onlooker.api.addresses import CAMERA_SCHEMES, check_address
 from onlooker.api.models import Strict
 from onlooker.api.problems import ProblemError
-from onlooker.core.errors import ConfigError, UsageError
+from onlooker.core.errors import ConfigError, ForbiddenAddress, UsageError
 
 if TYPE_CHECKING:
     from onlooker.api.context import Context
@@ -111,8 +111,14 @@ def _store(database: ServerDatabase, name: str, settings: dict[str, Any] | None)
 
 
 def _check(context: Context, address: str) -> None:
-    if "://" not in address or address.partition("://")[0].lower() not in CAMERA_SCHEMES:
+    scheme = address.partition("://")[0].lower() if "://" in address else ""
+    if scheme not in CAMERA_SCHEMES:
         raise UsageError("not the address of a camera", hint=f"one of {', '.join(CAMERA_SCHEMES)}")
+    if scheme.startswith("http") and not context.settings.private_sources:
+        # the station follows redirects by the configuration's policy, which is for what the operator wrote
+        raise ForbiddenAddress(
+            "web cameras are added in the configuration file", hint="or serve with --allow-private-sources"
+        )
     check_address(address, context.settings)
 
 

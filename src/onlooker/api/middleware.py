@@ -180,10 +180,12 @@ class Records:
     async def _audit(self, scope: Scope, status: int) -> None:
         method = scope.get("method", "WS")
         caller: Caller | None = scope["state"].get("caller")
-        refused = status in (401, 403, 429) and (caller is not None or status != 401)
-        if method in ("GET", "HEAD", "OPTIONS") and not refused and not scope["state"].get("audited"):
-            return
         noted: dict[str, Any] = scope["state"].get("noted", {})
+        # what strangers can send without end must not push out what users did
+        if caller is None and (not noted or status == 429):
+            return
+        if method in ("GET", "HEAD", "OPTIONS") and status not in (403, 429):
+            return
         values = ", ".join(f"{k}={v}" for k, v in {**scope.get("path_params", {}), **noted}.items() if k != "actor")
         actor = caller.user if caller else str(noted.get("actor", ""))
         via = f"{caller.via} {caller.credential}" if caller else ""

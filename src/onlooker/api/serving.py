@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from onlooker.api.context import Context
 
-__all__ = ["Running", "Tls", "serve"]
+__all__ = ["Running", "Tls", "check_free", "serve"]
 
 _LOG = logging.getLogger("onlooker.server")
 _GRACE = 10
@@ -116,12 +116,7 @@ def serve(server: Running, *, ready: Callable[[Running], None], reload: Callable
         server: what to run.
         ready: called once it listens.
         reload: reads the configuration again; what it raises is logged, and the old one stays in force.
-
-    Raises:
-        UsageError: it cannot listen there.
     """
-    settings = server.context.settings
-    _check_free(settings.host, settings.port)
 
     def announce() -> None:
         server.listening.wait()
@@ -155,8 +150,12 @@ def _on_hangup(action: Callable[[], None]) -> Generator[None]:
         signal.signal(signal.SIGHUP, before)
 
 
-def _check_free(host: str, port: int) -> None:
-    """Say clearly that a port is taken, before anything is started."""
+def check_free(host: str, port: int) -> None:
+    """Say clearly that a port is taken, before anything is started.
+
+    Raises:
+        UsageError: nobody can listen there.
+    """
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,8 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
 _MOST_EVENTS = 10_000
+_DEEPEST = 150
+_MANY_DASHES = re.compile(r"^[ \t]*(?:- +){50}", re.MULTILINE)
 _Text = Annotated[str, Field(min_length=1, max_length=262_144, description="A rule file.")]
 _Sources = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=100)]
 _Second = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -106,6 +109,8 @@ def _parsed(text: str) -> RuleFile:
     """
     from onlooker.rules import parse_rules
 
+    if _depth(text) > _DEEPEST or _MANY_DASHES.search(text):
+        raise ConfigError("rules: nested too deep to be read", hint="write it simpler")
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise ConfigError("rules: aliases are not taken here", hint="write it out")
@@ -114,6 +119,18 @@ def _parsed(text: str) -> RuleFile:
         raise ConfigError(f"rules: not YAML: {getattr(error, 'problem', error)}") from None
     except (RecursionError, OverflowError, ValueError) as error:
         raise ConfigError(f"rules: cannot be read ({type(error).__name__})", hint="write it simpler") from None
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are nested; reading takes time by the square of it."""
+    depth = deepest = 0
+    for letter in text:
+        if letter in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif letter in "]}":
+            depth -= 1
+    return deepest
 
 
 def _rules(context: Context, text: str | None) -> RuleFile:

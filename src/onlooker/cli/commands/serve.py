@@ -82,8 +82,9 @@ def command(
         jobs=jobs,
     )
     from onlooker.api.logs import set_up
-    from onlooker.api.serving import Running, Tls, serve
+    from onlooker.api.serving import Running, Tls, check_free, serve
 
+    check_free(host, port)
     set_up(form)
     _warn(settings)
     tls = Tls(certificate, key) if certificate is not None and key is not None else None
