@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bundles import making
+from analyzers.bundle import making
 from onlooker.bundles import added, import_model
 from onlooker.cli.main import main
 from onlooker.core.errors import ModelError, PluginError, UsageError

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import pytest
 
-from bundles import making
+from analyzers.bundle import making
 from onlooker.bundles import import_model, load_bundle, save_bundle, unpacked, verify_bundle
 from onlooker.core.errors import ModelError
 

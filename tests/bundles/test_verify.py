@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bundles import making
-from bundles.catalogue import nanodet_facts, nanodet_file
+from analyzers.bundle import making
+from analyzers.bundle.catalogue import nanodet_facts, nanodet_file
 from onlooker.bundles import import_model, noise, pack_golden, play, save_bundle, verify_bundle
 from onlooker.bundles.golden import read_golden
 from onlooker.core.errors import ModelError

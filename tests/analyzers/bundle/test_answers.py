@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bundles import making
+from analyzers.bundle import making
 from onlooker.bundles import added, import_model, save_bundle
 from onlooker.core.errors import ConfigError
 from onlooker.core.plugins import load_plugin

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from analyzers.bundle.catalogue import nanodet_facts, nanodet_file
 from analyzers.conftest import read_pictures, write_clip
-from bundles.catalogue import nanodet_facts, nanodet_file
 from onlooker.analyzers.objects.analyzer import Objects
 from onlooker.analyzers.objects.config import ObjectsConfig
 from onlooker.sources import open_source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundles import making
+from analyzers.bundle import making
 from onlooker.bundles import added, import_model, save_bundle
 from onlooker.core.plugins import load_plugin
 from onlooker.sources import open_source

@@ -12,7 +12,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from bundles import making
+from analyzers.bundle import making
 from onlooker.bundles import added, import_model
 from onlooker.cli.main import main
 from onlooker.core.store import Query

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from bundles import making
+from analyzers.bundle import making
 from onlooker.analyzers.bundle.boxes import boxes_of
 from onlooker.analyzers.bundle.config import BundleConfig
 from onlooker.analyzers.bundle.deciding import decider_for
