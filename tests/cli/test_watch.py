@@ -97,4 +97,4 @@ def test_hup_reads_the_configuration_again_and_term_ends(tmp_path, data, profile
         process.send_signal(signal.SIGTERM)
         end = until(lambda line: "end" in line)["end"]
         assert [c["name"] for c in end] == ["a", "b"]
-        assert process.wait(60) == 130
+        assert process.wait(60) == 0

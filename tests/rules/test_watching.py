@@ -63,3 +63,11 @@ def test_parts_give_the_events_of_the_whole_and_of_the_library(tmp_path):
         end = Timestamp(25 * SECOND, NANOSECONDS)
         store.commit(Batch(LIVE.id, scene, states=[RunState(p, end) for p in producers]))
         assert life(backtest(store, RULES, [LIVE])) == life(made)
+
+
+def test_connecting_is_no_trouble_of_the_camera_and_a_stall_is():
+    rules = parse_rules("version: 1\nrules: [{id: trouble, when: {camera: {}}}]")
+    seen = signed([fact("blind", 0, 2, label="connecting"), fact("blind", 10, 15, label="stalled")])
+    engine = Engine(rules, LIVE)
+    made = [*engine.take(seen, dict.fromkeys(engine.kinds, 30 * SECOND)), *engine.finish(30 * SECOND)]
+    assert [(e.start, e.end) for e in made if e.state == "end"] == [(10 * SECOND, 15 * SECOND)]

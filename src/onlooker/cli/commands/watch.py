@@ -110,7 +110,7 @@ def _watch(config: WatchConfig, folder: Path, limit: float | None, again: Any, *
             station.stop()
             shown.last(station.status())
             station.close()
-    return 130 if stop.is_set() else 0 if seen else 3
+    return 130 if stop.interrupted else 0 if seen else 3
 
 
 def _reloaded(station: Station, again: Any) -> str:
@@ -131,14 +131,21 @@ def _reloaded(station: Station, again: Any) -> str:
     return "read again: " + ("; ".join([*parts, *(["other rules"] if changes.rules else [])]) or "nothing changed")
 
 
-@contextmanager
-def _signals() -> Iterator[tuple[threading.Event, threading.Event]]:
-    """Events that Ctrl-C or SIGTERM, and SIGHUP, set; a second Ctrl-C ends at once."""
-    stop, reload = threading.Event(), threading.Event()
+class _Stop(threading.Event):
+    """Set when the user or a service manager wants the end; ``interrupted`` by Ctrl-C."""
 
-    def ask(*_: object) -> None:
+    interrupted = False
+
+
+@contextmanager
+def _signals() -> Iterator[tuple[_Stop, threading.Event]]:
+    """Events that Ctrl-C or SIGTERM, and SIGHUP, set; a second Ctrl-C ends at once."""
+    stop, reload = _Stop(), threading.Event()
+
+    def ask(number: int, _: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
+        stop.interrupted = number == signal.SIGINT
         stop.set()
 
     wanted: list[tuple[int, Any]] = [(signal.SIGINT, ask), (signal.SIGTERM, ask)]

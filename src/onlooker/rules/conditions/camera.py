@@ -27,8 +27,9 @@ class CameraTrouble(Observed):
         return frozenset({"cue", "blind"})
 
     def fits(self, observation: Observation) -> bool:
-        """By label."""
-        meant = observation.kind == "blind" or observation.label in self.trouble
+        """By label; that a camera is being connected at the start is no trouble."""
+        meant = observation.label in self.trouble
+        meant = meant or (observation.kind == "blind" and observation.label not in ("connecting", "not_running"))
         return meant and (observation.score is None or observation.score >= self.score)
 
 
