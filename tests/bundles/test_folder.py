@@ -83,6 +83,8 @@ def test_extra_missing_and_linked_files_are_found(copy, tmp_path):
         (lambda v: v["networks"][0]["input"].update(width="8"), "width"),
         (lambda v: v["networks"][0].update(state=making.FADING), "needs a clip"),
         (lambda v: v.update(surprise=1), "surprise"),
+        (lambda v: v.update(title="\x1b]0;owned\x07"), "title"),
+        (lambda v: v["files"]["model.onnx"].update(size=5 * 1024**3), "size"),
         (lambda v: v.update(schema=99), "upgrade onlooker"),
         (lambda v: v.update(name="../../x"), "name"),
         (lambda v: v.update(name="a\n"), "name"),

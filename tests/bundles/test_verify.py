@@ -73,6 +73,45 @@ def test_streaming_in_steps_is_the_same_as_the_golden_run(tmp_path):
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+def test_openvino_s_own_form_is_kept(tmp_path):
+    import openvino
+
+    model = openvino.Core().read_model(str(making.colour_model(tmp_path / "c.onnx")))
+    openvino.save_model(model, str(tmp_path / "c.xml"), compress_to_fp16=False)
+    bundle = import_model(tmp_path / "c.xml", making.colour_facts(), tmp_path / "b")
+    assert set(bundle.manifest.files) == {"model.xml", "model.bin", "golden.npz"}
+    assert states(verify_bundle(bundle)) == {"files": "good", "openvino": "good"}
+
+
+def test_as_many_rows_as_there_are_boxes(tmp_path):
+    """The pictures' bright pixels are the rows, as of a detector that drops doubles itself."""
+    nodes = [
+        ("Greater", ["x", "limit"], ["bright"], {}),
+        (
+            "Cast",
+            [
+                "bright",
+            ],
+            ["ones"],
+            {"to": 1},
+        ),
+        ("NonZero", ["ones"], ["places"], {}),
+        ("Cast", ["places"], ["numbers"], {"to": 1}),
+        ("Transpose", ["numbers"], ["y"], {"perm": [1, 0]}),
+    ]
+    model = making.write(
+        tmp_path / "n.onnx", nodes, {"x": (1, 3, 8, 8)}, {"y": ("rows", 4)}, [making.constant("limit", 0.5)]
+    )
+    facts = making.colour_facts()
+    rows = {"form": "rows", "tensor": "y", "score": 1, "label": 0}
+    facts["outputs"] = [{"task": "detection", "name": "bright", "labels": ["bright"], "boxes": rows}]
+    bundle = import_model(model, facts, tmp_path / "b")
+    assert verify_bundle(bundle).good
+    counts = [np.count_nonzero(p > 127) for p in noise(bundle.manifest)["in.model"][:, 0]]
+    found = play(bundle, noise(bundle.manifest))["out.y"]
+    assert found.shape == (4, max(counts), 4)
+
+
 def varint(number):
     made = b""
     while number > 127:

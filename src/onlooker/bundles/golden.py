@@ -97,12 +97,21 @@ def play(bundle: Bundle, inputs: Mapping[str, NDArray[Any]], *, engine: str | No
                 outputs, head_state = head.step(given, head_state)
             for name, array in outputs.items():
                 made.setdefault(f"out.{name}", []).append(array)
-        return {name: np.stack(arrays) for name, arrays in made.items()}
+        return {name: _stacked(arrays) for name, arrays in made.items()}
     except (ValueError, TypeError) as error:
         raise ModelError(f"{manifest.name}: the golden run does not fit the bundle: {error}") from None
     finally:
         for run in (*runs.values(), *([head] if head else [])):
             run.close()
+
+
+def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """One array of all steps; what is shorter than others (fewer boxes) is filled up with zeros."""
+    shape = tuple(max(sides) for sides in zip(*(a.shape for a in arrays), strict=True))
+    made = np.zeros((len(arrays), *shape), arrays[0].dtype)
+    for step, array in enumerate(arrays):
+        made[(step, *(slice(side) for side in array.shape))] = array
+    return made
 
 
 def pack_golden(inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> bytes:

@@ -48,7 +48,8 @@ __all__ = [
 
 SCHEMA = 1
 """Version of the form of ``bundle.json``; raised when an older reader would misunderstand a newer file."""
-MAX_BYTES = 16 * 1024**3
+MAX_BYTES = 4 * 1024**3
+"""Largest size of a file, and of all files together."""
 
 
 class FileFact(Part):
@@ -269,7 +270,7 @@ class Manifest(Part):
     schema_version: Annotated[int, Field(ge=1, alias="schema")]
     name: Name
     title: Words = ""
-    licence: Annotated[str, Field(min_length=1, max_length=200)]
+    licence: Label
     licence_note: Words = ""
     networks: Annotated[tuple[Network, ...], Field(max_length=8)] = ()
     head: Head | None = None
@@ -286,6 +287,8 @@ class Manifest(Part):
     def _not_itself(cls, files: dict[str, FileFact]) -> dict[str, FileFact]:
         if "bundle.json" in files:
             raise ValueError("bundle.json cannot hold its own digest")
+        if sum(fact.size for fact in files.values()) > MAX_BYTES:
+            raise ValueError(f"the files have more than {MAX_BYTES} bytes together")
         return files
 
     @model_validator(mode="after")

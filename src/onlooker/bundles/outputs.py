@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from onlooker.bundles.values import Label, Name, Part, Seconds, Share, TensorName
+from onlooker.bundles.values import Label, Name, Part, Seconds, Share, TensorName, Words
 
 __all__ = [
     "Anomaly",
@@ -190,7 +190,7 @@ class Regression(_Output):
     tensor: TensorName
     kind: Name = "measure"
     labels: Labels
-    unit: Annotated[str, Field(max_length=40)] = ""
+    unit: Words = ""
     low: float | None = None
     high: float | None = None
     every_seconds: Annotated[float, Field(gt=0, le=3600)] = 1.0

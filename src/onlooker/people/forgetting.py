@@ -20,6 +20,7 @@ from onlooker.analyzers.identity import records
 from onlooker.analyzers.identity.records import Key
 from onlooker.analyzers.identity.resolve import redecide
 from onlooker.analyzers.speakers.voices import DIMENSIONS, HOP, LENGTH
+from onlooker.core.errors import PluginError
 from onlooker.core.measurement import Measurement
 from onlooker.core.observation import Box
 from onlooker.core.store import Query, Store
@@ -158,7 +159,10 @@ def _of_faces() -> set[str]:
 
     found = {"faces"}
     for name in plugin_names("analyzers"):
-        cls = load_plugin("analyzers", name)
+        try:
+            cls = load_plugin("analyzers", name)
+        except PluginError:  # a damaged plug-in must not keep anybody from being forgotten
+            continue
         if isinstance(cls, type) and issubclass(cls, FaceAnalyzer):
             found.add(name)
     return found
