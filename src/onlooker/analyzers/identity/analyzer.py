@@ -20,7 +20,7 @@ class Identity(Analyzer[IdentityConfig]):
     """Who the face tracks and speakers of a source are, by what the library knows of people."""
 
     name: ClassVar[str] = ANALYZER
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     emits: ClassVar[tuple[str, ...]] = ("identity",)
     Config = IdentityConfig
 
