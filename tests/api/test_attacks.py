@@ -143,8 +143,12 @@ def test_a_malformed_body_is_refused(served, body):
 
 
 def test_what_is_not_json_is_not_taken_for_it(served):
-    answer = served.as_token().post("/api/v1/login", data={"user": "admin", "password": PASSWORD})
-    assert answer.status_code == 422
+    """A page of another site can send forms and plain text without being asked whether it may."""
+    client, body = served.as_token(), json.dumps({"user": "admin", "password": PASSWORD})
+    assert client.post("/api/v1/login", data={"user": "admin", "password": PASSWORD}).status_code == 422
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
+        answer = client.post("/api/v1/login", content=body, headers={"Content-Type": kind})
+        assert (answer.status_code, "set-cookie" in answer.headers) in ((422, False), (400, False)), kind
 
 
 @pytest.mark.parametrize(
