@@ -113,6 +113,9 @@ def test_an_added_bundle_that_was_altered_is_not_run(first, cache):
 
     with pytest.raises(ModelError, match="was altered"):
         cls(cls.Config()).open(Context(SourceInfo("0" * 32, "x", "none", None, None, None)))
+    # adding it again mends it
+    assert not added.add(first.folder).known
+    assert added.added_bundle("colours", check=True).digest == first.digest
     (folder / "bundle.json").write_text("{")
     with pytest.raises(PluginError, match="the bundle colours cannot be used"):
         load_plugin("analyzers", "colours")

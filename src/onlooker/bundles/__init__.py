@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from onlooker.bundles.folder import Bundle, load_bundle, save_bundle, unpacked
 from onlooker.bundles.golden import noise, pack_golden, play
-from onlooker.bundles.importing import import_model
+from onlooker.bundles.importing import export_bundle, import_model
 from onlooker.bundles.manifest import Manifest, parse_manifest
 from onlooker.bundles.verify import Check, Verification, verify_bundle
 
@@ -21,6 +21,7 @@ __all__ = [
     "Check",
     "Manifest",
     "Verification",
+    "export_bundle",
     "import_model",
     "load_bundle",
     "noise",

@@ -20,7 +20,6 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from onlooker.bundles.folder import MANIFEST, Bundle, load_bundle, unpacked
-from onlooker.bundles.manifest import Manifest
 from onlooker.bundles.values import Digest, Name, Part
 from onlooker.bundles.verify import Verification, verify_bundle
 from onlooker.core.errors import ModelError, UsageError
@@ -107,9 +106,10 @@ def add(path: str | Path, name: str | None = None, *, use: bool = True) -> Added
         target = base / called / bundle.digest[:_SHORT]
         with _locked(called):
             index = _read(called)
-            known = target.is_dir()
+            known = _is_whole(target)
             if not known:
-                _same_kinds(called, index, bundle.manifest)
+                _same_kinds(called, index, bundle)
+                shutil.rmtree(target, ignore_errors=True)
                 copy.chmod(0o755)
                 copy.replace(target)
             in_use = use or index is None
@@ -139,9 +139,18 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _same_kinds(name: str, index: _Index | None, manifest: Manifest) -> None:
+def _is_whole(folder: Path) -> bool:
+    try:
+        load_bundle(folder)
+    except ModelError:
+        return False
+    return True
+
+
+def _same_kinds(name: str, index: _Index | None, bundle: Bundle) -> None:
     """Profiles and rules rest on what a name makes: versions of it make the same kinds."""
-    if index is None:
+    manifest = bundle.manifest
+    if index is None or index.uses[-1] == bundle.digest:
         return
     kinds = load_bundle(_folder(name, index.uses[-1]), check=False).manifest.kinds
     if set(kinds) != set(manifest.kinds):

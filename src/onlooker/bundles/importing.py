@@ -1,4 +1,4 @@
-"""Makes a bundle of a model that was trained elsewhere: ONNX, TFLite, OpenVINO IR, or TensorFlow."""
+"""Makes bundles with their golden run: of what was trained here, or elsewhere (ONNX, TFLite, TensorFlow)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from onlooker.bundles.folder import Bundle, save_bundle
 from onlooker.bundles.golden import noise, pack_golden, play
-from onlooker.bundles.manifest import SCHEMA, SUFFIXES
+from onlooker.bundles.manifest import SCHEMA, SUFFIXES, Manifest
 from onlooker.core.errors import ModelError
 from onlooker.core.plugins import load_plugin
 from onlooker.core.runtime import Runtime, TensorInfo
 
-__all__ = ["import_model", "software"]
+__all__ = ["export_bundle", "import_model", "software"]
 
 _PACKAGES = ("onlooker", "numpy", "onnx", "onnxruntime", "openvino", "torch", "tensorflow")
 
@@ -59,21 +59,41 @@ def import_model(
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
-        work = Path(folder)
-        files, form = _model_files(Path(model), work)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as work:
+        files, form = _model_files(Path(model), Path(work))
         fields = _completed(dict(facts), files[0], form)
-        if form == "onnx":
-            fields.setdefault("runtime", None)
-        else:
+        if form != "onnx":
             fields["runtime"] = "openvino"
-        named = {f.name: f for f in files}
-        made: dict[str, Path | bytes] = {**named}
-        draft = save_bundle(work / "draft", {k: v for k, v in fields.items() if k != "golden"}, made)
+        return export_bundle(target, fields, {f.name: f for f in files}, golden=golden)
+
+
+def export_bundle(
+    target: str | Path,
+    manifest: Manifest | Mapping[str, Any],
+    files: Mapping[str, Path | bytes],
+    *,
+    golden: Mapping[str, NDArray[Any]] | None = None,
+) -> Bundle:
+    """Write a bundle with its golden run, which is recorded in the preferred engine; else as `save_bundle`.
+
+    Args:
+        target: the folder to make; it must not exist.
+        manifest: a manifest, or its fields; ``files`` in it is filled in, and ``golden`` where it is left out.
+        files: the files by name, the golden run left out.
+        golden: inputs of the golden run (see `onlooker.bundles.play`); without them soft noise is used.
+
+    Raises:
+        ModelError: the target exists, or manifest, files and inputs do not fit each other.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fields = manifest.model_dump(mode="json", by_alias=True) if isinstance(manifest, Manifest) else dict(manifest)
+    own: dict[str, Any] = {"file": "golden.npz", **(fields.pop("golden", None) or {})}
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as work:
+        draft = save_bundle(Path(work) / "draft", fields, files)
         inputs = dict(golden) if golden is not None else noise(draft.manifest)
         recorded = pack_golden(inputs, play(draft, inputs))
-        own: dict[str, Any] = {"file": "golden.npz", **fields.get("golden", {})}
-        return save_bundle(target, {**fields, "golden": own}, {**made, own["file"]: recorded})
+    return save_bundle(target, {**fields, "golden": own}, {**files, own["file"]: recorded})
 
 
 def _model_files(model: Path, work: Path) -> tuple[list[Path], str]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from analyzers.bundle import making
-from onlooker.bundles import added, import_model, save_bundle
+from onlooker.bundles import added, export_bundle, import_model
 from onlooker.core.errors import ConfigError
 from onlooker.core.plugins import load_plugin
 from onlooker.core.time import Timestamp
@@ -173,7 +173,8 @@ def fused(cache, tmp_path):
     fields["outputs"] = [{**making.NUMBER, "every_seconds": 0.1}]
     fields["head"] = {"file": "head.onnx", "inputs": inputs, "outputs": ["y"]}
     files = {"model.onnx": light.path("model.onnx"), "ear.onnx": loud.path("model.onnx"), "head.onnx": head}
-    added.add(save_bundle(tmp_path / "fused", fields, files).folder)
+    made = added.add(export_bundle(tmp_path / "fused", fields, files).folder)
+    assert [c.state for c in made.verification.checks] == ["good"] * 3
     yield load_plugin("analyzers", "fused")
     added.remove("fused")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analyzers.bundle import making
-from onlooker.bundles import added, import_model, save_bundle
+from onlooker.bundles import added, export_bundle, import_model
 from onlooker.core.plugins import load_plugin
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import CHECKS, AnalyzerCase
@@ -36,7 +36,7 @@ def headed(folder):
         "model.onnx": plain.path("model.onnx"),
         "head.onnx": making.fading_model(folder / "head.onnx", {"x": (1, 1)}),
     }
-    return save_bundle(folder / "bundle", fields, files)
+    return export_bundle(folder / "bundle", fields, files)
 
 
 def window(folder):
