@@ -81,11 +81,12 @@ def test_a_browser_plays_it(page, data, clip, low_latency):
     feed.lost("closed")
     for part in viewer:
         page.evaluate("part => put(part)", text(part))
+    start, end, _, width, error, waiting = page.evaluate("state()")
     for _ in range(200):
-        start, end, _, width, error, waiting = page.evaluate("state()")
         if not waiting and end > 0:
             break
         page.wait_for_timeout(50)
+        start, end, _, width, error, waiting = page.evaluate("state()")
     assert error == ""
     # the stretch in the buffer is that of the packets, from the keyframe before the viewer came
     assert end - start > (camera.end / 1e9) / 3 - 0.2
