@@ -69,12 +69,18 @@ def test_workers_give_what_one_process_gives(fights, tmp_path):
 
 def test_frames_are_those_that_are_shown(data, media):
     """Each picture is the frame that a whole read shows at its time."""
-    for name in ("walk.mp4", "talk.mpg"):
-        medium = look_at(media, Media(path=name, kind="video"))
-        source = open_source(str(media / name))
+    names = [
+        "fight_surv/fight/fi001.mp4",
+        "fight_surv/fight/fi005.mp4",
+        "clips/action_exercise_kth_like.avi",
+        "clips/help.mkv",
+    ]
+    for path in [media / "walk.mp4", media / "talk.mpg", *map(data, names)]:
+        medium = look_at(path.parent, Media(path=path.name, kind="video"))
+        source = open_source(str(path))
         whole = list(source.read(ReadRequest()))
         moments = [Fraction(n, 7) for n in range(3, 60, 11)]
-        for moment, frame in zip(moments, frames_at(media / name, moments, medium), strict=True):
+        for moment, frame in zip(moments, frames_at(path, moments, medium), strict=True):
             shown = [f for f in whole if f.time.value <= moment + Fraction(1, 1000)][-1]
             assert frame.time == shown.time
             np.testing.assert_array_equal(frame.luma(), shown.luma())

@@ -16,6 +16,7 @@ from onlooker.core.errors import OnlookerError, SourceError
 from onlooker.core.media import AudioBlock, Packet, ReadFailure, ReadRequest, SourceInfo, UInt8Array
 from onlooker.core.time import Timestamp
 from onlooker.learning.datasets.manifest import Media, MediaKind
+from onlooker.learning.datasets.quick import quick_frames
 from onlooker.sources import MEDIA, open_source
 from onlooker.sources.container import Opened, open_container
 from onlooker.sources.identity import content_id
@@ -212,6 +213,10 @@ def frames_at(path: Path, moments: Sequence[Fraction], media: Media) -> list[Any
     found: list[Any] = []
     last: Any = None
     wanted = [m + _SLACK for m in moments]
+    if start is None and media.rotation is not None:
+        quick = quick_frames(_opened(path, media), wanted)
+        if quick is not None:
+            return quick
     for frame in read_frames(path, media, start, wanted[-1] + 1):
         while len(found) < len(wanted) and frame.time.value > wanted[len(found)]:
             found.append(last or frame)
