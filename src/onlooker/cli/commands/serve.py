@@ -65,7 +65,7 @@ def command(
       onlooker serve --library lib --config watch.yaml --port 8443 --tls-cert cert.pem --tls-key key.pem --host 0.0.0.0
       onlooker serve --library lib --log json --files /srv/videos
     """
-    from onlooker.api import ServerSettings, create_app, need_server
+    from onlooker.api import ServerSettings, need_server
 
     need_server()
     form = _form(log)
@@ -81,18 +81,32 @@ def command(
         files=tuple(files or ()),
         jobs=jobs,
     )
+    tls = None if certificate is None or key is None else (certificate, key)
+    _run(settings, form, library, config, tls, tuple(proxies or ()), as_json=as_json)
+
+
+def _run(
+    settings: ServerSettings,
+    form: Literal["text", "json"],
+    library: Path | None,
+    config: Path | None,
+    tls: tuple[Path, Path] | None,
+    proxies: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> None:
+    from onlooker.api import create_app
     from onlooker.api.logs import set_up
     from onlooker.api.serving import Running, Tls, check_free, serve
 
-    check_free(host, port)
+    check_free(settings.host, settings.port)
     set_up(form)
     _warn(settings)
-    tls = Tls(certificate, key) if certificate is not None and key is not None else None
     with _station(config, library) as station:
         folder = library or (station.folder if station else DEFAULT)
-        server = Running(create_app(folder, station, settings, config=config), tls=tls, proxies=tuple(proxies or ()))
-        reload = server.context.reload if station else None
-        serve(server, ready=_announce(as_json), reload=reload)
+        app = create_app(folder, station, settings, config=config)
+        server = Running(app, tls=Tls(*tls) if tls else None, proxies=proxies)
+        serve(server, ready=_announce(as_json), reload=server.context.reload if station else None)
 
 
 def _station(config: Path | None, library: Path | None) -> AbstractContextManager[Station | None]:
