@@ -93,13 +93,15 @@ class Event(EventState):
 
 
 class Camera(_Told):
-    """How a camera is doing."""
+    """How a camera is doing; ``since`` and ``last_frame`` are Unix seconds, ages and durations seconds."""
 
     name: str
     source: str
     watched: bool
     condition: str
     reason: str
+    since: float
+    last_frame: float | None
     age: float | None
     arriving: float
     analysed: float
