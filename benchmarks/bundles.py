@@ -3,8 +3,8 @@
     python benchmarks/bundles.py
 
 The catalogue's detector is wrapped as a bundle; single pictures are timed warm on one thread: the network alone, the
-bundle's pre-processing, network and decoding, and the analyzer ``objects``, in turns within one run. A streaming network
-is run step by step: its outputs are compared with those of the whole series, and a step is timed.
+bundle's pre-processing, network and decoding, and the analyzer ``objects``, in turns within one run. A streaming
+network is run step by step: its outputs are compared with those of the whole series, and a step is timed.
 """
 
 from __future__ import annotations

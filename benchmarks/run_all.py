@@ -51,6 +51,8 @@ RUNS: dict[str, list[list[str]]] = {
     "recording": [[]],
     "chaos": [[]],
     "dataset_loader": [[]],
+    "bundles": [[]],
+    "server_kills": [["--kills", "30"]],
 }
 WITH_PEERS = {"shots": "requirements.txt", "tracking": "requirements-tracking.txt"}
 PYTHON_PEERS = {

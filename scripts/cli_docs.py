@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUPS = ("library", "models", "profiles")
 
 
 def help_of(*command: str) -> str:
@@ -40,7 +39,7 @@ def build() -> str:
     for name in names(top):
         text = help_of(name)
         parts.append(f"## onlooker {name}\n\n```text\n{text}\n```\n")
-        if name in GROUPS:
+        if re.search(r"^╭─ Commands", text, re.MULTILINE):
             parts += [f"### onlooker {name} {sub}\n\n```text\n{help_of(name, sub)}\n```\n" for sub in names(text)]
     return "\n".join(parts)
 

@@ -40,7 +40,7 @@ def place(data, tmp_path_factory):
 def shell_lines(name):
     """Commands in the document's indented or fenced blocks."""
     text = (ROOT / name).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```sh\n(.*?)^```|((?:^    .*\n)+)", text, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```sh\n(.*?)^```|((?:^    [^\n]*\n)+)", text, re.DOTALL | re.MULTILINE)
     lines = [line.split("  #")[0].strip() for pair in blocks for block in pair for line in block.splitlines()]
     return [line for line in lines if line.startswith("onlooker ")]
 
