@@ -79,6 +79,7 @@ def _target(target: str) -> Any:
     return getattr(importlib.import_module(path), attribute)
 
 
+@cache
 def _third_party(group: Group) -> dict[str, metadata.EntryPoint]:
     return {point.name: point for point in metadata.entry_points(group=f"onlooker.{group}")}
 
