@@ -109,6 +109,7 @@ class Context:
         heavy_only: the instance will get no ``analyze``.
         threads: how many threads a model may use.
         kinds: those of the kinds asked for that others make in this run; what a wish was granted.
+        store: live, the library, to read what it remembers (`Store.records`); None in a run over a recording.
     """
 
     source: SourceInfo
@@ -116,6 +117,7 @@ class Context:
     heavy_only: bool = False
     threads: int = 1
     kinds: frozenset[str] = frozenset()
+    store: Store | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,11 @@ class Analyzer(ABC, Generic[C]):
     def relates(self) -> bool:
         """Whether it defines `relate`."""
         return type(self).relate is not cast(Any, Analyzer).relate
+
+    @property
+    def live(self) -> bool:
+        """Whether it can work on what is seen once, as it comes; not what relates whole sources, unless it says so."""
+        return not self.relates
 
     def relate(self, store: Store, source: SourceInfo, producer: Producer) -> Iterable[Observation]:
         """Observations about ``source`` that rest on what the store holds of other sources.

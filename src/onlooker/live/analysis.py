@@ -275,9 +275,8 @@ class LiveAnalysis:
         name = f"{at.nanoseconds // _SECOND:x}"
         self._store.clear_failures(info.id, [s.name for s in self._selection.stages])
         self._failing = {}
-        self._sitting = Sitting(
-            name, at, info, self._selection.stages, threads=self._settings.threads, watch=self._watch
-        )
+        stages, threads = self._selection.stages, self._settings.threads
+        self._sitting = Sitting(name, at, info, stages, threads=threads, watch=self._watch, store=self._store)
         self._heavily = self._followed = None
         if self._gate is not None:
             self._gate.restart()
@@ -363,7 +362,10 @@ class LiveAnalysis:
         return o if o.span.start.nanoseconds >= mark else replace(o, data={**o.data, "told_ns": mark})
 
     def _kept(self, o: Observation) -> Observation:
-        if self._keeper is None or not o.attachments:
+        if self._keeper is None:
+            return o
+        o = self._keeper.observation(o)
+        if not o.attachments:
             return o
         files = [self._keeper.attachment(o, a) for a in o.attachments]
         return replace(o, attachments=tuple(f for f in files if f is not None))

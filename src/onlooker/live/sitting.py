@@ -10,6 +10,7 @@ from onlooker.core.analyzer import Analyzer, Context
 from onlooker.core.errors import OnlookerError
 from onlooker.core.media import AudioBlock, Frame, SourceInfo
 from onlooker.core.observation import Json, Observation
+from onlooker.core.store import Store
 from onlooker.core.time import NANOSECONDS, Span, Timestamp
 from onlooker.pipeline.fan_out import AudioFormat, FanOut, audio_format
 from onlooker.pipeline.ordered import Decider
@@ -60,7 +61,7 @@ def live_stages(stages: Sequence[Stage]) -> Selection:
 
 def _hindrance(stage: Stage, audio: AudioFormat | None) -> str | None:
     needs = stage.needs
-    if create_analyzer(stage.spec).relates:
+    if not create_analyzer(stage.spec).live:
         return "relates whole sources to each other; run onlooker analyze on recordings"
     if needs.packets:
         return "looks at every packet of a file"
@@ -84,10 +85,19 @@ class Sitting:
         stages: see `live_stages`.
         threads: how many a model may use.
         watch: times the analyzers.
+        store: whose records they may read.
     """
 
     def __init__(
-        self, name: str, begin: Timestamp, info: SourceInfo, stages: Sequence[Stage], *, threads: int, watch: Stopwatch
+        self,
+        name: str,
+        begin: Timestamp,
+        info: SourceInfo,
+        stages: Sequence[Stage],
+        *,
+        threads: int,
+        watch: Stopwatch,
+        store: Store,
     ) -> None:
         self.name, self.begin, self.info = name, begin, info
         self._watch = watch
@@ -96,7 +106,7 @@ class Sitting:
         self._broken: dict[str, tuple[Exception, Timestamp | None]] = {}
         kinds = frozenset(kind for s in self._stages for kind in s.emits)
         for stage in self._stages:
-            self._open(stage, Context(info, None, False, threads, kinds & frozenset(stage.needs.kinds)))
+            self._open(stage, Context(info, None, False, threads, kinds & frozenset(stage.needs.kinds), store))
         self.heavy = frozenset(s.name for s in self._stages if s.needs.heavy)
         self._fan_out = FanOut(self._stages, self.analyzers, {}, threaded=False, watch=watch)
         self._decider = Decider(info.id, self._stages, self.analyzers, {}, {}, watch)
@@ -202,7 +212,8 @@ class Sitting:
         return [s.name for s in self._stages if s is not stage and any(k in stage.needs.kinds for k in s.emits)]
 
     def _finished(self, made: Mapping[str, Sequence[Observation]]) -> list[Observation]:
-        flat = [o for own in made.values() for o in own]
+        # vectors of what still goes on are for the other analyzers alone
+        flat = [o for own in made.values() for o in own if not o.data.get("so_far")]
         self._tracks.update(o.track for o in flat if o.track is not None)
         return [self._own(o) for o in flat]
 

@@ -17,6 +17,10 @@ __all__ = ["Keeper", "OpenKeeper"]
 class Keeper(Protocol):
     """Decides what of a run's pictures, measurements and vectors a library may keep; see `Privacy` of the profile."""
 
+    def observation(self, observation: Observation) -> Observation:
+        """What is stored in the place of an observation of a live source, which has no end to wait for."""
+        ...
+
     def attachment(self, observation: Observation, attachment: Attachment) -> Attachment | None:
         """What is stored in the place of a derived file, or None where nothing may be."""
         ...

@@ -87,6 +87,13 @@ class PolicyKeeper:
         self._policy, self._threads = policy, threads
         self._pictures: PictureCover | None = None
 
+    def observation(self, observation: Observation) -> Observation:
+        """Without its vector, where it tells whose face or voice it is and that is not kept."""
+        o = observation
+        if o.kind != "embedding" or self._policy.keep_embeddings or o.label in _OF_WHAT_IS_SAID:
+            return o
+        return replace(o, vector=None, vector_space=None)
+
     def attachment(self, observation: Observation, attachment: Attachment) -> Attachment | None:
         """Pictures with everything hidden; no pictures of single faces, and no video, which nobody looked through."""
         of_face = observation.kind in _OF_FACES

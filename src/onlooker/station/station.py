@@ -34,7 +34,7 @@ __all__ = ["Changes", "Station"]
 _log = logging.getLogger("onlooker.station")
 _TICK, _GOVERN, _CLEAN = 0.5, 1.0, 600.0
 _LAST_WORDS = 5.0
-_PROMPT = {"motion": 5.0, "pose": 3.0, "quality": 10.0, "sounds": 5.0}
+_PROMPT = {"face_vectors": 3.0, "identity": 3.0, "motion": 5.0, "pose": 3.0, "quality": 10.0, "sounds": 5.0}
 """Seconds after which what lasts is told in pieces, unless the profile says otherwise: live, its end is too late."""
 
 
@@ -259,10 +259,11 @@ class Station:
             from onlooker.pipeline.profile import load_profile
 
             own = load_profile(profile).analyzers
+            named = {*own, "face_vectors"} if "identity" in own else {*own}
             prompt = {
                 name: {"longest_seconds": seconds}
                 for name, seconds in _PROMPT.items()
-                if name in own and "longest_seconds" not in (own[name] or {})
+                if name in named and "longest_seconds" not in (own.get(name) or {})
             }
             options = run_options(self.folder, profile=profile, settings=prompt)
             if options.privacy is not None and options.adopt is not None:

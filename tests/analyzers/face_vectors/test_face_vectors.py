@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -77,3 +78,28 @@ def test_a_track_of_poor_faces_alone_gets_no_vector(data):
     made = run(data("clips/talking_face_signer_blue.mp4"), least_quality=1.0)
     assert [o for o in made if o.kind == "face_track"]
     assert not [o for o in made if o.kind == "embedding"]
+
+
+class TestContractInPieces(TestContract):
+    def make(self):
+        return [Faces(FacesConfig(rate=2.5)), FaceVectors(FaceVectorsConfig(longest_seconds=1.0))]
+
+
+def test_a_track_that_goes_on_tells_its_vector_so_far_and_the_same_at_its_end(data):
+    clip = data("clips/preview_head-pose-face-detection-female-and-male.mp4")
+    whole = [o for o in run(clip) if o.kind == "embedding"]
+    made = [o for o in run(clip, longest_seconds=1.0) if o.kind == "embedding"]
+    last = [o for o in made if "so_far" not in o.data]
+    assert [(o.span, o.data, o.vector.tolist()) for o in last] == [(o.span, o.data, o.vector.tolist()) for o in whole]
+    for end in last:
+        early = [o for o in made if o.track == end.track and o.data.get("so_far")]
+        # the first with three faces
+        assert early[0].data["faces"] == 3
+        assert len(early) >= 3
+        ends = [o.span.end.seconds for o in early]
+        # faces are looked for five times a second, or when something moves
+        assert all(0.95 <= b - a <= 3.0 for a, b in pairwise(ends))
+        assert ends[-1] <= end.span.end.seconds
+        assert 1 - float(early[-1].vector @ end.vector) < 0.05
+    # results stored before there was the setting stay valid
+    assert set(FaceVectorsConfig().model_dump()) == {"least_quality", "mirror", "faces"}

@@ -6,14 +6,15 @@ from typing import Any
 
 from pydantic import Field
 
-from onlooker.core.analyzer import AnalyzerConfig, Quality
+from onlooker.analyzers._live_settings import LiveSettings
+from onlooker.core.analyzer import Quality
 
 __all__ = ["HEAVY_FIELDS", "FaceVectorsConfig"]
 
 HEAVY_FIELDS = frozenset({"least_quality", "mirror"})
 
 
-class FaceVectorsConfig(AnalyzerConfig):
+class FaceVectorsConfig(LiveSettings):
     """Settings of `FaceVectors`.
 
     Args:
@@ -21,6 +22,8 @@ class FaceVectorsConfig(AnalyzerConfig):
         mirror: whether the mirrored face is looked at too and the mean taken: surer for tracks of few faces, at twice
             the cost.
         faces: so many best faces of a track make its vector.
+        longest_seconds: a track that goes on tells its vector so far when three good faces were seen, and again every
+            so many seconds; None: once, when it has ended.
     """
 
     least_quality: float = Field(default=0.3, ge=0, le=1)

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from pydantic import Field
 
-from onlooker.core.analyzer import AnalyzerConfig
+from onlooker.analyzers._live_settings import LiveSettings
 
 __all__ = ["MODALITIES", "IdentityConfig", "Modality"]
 
@@ -14,7 +14,7 @@ Modality: TypeAlias = Literal["face", "voice"]
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
-class IdentityConfig(AnalyzerConfig):
+class IdentityConfig(LiveSettings):
     """Settings of `Identity`.
 
     Args:
@@ -28,6 +28,8 @@ class IdentityConfig(AnalyzerConfig):
             without it nothing is said of them. Voices are too little alike over recordings for that.
         voices: whether speakers are compared with enrolled voices too.
         together: whether two faces seen at the same time may be one person (mirrors, pictures of people).
+        longest_seconds: live, the longest piece in which it is told who a face is while it is in sight (the same
+            setting of ``face_vectors`` gives the pieces); None: it does not run live.
     """
 
     false_accept_rate: float = Field(default=0.005, gt=0, lt=1)

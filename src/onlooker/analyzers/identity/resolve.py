@@ -25,7 +25,7 @@ from onlooker.analyzers.identity.thresholds import threshold
 from onlooker.core.observation import Observation, Producer
 from onlooker.core.store import Batch, Query, Store
 
-__all__ = ["ANALYZER", "Redecided", "redecide", "relate", "stored_tracks"]
+__all__ = ["ANALYZER", "Redecided", "gallery_of", "redecide", "relate", "sample_of", "stored_tracks"]
 
 ANALYZER = "identity"
 
@@ -54,13 +54,19 @@ def stored_tracks(store: Store, sources: Sequence[str] = ()) -> dict[str, list[T
         modality: Modality = "face" if o.label == "face" else "voice"
         if o.vector is None or o.track is None or o.vector_space != SPACES[modality]:
             continue
-        unity = o.data.get("unity", 1.0)
-        sample = Sample(o.vector, float(unity) if isinstance(unity, int | float) else 1.0)
-        found.setdefault(o.source, []).append(Track((o.source, o.track), o.span, modality, sample))
+        if not o.data.get("so_far"):
+            found.setdefault(o.source, []).append(Track((o.source, o.track), o.span, modality, sample_of(o)))
     return found
 
 
-def _gallery(store: Store, config: IdentityConfig, unknown: Iterable[Unknown]) -> Gallery:
+def sample_of(embedding: Observation) -> Sample:
+    """The vector of an ``embedding``."""
+    unity = embedding.data.get("unity", 1.0)
+    return Sample(embedding.vector, float(unity) if isinstance(unity, int | float) else 1.0)
+
+
+def gallery_of(store: Store, config: IdentityConfig, unknown: Iterable[Unknown]) -> Gallery:
+    """The people whom the store knows; ``unknown`` ones are told from them."""
     others: dict[Modality, list[Sample]] = {m: [] for m in MODALITIES}
     for one in unknown:
         others[one.modality].append(one.mean)
@@ -75,7 +81,7 @@ def relate(store: Store, source: str, config: IdentityConfig) -> list[Observatio
     """Who the tracks of one source are; the library remembers unknown people met there for the first time."""
     unknown, corrections = load_unknown(store), load_corrections(store)
     tracks = _wanted(stored_tracks(store, [source]).get(source, ()), config)
-    made = decide_known(tracks, _gallery(store, config, unknown.values()), corrections)
+    made = decide_known(tracks, gallery_of(store, config, unknown.values()), corrections)
     if not config.unknown:
         return observations(made.values())
     left = [t for t in tracks if t.key not in made and t.modality == "face"]
@@ -109,7 +115,7 @@ def redecide(store: Store, config: IdentityConfig | None = None) -> Redecided:
     corrections = load_corrections(store)
     every = {source: _wanted(own, config) for source, own in stored_tracks(store).items()}
     unknown = load_unknown(store)
-    gallery = _gallery(store, config, unknown.values())
+    gallery = gallery_of(store, config, unknown.values())
     made = {source: decide_known(own, gallery, corrections) for source, own in every.items()}
     if config.unknown:
         _place_strangers(store, every, made, unknown, config, corrections)
