@@ -99,7 +99,7 @@ class People:
         """Those with a name, by name, then the unknown ones by number."""
         people, unknown = records.load_people(self._store), records.load_unknown(self._store)
         seen = self._appearances()
-        names = [*sorted({*people, *(n for n in seen if not records.is_unknown(n))}), *unknown]
+        names = [*sorted({*people, *(n for n in seen if n != records.NOBODY and not records.is_unknown(n))}), *unknown]
         return [self._info(name, people.get(name), seen.get(name, [])) for name in names]
 
     def show(self, name: str) -> PersonInfo:
@@ -114,10 +114,10 @@ class People:
     def _info(self, name: str, person: Person | None, seen: Sequence[Appearance]) -> PersonInfo:
         return PersonInfo(
             name,
-            records.is_unknown(name),
+            name == records.NOBODY or records.is_unknown(name),
             len(person.faces) if person else 0,
             len(person.voices) if person else 0,
-            len(seen),
+            len({(a.observation.source, a.observation.track) for a in seen}),
             len({a.observation.source for a in seen}),
             sum(float(a.observation.span.duration) for a in seen),
             next((a.picture for a in seen if a.picture), None),
@@ -361,7 +361,7 @@ def _checked(name: str) -> str:
     kept = " ".join(name.split())
     if not kept or len(kept) > 100 or any(ord(c) < 32 for c in kept) or "@" in kept:
         raise UsageError(f"not a name: {name!r}", hint="up to 100 characters, without @")
-    if records.is_unknown(kept):
+    if kept == records.NOBODY or records.is_unknown(kept):
         raise UsageError(f"{kept} is what people without a name are called", hint="choose another name")
     return kept
 

@@ -16,6 +16,7 @@ from typing import Any
 from onlooker.core.observation import Observation
 from onlooker.core.store import SourceStatus
 from onlooker.reports.export import ExportRequest, ExportSummary, chosen, millis, one_line
+from onlooker.reports.people import is_known
 
 __all__ = ["KINDS", "Cue", "lines_of", "subtitles"]
 
@@ -102,7 +103,7 @@ class _Voices:
             return request.observations(replace(request.query, sources=(source.info.id,), kinds=(kind,)))
 
         self._turns = [(millis(o.span.start), millis(o.span.end), o.track or o.label or "") for o in of("speaker")]
-        people = {o.track: o.label for o in of("identity") if o.label and not o.label.startswith("unknown-")}
+        people = {o.track: o.label for o in of("identity") if o.label and is_known(o.label)}
         self._always: dict[str, str] = {}
         self._at_times: list[tuple[str, int, int, str]] = []
         for fact in sorted(of("fact"), key=lambda o: o.score or 0.0):

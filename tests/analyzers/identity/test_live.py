@@ -13,10 +13,12 @@ from onlooker.analyzers.identity.config import IdentityConfig
 from onlooker.analyzers.identity.records import Enrolled, Person, save_people
 from onlooker.analyzers.identity.samples import Sample
 from onlooker.core.analyzer import Context, Window
-from onlooker.core.errors import StoreError
+from onlooker.core.errors import OnlookerError, StoreError, UsageError
 from onlooker.core.media import SourceInfo
-from onlooker.core.observation import Box, Observation
+from onlooker.core.observation import Box, Observation, Producer
+from onlooker.core.store import Batch
 from onlooker.core.time import Span, Timestamp
+from onlooker.people import People
 from onlooker.timeline import open_store
 
 INFO = SourceInfo("ca" * 16, "yard", "live", None, None, None, (), True, {})
@@ -165,3 +167,18 @@ def test_over_a_recording_nothing_is_told_before_its_end():
     assert list(asked.analyze(Window((), [seen(0, 1, ANN, last=True)], Timestamp.of_seconds(2)))) == []
     # results stored before there was the setting stay valid
     assert "longest_seconds" not in IdentityConfig().model_dump()
+
+
+def test_nobody_is_no_name(store):
+    made = Sight(store).identity.analyze(Window((), [seen(0, 2, OTHER, last=True)], Timestamp.of_seconds(3)))
+    producer = Producer("identity", "2", "0" * 32)
+    store.add_source(INFO)
+    store.commit(Batch(INFO.id, [o.of(INFO.id, producer, 0) for o in made]))
+    people = People(store)
+    assert people.list() == []
+    assert [a.observation.label for a in people.show("unknown").appearances] == ["unknown"]
+    with pytest.raises(UsageError, match="without a name"):
+        people.enroll("unknown", ["nobody.jpg"])
+    # a correction of all of them would be none
+    with pytest.raises(OnlookerError):
+        people.name("unknown", "Ann")

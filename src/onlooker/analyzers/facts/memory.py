@@ -106,7 +106,8 @@ class Face:
     @property
     def name(self) -> str | None:
         """Name of the person where it is known."""
-        return None if self.person is None or self.person.startswith("unknown-") else self.person
+        person = self.person
+        return None if person in (None, "unknown") or person.startswith("unknown-") else person
 
     def evidence(self, span: Span | None = None) -> Observation | dict[str, Json]:
         """What a fact that used it rests on: its lips in ``span``, else the whole track."""

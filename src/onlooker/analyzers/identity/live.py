@@ -12,7 +12,7 @@ import numpy as np
 
 from onlooker.analyzers.identity.config import IdentityConfig
 from onlooker.analyzers.identity.decide import Decision, Gallery, Track, decide_known, observations
-from onlooker.analyzers.identity.records import PEOPLE, UNKNOWN, load_unknown
+from onlooker.analyzers.identity.records import NOBODY, PEOPLE, UNKNOWN, load_unknown
 from onlooker.analyzers.identity.resolve import gallery_of, sample_of
 from onlooker.analyzers.identity.samples import SPACES
 from onlooker.core.analyzer import Window
@@ -21,9 +21,8 @@ from onlooker.core.observation import Observation
 from onlooker.core.store import Store
 from onlooker.core.time import Span, Timestamp
 
-__all__ = ["NOBODY", "FacesInSight"]
+__all__ = ["FacesInSight"]
 
-NOBODY = "unknown"
 _READ_EVERY = 2.0
 _CONFIRMED, _LATE = 1, 3
 """Seconds that a face waits to be a track, and a vector after it was due."""

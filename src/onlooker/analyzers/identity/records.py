@@ -16,6 +16,7 @@ from onlooker.core.store import Store
 
 __all__ = [
     "CORRECTIONS",
+    "NOBODY",
     "PEOPLE",
     "STATE",
     "UNKNOWN",
@@ -38,6 +39,9 @@ __all__ = [
 ]
 
 PEOPLE, UNKNOWN, CORRECTIONS, STATE = "people", "people.unknown", "people.corrections", "people.state"
+
+NOBODY = "unknown"
+"""What those are called live who are nobody enrolled."""
 
 Key: TypeAlias = tuple[str, str]
 """A track: source id and the track's name."""

@@ -64,7 +64,7 @@ class NamedOnScreen(Rule):
     def take(self, observation: Observation) -> Iterable[Observation]:
         """Pairs as they become complete."""
         if observation.kind == "identity":
-            if not observation.label or observation.label.startswith("unknown-"):
+            if observation.label in (None, "", "unknown") or observation.label.startswith("unknown-"):
                 return []
             return [self._fact(*pair) for pair in self._pairs.first(observation)]
         return [self._fact(*pair) for pair in self._pairs.second(observation)] if observation.text else []
