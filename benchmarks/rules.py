@@ -11,6 +11,7 @@ beyond the margin. The rules count on the labelled boxes, on the same boxes with
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sys
@@ -19,6 +20,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from onlooker.core.media import SourceInfo, VideoInfo
 from onlooker.core.observation import Box, Observation, Producer
 from onlooker.core.store import Batch, Query, RunState
 from onlooker.core.time import Span, Timestamp
-from onlooker.rules import Engine, backtest, parse_rules
+from onlooker.rules import Engine, backtest, backtest_apart, parse_rules
 from onlooker.timeline import open_store
 
 WIDTH, HEIGHT, RATE = 768, 576, 7
@@ -238,8 +240,12 @@ def week(rows: int = 1_000_000) -> dict[str, Any]:
         stored = sum(store.counts(info.id).values())
         print(f"{stored} rows stored in {filled:.0f} s")
         begun = time.perf_counter()
-        events = list(backtest(store, WEEK, [info]))
+        opener = partial(open_store, folder, create=False, read_only=True)
+        apart = list(backtest_apart(opener, WEEK, [info], workers=os.cpu_count() or 1))
         seconds = time.perf_counter() - begun
+        begun = time.perf_counter()
+        events = list(backtest(store, WEEK, [info]))
+        alone = time.perf_counter() - begun
         begun = time.perf_counter()
         for _ in store.query(Query(sources=(info.id,), kinds=("object", "sound"))):
             pass
@@ -254,18 +260,20 @@ def week(rows: int = 1_000_000) -> dict[str, Any]:
                 chunk = []
         made += live.take(chunk, {})
         made += live.finish(7 * 86_400 * 10**9)
-        same = sorted((e.id, e.state, e.start, e.end) for e in made) == sorted(
-            (e.id, e.state, e.start, e.end) for e in events
-        )
+        lives = [sorted((e.id, e.number, e.state, e.start, e.end) for e in some) for some in (made, events, apart)]
+        same = lives[0] == lives[1] == lives[2]
         store.close()
     finally:
         shutil.rmtree(folder)
     counts = Counter(e.rule for e in events if e.state == "end")
-    print(f"eight rules over a week: {seconds:.1f} s, of which reading alone takes {reading:.1f} s;")
+    print(
+        f"eight rules over a week: {seconds:.1f} s, in one process {alone:.1f} s; reading alone takes {reading:.1f} s;"
+    )
     print(f"{7 * 86_400 / seconds:.0f} x real time; events as live: {same}; {dict(counts)}")
     return {
         "rows": stored,
         "seconds": round(seconds, 2),
+        "one_process_seconds": round(alone, 2),
         "reading_seconds": round(reading, 2),
         "times_real_time": round(7 * 86_400 / seconds),
         "same_as_live": same,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onlooker.core.errors import ConfigError
-from onlooker.rules import Engine, backtest, compare, explain, parse_rules
+from onlooker.rules import Engine, backtest, backtest_apart, compare, explain, parse_rules
 from onlooker.timeline import open_store
 from rules.making import INFO, events, fact, moving, rules, signed, standing, walk
 
@@ -107,6 +109,14 @@ def test_every_event_has_one_beginning_and_one_end(scene):
         assert set(states[1:-1]) <= {"update"}
 
 
+def assert_same(some, others):
+    assert {(e.id, e.number): e for e in some} == {(e.id, e.number): e for e in others}
+
+
+def test_rules_can_be_sent_to_another_process():
+    assert pickle.loads(pickle.dumps(MANY)) == MANY
+
+
 def test_stored_observations_give_the_events_of_live(data, tmp_path):
     from onlooker.core.store import Batch, RunState
 
@@ -119,8 +129,12 @@ def test_stored_observations_give_the_events_of_live(data, tmp_path):
     store.add_source(INFO)
     producers = {o.producer for o in scene if o.producer}
     store.commit(Batch(INFO.id, scene, states=[RunState(p, None, True) for p in producers]))
-    assert life(backtest(store, MANY, [INFO])) == life(events(MANY, scene, 60))
+    stored = [*backtest(store, MANY, [INFO])]
     store.close()
+    assert life(stored) == life(events(MANY, scene, 60))
+    # and the same where the rules are shared out over processes
+    opener = partial(open_store, tmp_path / "lib", create=False, read_only=True)
+    assert_same(backtest_apart(opener, MANY, [INFO], workers=2), stored)
 
 
 def test_gaps_are_bridged_and_cooldown_keeps_quiet():

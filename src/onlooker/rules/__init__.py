@@ -11,6 +11,7 @@
 """
 
 from onlooker.core.event import Event
+from onlooker.rules.apart import backtest_apart
 from onlooker.rules.diff import Change, compare
 from onlooker.rules.engine import Engine, backtest
 from onlooker.rules.explain import Explanation, explain
@@ -23,6 +24,7 @@ __all__ = [
     "Explanation",
     "RuleFile",
     "backtest",
+    "backtest_apart",
     "compare",
     "condition_names",
     "explain",

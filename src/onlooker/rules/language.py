@@ -189,6 +189,10 @@ class RuleFile(BaseModel):
             raise ValueError(f"no time zone is called {value!r}; write an IANA name such as Europe/Berlin") from None
         return value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # the models are made when they are first needed, so pickling goes by what the file says
+        return _file_again, (self.model_dump(mode="json", by_alias=True, exclude_unset=True),)
+
     def camera_of(self, info: SourceInfo) -> tuple[str, Camera | None]:
         """Name and camera of a source: the first that shows it; the file's name and None where none does."""
         for name, camera in self.cameras.items():
@@ -216,6 +220,10 @@ class RuleFile(BaseModel):
 def _file_model() -> type[RuleFile]:
     _, rule = _models()
     return create_model("RuleFile", __base__=RuleFile, rules=(tuple[rule, ...], Field(min_length=1)))  # pyright: ignore[reportInvalidTypeForm]
+
+
+def _file_again(values: dict[str, Any]) -> RuleFile:
+    return _file_model().model_validate(values)
 
 
 def rules_schema() -> dict[str, Any]:
