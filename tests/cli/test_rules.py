@@ -56,7 +56,7 @@ def test_events_of_what_is_stored(lib, capsys):
     assert set(event) >= {"id", "rule", "source", "state", "start", "end", "severity", "evidence", "path"}
     assert event["data"]["direction"] == "in"
     part = printed(capsys, "test", lib / "yard.yaml", "--library", lib / "lib", "--from", "9", "--to", "13")
-    assert [e["rule"] for e in part["events"]] == ["shouts", "stays"]
+    assert [e["rule"] for e in part["events"]] == ["stays", "shouts"]
     assert run("rules", "test", lib / "yard.yaml", "--library", lib / "lib", "--states") == 0
     assert "new    medium   entries person t1 [door.mp4]" in capsys.readouterr().out
 
