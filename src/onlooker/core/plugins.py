@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
@@ -79,8 +80,13 @@ def _target(target: str) -> Any:
     return getattr(importlib.import_module(path), attribute)
 
 
-@cache
 def _third_party(group: Group) -> dict[str, metadata.EntryPoint]:
+    return _points(group, tuple(sys.path))
+
+
+@cache
+def _points(group: Group, _path: tuple[str, ...]) -> dict[str, metadata.EntryPoint]:
+    """Entry points are read from disk, so only when the places of packages are others."""
     return {point.name: point for point in metadata.entry_points(group=f"onlooker.{group}")}
 
 

@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
 
 from onlooker.core.errors import UsageError
@@ -53,26 +50,12 @@ def dataset(media, tmp_path):
     return made
 
 
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def test_the_page_shows_all_and_does_nothing_else(dataset, browser, tmp_path):
+@pytest.mark.browser
+def test_the_page_shows_all_and_does_nothing_else(dataset, chromium, tmp_path):
     page_text, shown = build_page(dataset, PageRequest())
     assert shown == 6
     (tmp_path / "page.html").write_text(page_text, encoding="utf-8")
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page = chromium.new_page(viewport={"width": 1200, "height": 900})
     complaints, asked = [], []
     page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda e: complaints.append(str(e)))
