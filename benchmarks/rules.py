@@ -243,6 +243,7 @@ def week(rows: int = 1_000_000) -> dict[str, Any]:
         opener = partial(open_store, folder, create=False, read_only=True)
         apart = list(backtest_apart(opener, WEEK, [info], workers=os.cpu_count() or 1))
         seconds = time.perf_counter() - begun
+        print(f"shared out over processes: {seconds:.1f} s", flush=True)
         begun = time.perf_counter()
         events = list(backtest(store, WEEK, [info]))
         alone = time.perf_counter() - begun

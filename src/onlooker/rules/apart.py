@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -79,5 +80,6 @@ def _size(rule: Rule) -> int:
 def _events(
     opener: Opener, rules: RuleFile, info: SourceInfo, span: Span | None, begin: Mapping[str, datetime] | None
 ) -> list[Event]:
+    gc.disable()  # observations and events form no cycles, and the process ends with its work
     with closing(opener()) as store:
         return list(backtest(store, rules, [info], span, begin))
