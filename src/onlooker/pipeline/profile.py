@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from onlooker.core.analyzer import Quality
 from onlooker.core.errors import ConfigError, UsageError
+from onlooker.core.located import line_of
 from onlooker.core.time import parse_age
 
 __all__ = ["Privacy", "Profile", "load_profile", "profile_folders", "profile_names"]
@@ -133,20 +134,6 @@ def load_profile(name_or_path: str | Path) -> Profile:
         return Profile.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        line = _line(document, first["loc"])
+        line = line_of(document, first["loc"])
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}:{line}: {where}: {first['msg']}", hint="see onlooker profiles schema") from None
-
-
-def _line(document: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Line (from 1) of the innermost node on the way to ``location``."""
-    node, line = document, 1
-    for part in location:
-        if not isinstance(node, yaml.MappingNode):
-            break
-        pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
-        match = [(key, value) for key, value in pairs if key.value == str(part)]
-        if not match:
-            break
-        line, node = match[0][0].start_mark.line + 1, match[0][1]
-    return line

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from onlooker.core.errors import ConfigError
+from onlooker.core.located import first_complaint, line_of
 from onlooker.core.media import SourceInfo
 from onlooker.rules import conditions as condition_modules
 from onlooker.rules.condition import Condition, Per
@@ -247,12 +248,8 @@ def parse_rules(text: str, where: str = "rules") -> RuleFile:
     try:
         made = _file_model().model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        shown = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "there is no such setting here"
-        line = _line(document, first["loc"])
+        location, shown, message = first_complaint(error)
+        line = line_of(document, location)
         raise ConfigError(f"{where}:{line}: {shown}: {message}", hint="see onlooker rules schema") from None
     _check_names(made, where, document)
     return made
@@ -270,21 +267,6 @@ def load_rules(path: Path) -> RuleFile:
         raise ConfigError(f"cannot read {path}: {error}", hint="check the path") from None
 
 
-def _line(document: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Line (from 1) of the innermost node on the way to ``location``."""
-    node, line = document, 1
-    for part in location:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        elif isinstance(node, yaml.MappingNode):
-            pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
-            match = [(key, value) for key, value in pairs if key.value == str(part)]
-            if match:  # what a short form leaves out is passed over
-                line, node = match[0][0].start_mark.line + 1, match[0][1]
-    return line
-
-
 def _walk(condition: Condition) -> list[Condition]:
     return [condition, *(c for part in condition.parts() for c in _walk(part))]
 
@@ -293,7 +275,7 @@ def _check_names(rules: RuleFile, where: str, document: yaml.Node | None) -> Non
     """Every place, camera and id that a rule names must be there, once."""
 
     def refuse(number: int, message: str, hint: str) -> None:
-        line = _line(document, ("rules", number))
+        line = line_of(document, ("rules", number))
         raise ConfigError(f"{where}:{line}: rules.{number}: {message}", hint=hint)
 
     seen: set[str] = set()

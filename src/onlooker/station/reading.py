@@ -11,12 +11,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from onlooker.core.errors import ConfigError
+from onlooker.core.located import Location, first_complaint, line_of
 
 __all__ = ["read_model"]
 
 M = TypeVar("M", bound=BaseModel)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_Location = tuple[int | str, ...]
 
 
 def read_model(model: type[M], path: Path, *, hint: str) -> M:
@@ -46,15 +46,11 @@ def read_model(model: type[M], path: Path, *, hint: str) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        shown = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "there is no such setting here"
-        raise ConfigError(f"{path}:{_line(document, first['loc'])}: {shown}: {message}", hint=hint) from None
+        location, shown, message = first_complaint(error)
+        raise ConfigError(f"{path}:{line_of(document, location)}: {shown}: {message}", hint=hint) from None
 
 
-def _expanded(value: Any, location: _Location, path: Path, document: yaml.Node | None) -> Any:
+def _expanded(value: Any, location: Location, path: Path, document: yaml.Node | None) -> Any:
     if isinstance(value, dict):
         known = cast(dict[Any, Any], value)
         return {k: _expanded(v, (*location, str(k)), path, document) for k, v in known.items()}
@@ -65,23 +61,8 @@ def _expanded(value: Any, location: _Location, path: Path, document: yaml.Node |
 
     def variable(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            line = _line(document, location)
+            line = line_of(document, location)
             raise ConfigError(f"{path}:{line}: the variable {match[1]} is not set", hint=f"export {match[1]}=...")
         return os.environ[match[1]]
 
     return _VARIABLE.sub(variable, value)
-
-
-def _line(document: yaml.Node | None, location: _Location) -> int:
-    """Line (from 1) of the innermost node on the way to ``location``; parts that the file does not have are passed."""
-    node, line = document, 1
-    for part in location:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        elif isinstance(node, yaml.MappingNode):
-            pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
-            match = [(key, value) for key, value in pairs if key.value == str(part)]
-            if match:
-                line, node = match[0][0].start_mark.line + 1, match[0][1]
-    return line

@@ -23,6 +23,7 @@ import yaml
 from pydantic import ValidationError
 
 from onlooker.core.errors import ConfigError, UsageError
+from onlooker.core.located import first_complaint
 from onlooker.learning.datasets.manifest import DatasetInfo, Media, Sample, Task
 from onlooker.learning.datasets.typed_yaml import load_yaml, write_whole
 
@@ -177,11 +178,7 @@ def _read(path: Path) -> Iterator[tuple[str, Sample]]:
         try:
             yield where, Sample.model_validate_json(line)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(p) for p in first["loc"])
-            message = first["msg"].removeprefix("Value error, ")
-            if first["type"] == "extra_forbidden":
-                message = "there is no such field"
+            _, place, message = first_complaint(error, "there is no such field")
             raise ConfigError(f"{where}: {place}: {message}" if place else f"{where}: {message}", hint=_HINT) from None
 
 

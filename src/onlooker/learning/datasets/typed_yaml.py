@@ -11,8 +11,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from onlooker.core.errors import ConfigError, UsageError
+from onlooker.core.located import first_complaint, line_of
 
-__all__ = ["line_of", "load_yaml", "write_whole"]
+__all__ = ["load_yaml", "write_whole"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,29 +37,9 @@ def load_yaml(path: Path, model: type[M], hint: str) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "there is no such setting here"
-        where = ".".join(str(part) for part in first["loc"])
-        line = line_of(document, first["loc"])
+        location, where, message = first_complaint(error)
+        line = line_of(document, location)
         raise ConfigError(f"{path}:{line}: {where}: {message}" if where else f"{path}: {message}", hint=hint) from None
-
-
-def line_of(document: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Line (from 1) of the innermost node on the way to ``location``."""
-    node, line = document, 1
-    for part in location:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        elif isinstance(node, yaml.MappingNode):
-            pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
-            match = [(key, value) for key, value in pairs if key.value == str(part)]
-            if not match:
-                break
-            line, node = match[0][0].start_mark.line + 1, match[0][1]
-    return line
 
 
 def write_whole(path: Path, data: str | bytes) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from onlooker.core.errors import UsageError
+from onlooker.core.located import first_complaint
 from onlooker.learning.datasets.formats.format import Format, FormatOptions, Found, Imported, Written
 
 __all__ = ["Format", "FormatOptions", "Found", "Imported", "Written", "format_names", "format_of", "options_of"]
@@ -49,10 +50,6 @@ def options_of(format: Format, values: dict[str, Any]) -> FormatOptions:
     try:
         return format.Options.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "there is no such option"
+        _, where, message = first_complaint(error, "there is no such option")
         known = ", ".join(format.Options.model_fields)
         raise UsageError(f"{format.name}: {where}: {message}", hint=f"it has {known}") from None
