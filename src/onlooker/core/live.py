@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 __all__ = ["CameraStatus", "CodedPacket", "PacketTaker", "StreamFormat"]
 
@@ -29,7 +29,6 @@ class StreamFormat:
         width, height: pixels; 0 for audio.
         rate: samples a second; 0 for video.
         channels: of audio.
-        template: the PyAV stream itself, while the connection lasts, or None.
     """
 
     index: int
@@ -41,7 +40,6 @@ class StreamFormat:
     height: int = 0
     rate: int = 0
     channels: int = 0
-    template: Any = None
 
 
 @dataclass(frozen=True, slots=True)
