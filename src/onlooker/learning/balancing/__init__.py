@@ -1,0 +1,1 @@
+"""Ways of balancing tasks, one file each; see `onlooker.learning.balance`."""

@@ -1,0 +1,1 @@
+"""Ways of joining inputs, one file each; see `onlooker.learning.fusing`."""

@@ -1,0 +1,98 @@
+"""What a network is: it turns one input (pictures, sound, text, a series) into features of steps in time.
+
+A network is one module in ``onlooker.learning.networks`` with its ``Config`` and ``PART``, the class. All are tried by
+one contract suite, ``tests/learning/test_networks.py``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from onlooker.core.errors import UsageError
+
+__all__ = ["Features", "Network", "NetworkConfig", "State", "Takes"]
+
+Takes: TypeAlias = Literal["pictures", "log_mel", "waveform", "text", "series"]
+State: TypeAlias = dict[str, Tensor]
+"""What a streaming network remembers, by name; float32, the batch first."""
+
+
+class NetworkConfig(BaseModel):
+    """Base of a network's settings; ``network`` is a literal with the module's name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    network: str
+
+
+class Features(NamedTuple):
+    """What a network gives.
+
+    Args:
+        steps: (B, T, D): T steps evenly over the input's time (1 for single pictures).
+        maps: (B, C, H, W): of the last frame, for heads that look for places; None where there are none.
+    """
+
+    steps: Tensor
+    maps: Tensor | None = None
+
+
+class Network(nn.Module):
+    """Turns one input into features of steps.
+
+    Class attributes:
+        Config: its settings.
+        takes: what its input is: ``pictures`` (B, T, C, H, W); ``log_mel`` (B, 1, F, M) with F windows of M bands;
+            ``waveform`` (B, S); ``text`` (B, L, E) vectors of L words or sentences; ``series`` (B, T, N).
+        streams: whether it has the streaming form, `initial_state` and `stream`.
+
+    Attributes:
+        size: D, numbers of a step.
+        steps: T, how many steps it makes of the whole input.
+        map_size: C of ``maps``, or None.
+        map_stride: pixels of the input for one cell of ``maps``.
+        chunk: of a streaming network: frames that one step is made of; windows are multiples of it.
+        memory: of a streaming network: steps after which its state does not depend on what was before; None: it may
+            reach back for ever.
+    """
+
+    Config: ClassVar[type[NetworkConfig]]
+    takes: ClassVar[Takes]
+    streams: ClassVar[bool] = False
+    size: int
+    steps: int
+    map_size: int | None = None
+    map_stride: int = 1
+    chunk: int = 1
+    memory: int | None = None
+
+    @abstractmethod
+    def __init__(self, config: NetworkConfig, shape: tuple[int, ...]) -> None:
+        """Make it with random weights.
+
+        Args:
+            config: its settings.
+            shape: of one sample of the input, without the batch.
+
+        Raises:
+            UsageError: the settings do not fit the shape.
+        """
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Features:
+        """Features of a whole input."""
+
+    def initial_state(self, batch: int = 1) -> State:
+        """The state at the beginning; ``stream`` from it gives what ``forward`` gives."""
+        raise UsageError(f"{type(self).__name__} has no streaming form")
+
+    def stream(self, x: Tensor, state: State) -> tuple[Features, State]:
+        """Features of the next window (a multiple of ``chunk`` frames) and the state after it.
+
+        The steps of all windows in order are those of the whole input, to 1e-4.
+        """
+        raise UsageError(f"{type(self).__name__} has no streaming form")

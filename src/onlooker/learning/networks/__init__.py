@@ -1,0 +1,1 @@
+"""Networks, one readable file each; see `onlooker.learning.network`."""

@@ -1,0 +1,1 @@
+"""Heads of tasks, one file each; see `onlooker.learning.task`."""
