@@ -60,6 +60,7 @@ class TaskFacts:
         seconds: length of the input's time, or None for single pictures.
         width: numbers of a regression label.
         mean, deviation: of regression labels in the training part, each of ``width``.
+        crop: how pictures are brought to size (see `Pictures`), for labels that are places.
     """
 
     name: str
@@ -71,6 +72,7 @@ class TaskFacts:
     width: int = 1
     mean: tuple[float, ...] = field(default=())
     deviation: tuple[float, ...] = field(default=())
+    crop: Literal["none", "centre", "pad", "box"] = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,24 @@ class Head(nn.Module):
         """All metrics over labelled samples; `main` is among them. Values that cannot be told are left out."""
 
     @classmethod
+    def by_label(
+        cls, raw: Array, values: Array, facts: TaskFacts, calibration: Calibration
+    ) -> dict[str, dict[str, float]]:
+        """Metrics of each label by itself; empty where there are none."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def decode(cls, raw: Array, facts: TaskFacts, calibration: Calibration) -> list[Any]:
+        """The answer for each sample in the form of the task's labels (see `Task.parse`), where it has one.
+
+        Spans begin at 0, the beginning of the input's time, and have scores, as boxes have.
+        """
+
+    @classmethod
     @abstractmethod
     def calibrate(cls, raw: Array, values: Array, facts: TaskFacts) -> Calibration:
-        """What makes raw numbers into good probabilities and decisions, from labelled samples of the validation part."""
+        """What makes raw numbers into good probabilities and decisions, from samples of the validation part."""
 
     @classmethod
     @abstractmethod
