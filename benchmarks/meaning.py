@@ -32,7 +32,6 @@ from _meaning_parts import sentiment_texts, spoken_video, windows_cut
 from _meaning_texts import DEV, PAIRS, TEST, Talk
 
 from onlooker import models
-from onlooker.analyzers._sentence_encoder import SentenceEncoder, shared_encoder
 from onlooker.analyzers.scenes.words import PRICE, best_cuts
 from onlooker.analyzers.sentiment.analyzer import Sentiment
 from onlooker.analyzers.sentiment.config import SentimentConfig
@@ -40,6 +39,7 @@ from onlooker.analyzers.summary.config import SummaryConfig
 from onlooker.analyzers.summary.ranking import central, choose
 from onlooker.analyzers.topics.analyzer import Topics
 from onlooker.analyzers.topics.config import TopicsConfig
+from onlooker.models.sentences import SentenceEncoder, shared_encoder
 
 _PEER = """
 import json, sys, time

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from onlooker import models
-from onlooker.analyzers._sentence_encoder import MODELS, shared_encoder
 from onlooker.core.errors import ModelError
 from onlooker.models.convert import convert
 from onlooker.models.runtimes.onnxruntime import OnnxRuntime
+from onlooker.models.sentences import MODELS, shared_encoder
 
 Arrays = dict[str, np.ndarray]
 TOKENS = 34

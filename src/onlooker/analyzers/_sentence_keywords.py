@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from onlooker.analyzers._sentence_encoder import SentenceEncoder
 from onlooker.analyzers._sentence_evidence import Evidence
 from onlooker.analyzers._sentence_stop_words import STOP_WORDS
-from onlooker.analyzers._sentence_tokens import Pieces
 from onlooker.analyzers._sentence_words import is_chinese, stem, words_of
 from onlooker.core.time import Span
+from onlooker.models.sentence_tokens import Pieces
+from onlooker.models.sentences import SentenceEncoder
 
 __all__ = ["Keyword", "keywords_of"]
 

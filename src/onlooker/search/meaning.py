@@ -57,7 +57,7 @@ def search_meaning(store: Store, text: str, query: Query, *, required: bool) -> 
                 "nothing here was analysed for its meaning", hint="run: onlooker analyze --only embeddings"
             )
         return []
-    from onlooker.analyzers._sentence_encoder import SPACE, shared_encoder
+    from onlooker.models.sentences import SPACE, shared_encoder
 
     try:
         encoder = shared_encoder()

@@ -154,8 +154,8 @@ def test_pictures_are_fitted(fit, box):
 def test_texts_are_judged_by_their_meaning(cache, monkeypatch, tmp_path):
     """The head's weights are vectors of two sentences: what is said goes to the nearer one."""
     monkeypatch.delenv("ONLOOKER_CACHE")
-    from onlooker.analyzers._sentence_encoder import shared_encoder
     from onlooker.core.errors import ModelMissing
+    from onlooker.models.sentences import shared_encoder
 
     try:
         encoder = shared_encoder()

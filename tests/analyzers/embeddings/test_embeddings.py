@@ -14,8 +14,6 @@ from typer.testing import CliRunner
 
 from analyzers.script import Script, said, seen, shown, silence, told
 from onlooker import models
-from onlooker.analyzers._sentence_encoder import MODELS, SPACE, shared_encoder
-from onlooker.analyzers._sentence_tokens import Pieces
 from onlooker.analyzers._sentence_words import letters, words_of
 from onlooker.analyzers.embeddings.analyzer import Embeddings
 from onlooker.analyzers.embeddings.config import EmbeddingsConfig
@@ -25,6 +23,8 @@ from onlooker.cli.main import app
 from onlooker.core.errors import ModelError
 from onlooker.core.observation import Producer
 from onlooker.core.store import Batch
+from onlooker.models.sentence_tokens import Pieces
+from onlooker.models.sentences import MODELS, SPACE, shared_encoder
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerContract
 from onlooker.testing.drive import drive

@@ -12,12 +12,12 @@ import pytest
 
 from analyzers.script import Script, said, silence, told
 from onlooker import models
-from onlooker.analyzers._sentence_encoder import MODELS
 from onlooker.analyzers.scenes.analyzer import Scenes
 from onlooker.analyzers.scenes.config import ScenesConfig
 from onlooker.analyzers.scenes.words import best_cuts
 from onlooker.core.observation import Box, Observation
 from onlooker.core.time import Span
+from onlooker.models.sentences import MODELS
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerContract
 

@@ -9,12 +9,12 @@ import pytest
 
 from analyzers.script import Script, said, silence, told
 from onlooker import models
-from onlooker.analyzers._sentence_encoder import MODELS
 from onlooker.analyzers.sentiment.analyzer import Sentiment
 from onlooker.analyzers.sentiment.chinese import chinese_feeling
 from onlooker.analyzers.sentiment.config import SentimentConfig
 from onlooker.analyzers.sentiment.english import EnglishFeeling, read_lexicon
 from onlooker.core.errors import ModelError
+from onlooker.models.sentences import MODELS
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerContract
 

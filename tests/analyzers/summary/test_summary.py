@@ -10,12 +10,12 @@ import pytest
 
 from analyzers.script import Script, said, shown, silence, told
 from onlooker import models
-from onlooker.analyzers._sentence_encoder import MODELS
 from onlooker.analyzers.summary.analyzer import Summary
 from onlooker.analyzers.summary.config import SummaryConfig
 from onlooker.analyzers.summary.ranking import central, choose
 from onlooker.core.observation import Observation
 from onlooker.core.time import Span
+from onlooker.models.sentences import MODELS
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerContract
 

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from analyzers.script import Script, heard, said, seen, shown, silence, told
 from onlooker import models
-from onlooker.analyzers._sentence_encoder import MODELS, shared_encoder
 from onlooker.analyzers.topics.analyzer import Topics
 from onlooker.analyzers.topics.config import TopicsConfig
 from onlooker.analyzers.topics.names import TOPICS
 from onlooker.core.observation import Observation
 from onlooker.core.time import Span
+from onlooker.models.sentences import MODELS, shared_encoder
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerContract
 

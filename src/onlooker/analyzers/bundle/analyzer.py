@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.analyzers._cuts import CutFinder, split_cut, with_cut
-from onlooker.analyzers._sentence_encoder import MODELS, SentenceEncoder, shared_encoder
 from onlooker.analyzers._sound_stream import BLOCK
 from onlooker.analyzers.bundle.boxes import boxes_of
 from onlooker.analyzers.bundle.config import HEAVY_FIELDS, BundleConfig, config_for
@@ -32,6 +31,7 @@ from onlooker.core.measurement import Measurement
 from onlooker.core.media import AudioBlock, Frame
 from onlooker.core.observation import Observation
 from onlooker.core.time import Timestamp
+from onlooker.models.sentences import MODELS, SentenceEncoder, shared_encoder
 
 __all__ = ["BundleAnalyzer", "analyzer_for"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from onlooker.analyzers._sentence_encoder import MODELS, SPACE, SentenceEncoder, models_digest, shared_encoder
 from onlooker.analyzers._sentence_words import letters
 from onlooker.analyzers.embeddings.config import EmbeddingsConfig
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.observation import Observation
+from onlooker.models.sentences import MODELS, SPACE, SentenceEncoder, models_digest, shared_encoder
 
 __all__ = ["Embeddings"]
 

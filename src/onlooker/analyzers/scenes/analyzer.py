@@ -8,13 +8,13 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.analyzers._sentence_encoder import MODELS, models_digest, shared_encoder
 from onlooker.analyzers.scenes.config import ScenesConfig
 from onlooker.analyzers.scenes.grouping import Scene, SceneBuilder, Shot, chapter_starts
 from onlooker.analyzers.scenes.words import Marks, Section, sections_of
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.observation import Json, Observation
 from onlooker.core.time import Span, Timestamp
+from onlooker.models.sentences import MODELS, models_digest, shared_encoder
 
 __all__ = ["Scenes"]
 

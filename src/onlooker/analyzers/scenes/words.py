@@ -17,12 +17,12 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.analyzers._sentence_encoder import SentenceEncoder
 from onlooker.analyzers._sentence_evidence import Evidence
 from onlooker.analyzers._sentence_keywords import keywords_of
 from onlooker.analyzers._sentence_words import is_chinese, letters
 from onlooker.core.observation import Observation
 from onlooker.core.time import Span, Timestamp
+from onlooker.models.sentences import SentenceEncoder
 
 __all__ = ["Marks", "Section", "sections_of"]
 

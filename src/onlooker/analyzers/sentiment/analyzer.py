@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from onlooker import models
-from onlooker.analyzers._sentence_encoder import MODELS, shared_encoder
 from onlooker.analyzers._sentence_words import is_chinese
 from onlooker.analyzers.sentiment.chinese import chinese_feeling
 from onlooker.analyzers.sentiment.config import SentimentConfig
@@ -16,6 +15,7 @@ from onlooker.analyzers.sentiment.likeness import LikenessFeeling
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.observation import Json, Observation
 from onlooker.core.time import Span
+from onlooker.models.sentences import MODELS, shared_encoder
 
 __all__ = ["Sentiment"]
 

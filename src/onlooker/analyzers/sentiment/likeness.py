@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onlooker.analyzers._sentence_encoder import SentenceEncoder
+from onlooker.models.sentences import SentenceEncoder
 
 __all__ = ["LikenessFeeling"]
 

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from onlooker.analyzers._sentence_encoder import MODELS, SentenceEncoder, models_digest, shared_encoder
 from onlooker.analyzers._sentence_words import is_chinese, letters
 from onlooker.analyzers.summary.config import SummaryConfig
 from onlooker.analyzers.summary.ranking import central, choose
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.observation import Json, Observation
 from onlooker.core.time import Span, Timestamp
+from onlooker.models.sentences import MODELS, SentenceEncoder, models_digest, shared_encoder
 
 __all__ = ["Summary"]
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.analyzers._sentence_encoder import MODELS, SentenceEncoder, models_digest, shared_encoder
 from onlooker.analyzers._sentence_evidence import SENSES, Evidence, evidence_of, joined
 from onlooker.analyzers._sentence_keywords import Keyword, keywords_of
 from onlooker.analyzers.topics.config import TopicsConfig
@@ -18,6 +17,7 @@ from onlooker.analyzers.topics.names import TOPICS
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.observation import Json, Observation
 from onlooker.core.time import Span, Timestamp
+from onlooker.models.sentences import MODELS, SentenceEncoder, models_digest, shared_encoder
 
 __all__ = ["Topics"]
 

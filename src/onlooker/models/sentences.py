@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker import models
-from onlooker.analyzers._sentence_tokens import Pieces
+from onlooker.models.sentence_tokens import Pieces
 
 __all__ = ["MODELS", "SPACE", "SentenceEncoder", "models_digest", "shared_encoder"]
 
