@@ -1,0 +1,214 @@
+"""What networks over pictures share: normalisation, convolutions, residual stages, the body of a frame CNN."""
+
+from __future__ import annotations
+
+from math import gcd, prod
+from typing import Annotated, Literal, TypeAlias
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.network import NetworkConfig
+
+__all__ = [
+    "Activation",
+    "Body",
+    "BodyConfig",
+    "Norm",
+    "Pooling",
+    "activation_of",
+    "check_pictures",
+    "convolution",
+    "difference_to_last",
+    "frame_by_frame",
+    "initialise",
+    "norm_of",
+    "pooled_maps",
+    "shortcut",
+]
+
+Activation: TypeAlias = Literal["relu", "gelu", "silu"]
+Norm: TypeAlias = Literal["batch", "group"]
+Pooling: TypeAlias = Literal["mean", "max"]
+Width: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
+
+_GROUPS = 8
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+
+
+class BodyConfig(NetworkConfig):
+    """Settings of the convolutions over each picture.
+
+    Attributes:
+        widths: channels of the stages; each stage after the first halves height and width.
+        blocks: of each stage.
+        stem: pixels for one cell after the first convolution.
+        form: of the blocks: ``residual`` (He et al. 2016, arXiv 1512.03385) or ``plain``, two convolutions with
+            max-pooling between (as in Jordan 2024, arXiv 2404.00498).
+        separable: convolutions in two, by channel and across channels (Howard et al. 2017, arXiv 1704.04861).
+        norm: ``batch`` (Ioffe and Szegedy 2015, arXiv 1502.03167) or ``group`` (Wu and He 2018, arXiv 1803.08494),
+            which does not look at the other samples in training either.
+        activation: after each convolution.
+        pool: how the cells of a map become one step.
+        size: D, numbers of a step; None: the last of ``widths``.
+        dropout: share of a step's numbers left out in training.
+    """
+
+    widths: tuple[Width, ...] = Field(default=(32, 64, 128), min_length=1, max_length=8)
+    blocks: int = Field(default=1, ge=1, le=32)
+    stem: Literal[1, 2, 4] = 2
+    form: Literal["residual", "plain"] = "residual"
+    separable: bool = False
+    norm: Norm = "batch"
+    activation: Activation = "relu"
+    pool: Pooling = "mean"
+    size: int | None = Field(default=None, ge=1, le=4096)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    @property
+    def stride(self) -> int:
+        """Pixels for one cell of the last stage's maps."""
+        return self.stem * 2 ** (len(self.widths) - 1)
+
+
+def activation_of(kind: Activation) -> nn.Module:
+    """The module of an activation."""
+    return _ACTIVATIONS[kind]()
+
+
+def norm_of(kind: Norm, channels: int) -> nn.Module:
+    """Normalisation of (N, C, H, W)."""
+    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(gcd(_GROUPS, channels), channels)
+
+
+def convolution(channels: int, width: int, config: BodyConfig, *, stride: int = 1, kernel: int = 3) -> nn.Module:
+    """A convolution over height and width without a bias, (N, channels, H, W) -> (N, width, ceil(H / stride), ...)."""
+    padding = kernel // 2
+    if not config.separable or kernel == 1:
+        return nn.Conv2d(channels, width, kernel, stride, padding, bias=False)
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, kernel, stride, padding, groups=channels, bias=False),
+        norm_of(config.norm, channels),
+        nn.Conv2d(channels, width, 1, bias=False),
+    )
+
+
+def shortcut(channels: int, width: int, stride: int, norm: Norm) -> nn.Module:
+    """What goes past a residual block: nothing done where the shapes are the same, else a 1 x 1 convolution."""
+    if channels == width and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(channels, width, 1, stride, bias=False), norm_of(norm, width))
+
+
+class _Residual(nn.Module):
+    """Two convolutions and a way past them."""
+
+    def __init__(self, channels: int, width: int, config: BodyConfig, stride: int) -> None:
+        super().__init__()
+        self.first = convolution(channels, width, config, stride=stride)
+        self.first_norm = norm_of(config.norm, width)
+        self.second = convolution(width, width, config)
+        self.second_norm = norm_of(config.norm, width)
+        self.past = shortcut(channels, width, stride, config.norm)
+        self.activation = activation_of(config.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.activation(self.first_norm(self.first(x)))
+        return self.activation(self.second_norm(self.second(y)) + self.past(x))
+
+
+class _Plain(nn.Sequential):
+    """Two convolutions, with max-pooling after the first where the stage begins."""
+
+    def __init__(self, channels: int, width: int, config: BodyConfig, stride: int) -> None:
+        super().__init__(
+            convolution(channels, width, config),
+            nn.MaxPool2d(2, ceil_mode=True) if stride == 2 else nn.Identity(),
+            norm_of(config.norm, width),
+            activation_of(config.activation),
+            convolution(width, width, config),
+            norm_of(config.norm, width),
+            activation_of(config.activation),
+        )
+
+
+class Body(nn.Module):
+    """The convolutions of a frame CNN: (N, C, H, W) -> maps (N, width, ceil(H / stride), ceil(W / stride))."""
+
+    def __init__(self, config: BodyConfig, channels: int) -> None:
+        super().__init__()
+        first, kernel = config.widths[0], 7 if config.stem == 4 else 3
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, first, kernel, config.stem, kernel // 2, bias=False),
+            norm_of(config.norm, first),
+            activation_of(config.activation),
+        )
+        block = _Residual if config.form == "residual" else _Plain
+        stages: list[nn.Module] = []
+        width = first
+        for number, wider in enumerate(config.widths):
+            stride = 2 if number else 1
+            blocks = [block(width, wider, config, stride)]
+            blocks += [block(wider, wider, config, 1) for _ in range(config.blocks - 1)]
+            stages.append(nn.Sequential(*blocks))
+            width = wider
+        self.stages = nn.Sequential(*stages)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.stages(self.stem(x))
+
+
+def initialise(module: nn.Module) -> None:
+    """He's initialisation (He et al. 2015, arXiv 1502.01852); residual branches begin at nothing (arXiv 1706.02677)."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            fan_in = part.in_channels // part.groups * prod(part.kernel_size)
+            nn.init.normal_(part.weight, std=(2.0 / fan_in) ** 0.5)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        last = getattr(part, "second_norm", None)
+        if isinstance(last, nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm):
+            nn.init.zeros_(last.weight)
+
+
+def pooled_maps(maps: Tensor, pool: Pooling) -> Tensor:
+    """(N, C) of (N, C, H, W)."""
+    return maps.mean((2, 3)) if pool == "mean" else maps.amax((2, 3))
+
+
+def check_pictures(name: str, shape: tuple[int, ...], stride: int) -> tuple[int, int, int, int]:
+    """The sides (T, C, H, W) of pictures that a network can work on.
+
+    Raises:
+        UsageError: there are not four of them, or the pictures are smaller than one cell of the last maps.
+    """
+    if len(shape) != 4 or min(shape) < 1:
+        raise UsageError(f"{name}: expected pictures (frames, channels, height, width), got the shape {tuple(shape)}")
+    frames, channels, height, width = shape
+    if min(height, width) < stride:
+        raise UsageError(
+            f"{name}: pictures of {width} x {height} pixels are smaller than one cell of its maps, {stride} pixels",
+            hint="larger pictures, fewer widths, or a smaller stem",
+        )
+    return frames, channels, height, width
+
+
+def frame_by_frame(module: nn.Module, x: Tensor) -> Tensor:
+    """What a module makes of each picture: (B, T, C, H, W) -> (B, T, ...)."""
+    return module(x.flatten(0, 1)).unflatten(0, (-1, x.shape[1]))
+
+
+def difference_to_last(x: Tensor, last: Tensor, known: Tensor) -> Tensor:
+    """Pictures with their differences to the picture before as more channels: (B, T, C, H, W) -> (B, T, 2 C, H, W).
+
+    Args:
+        x: pictures.
+        last: (B, C, H, W), the picture before the first.
+        known: (B,), 1 where there is one; else the first difference is 0.
+    """
+    before = torch.cat([last[:, None].to(x.dtype), x[:, :-1]], 1)
+    first = (x[:, :1] - before[:, :1]) * known.to(x.dtype)[:, None, None, None, None]
+    return torch.cat([x, torch.cat([first, x[:, 1:] - before[:, 1:]], 1)], 2)
