@@ -18,12 +18,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from onlooker.learning.datasets.clips import Clip
+from onlooker.learning.datasets.manifest import Task
 from onlooker.learning.metrics import told
 from onlooker.learning.metrics.calibration import calibration_error, fitted_temperature, nll, softmax
 from onlooker.learning.metrics.curves import roc_auc
 from onlooker.learning.metrics.labels import accuracy, balanced_accuracy, class_table, confusion, macro_f1
 from onlooker.learning.network import Features
 from onlooker.learning.task import Array, Calibration, Head, Metric, Pool, TaskFacts, pooled
+from onlooker.learning.tasks._example import Example
 from onlooker.learning.tasks._labels import mixture, shares_of, target_of
 from onlooker.learning.tasks._scored import ScoredConfig, layers, scored_output
 
@@ -160,4 +162,9 @@ def _auc(scores: Array, values: Array) -> float | None:
     return float(np.mean(there)) if there else None
 
 
+EXAMPLE = Example(
+    TaskFacts("light", Task(kind="class", classes=("red", "amber", "green")), ("red", "amber", "green"), (8, 1, 7)),
+    ("red", "amber", "green"),
+    lambda values, facts: 9 * np.eye(len(facts.classes), dtype=np.float32)[values],
+)
 PART = Classification
