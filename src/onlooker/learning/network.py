@@ -47,7 +47,7 @@ class Network(nn.Module):
         Config: its settings.
         takes: what its input is: ``pictures`` (B, T, C, H, W); ``log_mel`` (B, 1, F, M) with F windows of M bands;
             ``waveform`` (B, S); ``text`` (B, L, E) vectors of L words or sentences; ``series`` (B, T, N).
-        streams: whether it has the streaming form, `initial_state` and `stream`.
+        streams: whether it has the streaming form, `initial_state` and `stream`; of some it depends on their settings.
 
     Attributes:
         size: D, numbers of a step.
@@ -61,7 +61,7 @@ class Network(nn.Module):
 
     Config: ClassVar[type[NetworkConfig]]
     takes: ClassVar[Takes]
-    streams: ClassVar[bool] = False
+    streams: bool = False
     size: int
     steps: int
     map_size: int | None = None
@@ -85,6 +85,9 @@ class Network(nn.Module):
     @abstractmethod
     def forward(self, x: Tensor) -> Features:
         """Features of a whole input."""
+
+    def prepare(self, x: Tensor) -> None:
+        """Set what depends on the data from the first batch, before training; most networks have nothing such."""
 
     def initial_state(self, batch: int = 1) -> State:
         """The state at the beginning; ``stream`` from it gives what ``forward`` gives."""

@@ -1,0 +1,280 @@
+"""Samples as batches of tensors: decoded once and kept in memory where they fit, else streamed by the loader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from onlooker.bundles.inputs import ClipInput, FrameInput, TextInput
+from onlooker.bundles.preprocess import sound_tensor
+from onlooker.core.errors import SourceError
+from onlooker.learning.datasets.clip_cache import ClipCache
+from onlooker.learning.datasets.clips import Clip
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.loader import Loader
+from onlooker.learning.datasets.manifest import Sample
+from onlooker.learning.datasets.preparation import Preparation
+from onlooker.learning.facts import Facts, InputFacts, SeriesInput
+from onlooker.learning.parts import load_part
+from onlooker.learning.task import HeadConfig, TaskFacts
+
+__all__ = ["Batch", "Data", "input_array", "normalised"]
+
+Arrays = dict[str, NDArray[Any]]
+Told = Callable[[int, int], None]
+"""Told how many samples of how many are ready."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """B samples.
+
+    Args:
+        inputs: by name (B, ...): pictures as bytes (B, T, C, H, W), the others as the network takes them.
+        present: by name (B,), 1 where the sample has that input.
+        values: by task, labels (B, ...).
+        known: by task, bool (B,).
+        numbers: int64 (B,), places among the split's samples.
+    """
+
+    inputs: dict[str, Tensor]
+    present: dict[str, Tensor]
+    values: dict[str, Tensor]
+    known: dict[str, Tensor]
+    numbers: Tensor
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def input_array(clip: Clip, facts: InputFacts, vectors: Callable[[str], NDArray[np.float32]] | None) -> Any:
+    """One input of a sample as an array without the batch, or None where the sample lacks it.
+
+    Args:
+        clip: the sample.
+        facts: of the input.
+        vectors: gives the vector of a text.
+    """
+    if isinstance(facts, FrameInput | ClipInput):
+        return None if clip.pictures is None else np.ascontiguousarray(clip.pictures.transpose(0, 3, 1, 2))
+    if isinstance(facts, TextInput):
+        return None if clip.text is None or vectors is None else vectors(clip.text)[None].astype(np.float32)
+    if isinstance(facts, SeriesInput):
+        rows = getattr(clip, "series", None)
+        return None if rows is None else ((rows - np.array(facts.mean)) / np.array(facts.std)).astype(np.float32)
+    if clip.sound is None:
+        return None
+    samples = np.zeros(facts.length, np.float32)
+    samples[: min(len(samples), len(clip.sound))] = clip.sound[: facts.length, 0]
+    tensor = sound_tensor(samples, facts)
+    return tensor[0]
+
+
+def normalised(x: Tensor, facts: InputFacts) -> Tensor:
+    """An input as a network takes it: pictures as floats with the training part's mean and deviation."""
+    if not isinstance(facts, FrameInput | ClipInput):
+        return x
+    shape = (1, 1, -1, 1, 1)
+    mean, std = torch.tensor(facts.mean).view(shape), torch.tensor(facts.std).view(shape)
+    return (x.float() * facts.scale - mean.to(x.device)) * (1 / std).to(x.device)
+
+
+class Data:
+    """One part of a dataset as batches.
+
+    Args:
+        dataset: whose.
+        samples: of the part.
+        preparation: how they become arrays.
+        facts: of inputs and tasks.
+        heads: settings of each task.
+        steps: by task, T of the features.
+        batch: samples of a batch.
+        seed: of the order.
+        shuffle: each epoch in an order of its own, the last batch left out where it is not full.
+        balanced: the task whose classes are to come alike often.
+        shard: which of how many equal parts of each epoch.
+        workers, cache, in_memory: see `onlooker.learning.recipe.TrainingConfig`.
+        progress: told while samples are decoded.
+
+    Attributes:
+        samples: those that could be decoded, with in_memory; else all.
+        failures: by sample id, why it could not.
+        kept: inputs, presence, labels and where there are any, of all samples; None where they are streamed.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        samples: Sequence[Sample],
+        preparation: Preparation,
+        facts: Facts,
+        heads: Mapping[str, HeadConfig],
+        *,
+        tasks: Mapping[str, TaskFacts],
+        batch: int,
+        seed: int = 0,
+        shuffle: bool = False,
+        balanced: str | None = None,
+        shard: tuple[int, int] = (0, 1),
+        workers: int = 0,
+        cache: ClipCache | None = None,
+        in_memory: bool = True,
+        progress: Told | None = None,
+    ) -> None:
+        self.dataset, self.samples, self.facts = dataset, list(samples), facts
+        self.heads, self.tasks = heads, tasks
+        self.batch, self.seed, self.shuffle, self.shard = batch, seed, shuffle, shard
+        self.failures: dict[str, str] = {}
+        self._balanced = balanced
+        self._vectors = _sentence_vectors() if any(isinstance(f, TextInput) for f in facts.inputs.values()) else None
+        self._loader = Loader(
+            dataset, preparation, samples=self.samples, workers=workers, cache=cache, seed=seed, shuffle=False,
+            on_error="skip",
+        )  # fmt: skip
+        self.kept: tuple[Arrays, Arrays, Arrays, Arrays] | None = None
+        if in_memory:
+            self._load(progress)
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self._loader.close()
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        count = len(self.order(0))
+        return max(1, count // self.batch) if self.shuffle else -(-count // self.batch)
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Places among the samples in the order of an epoch: the same for the same seed."""
+        count = len(self.samples)
+        random = np.random.default_rng([self.seed, epoch])
+        if self._balanced is not None and self.shuffle:
+            order = random.choice(count, count, p=self._chances(self._balanced))
+        else:
+            order = random.permutation(count) if self.shuffle else np.arange(count)
+        rank, parts = self.shard
+        return order[rank::parts]
+
+    def batches(self, epoch: int = 0, *, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch; ``start`` are passed over."""
+        order = self.order(epoch)
+        steps = self.steps
+        for step in range(start, steps):
+            numbers = order[step * self.batch : (step + 1) * self.batch]
+            if self.kept is not None:
+                yield self._taken(numbers)
+        if self.kept is None:
+            yield from self._streamed(order[start * self.batch : steps * self.batch])
+
+    def _streamed(self, order: NDArray[np.int64]) -> Iterator[Batch]:
+        place = {s.id: n for n, s in enumerate(self.samples)}
+        self._loader.order = lambda epoch: [int(n) for n in order]  # type: ignore[method-assign]
+        for clips in self._loader.batches(0, size=self.batch):
+            yield self._made(clips, [place[c.sample.id] for c in clips])
+        self.failures = self._loader.failures
+
+    def _made(self, clips: Sequence[Clip], numbers: Sequence[int]) -> Batch:
+        inputs, present = self._arrays(clips)
+        values, known = self._labels(clips)
+        tensors = [{k: torch.from_numpy(v) for k, v in part.items()} for part in (inputs, present, values, known)]
+        return Batch(*tensors, torch.tensor(numbers))
+
+    def _arrays(self, clips: Sequence[Clip]) -> tuple[Arrays, Arrays]:
+        inputs: Arrays = {}
+        present: Arrays = {}
+        for name, facts in self.facts.inputs.items():
+            made = [input_array(c, facts, self._vectors) for c in clips]
+            type_ = np.uint8 if isinstance(facts, FrameInput | ClipInput) else np.float32
+            none = np.zeros(self.facts.shape(name), type_)
+            for clip, array in zip(clips, made, strict=True):
+                if array is not None and array.shape != none.shape:
+                    raise SourceError(f"sample {clip.sample.id}: expected {none.shape} of {name}, got {array.shape}")
+            inputs[name] = np.stack([none if a is None else a for a in made])
+            present[name] = np.array([a is not None for a in made], np.float32)
+        return inputs, present
+
+    def _labels(self, clips: Sequence[Clip]) -> tuple[Arrays, Arrays]:
+        values: Arrays = {}
+        known: Arrays = {}
+        for name, config in self.heads.items():
+            part = load_part("tasks", config.head)
+            array, has = part.encode(self.tasks[name], config, clips)
+            values[name] = array.astype(np.int64 if array.dtype.kind in "iu" else np.float32)
+            known[name] = np.asarray(has, np.bool_)
+        return values, known
+
+    def _load(self, progress: Told | None) -> None:
+        """Decode all samples and keep them."""
+        parts: list[Batch] = []
+        done = 0
+        place = {s.id: n for n, s in enumerate(self.samples)}
+        for clips in self._loader.batches(0, size=256):
+            parts.append(self._made(clips, [place[c.sample.id] for c in clips]))
+            done += len(clips)
+            if progress is not None:
+                progress(done, len(self.samples))
+        self._loader.close()
+        self.failures = dict(self._loader.failures)
+        if not parts:
+            raise SourceError("no sample could be decoded", hint="see onlooker dataset check")
+        numbers = torch.cat([p.numbers for p in parts]).tolist()
+        self.samples = [self.samples[n] for n in numbers]
+        joined = [
+            {k: torch.cat([getattr(p, field)[k] for p in parts]).numpy() for k in getattr(parts[0], field)}
+            for field in ("inputs", "present", "values", "known")
+        ]
+        self.kept = (joined[0], joined[1], joined[2], joined[3])
+
+    def _taken(self, numbers: NDArray[np.int64]) -> Batch:
+        assert self.kept is not None
+        where = torch.from_numpy(np.ascontiguousarray(numbers))
+        parts = [{k: torch.from_numpy(v).index_select(0, where) for k, v in part.items()} for part in self.kept]
+        return Batch(*parts, where)
+
+    def _chances(self, task: str) -> NDArray[np.float64]:
+        """Each sample's chance to be drawn, by how rare its class is; without a label the mean chance."""
+        of = self.heads[task].of or task
+        names = [self.tasks[task].task.names(s.labels[of]) if of in s.labels else [] for s in self.samples]
+        counts: dict[str, int] = {}
+        for labels in names:
+            for label in labels:
+                counts[label] = counts.get(label, 0) + 1
+        chances = np.array([max((1 / counts[n] for n in labels), default=np.nan) for labels in names])
+        chances = np.where(np.isnan(chances), np.nanmean(chances), chances)
+        return chances / chances.sum()
+
+
+def _sentence_vectors() -> Callable[[str], NDArray[np.float32]]:
+    """The catalogue's encoder of sentences, each text encoded once."""
+    from onlooker.models.sentences import shared_encoder
+
+    return shared_encoder().one
+
+
+def fits_in_memory(samples: int, facts: Facts, share: float = 1 / 3) -> bool:
+    """Whether so many samples take less than a share of the machine's free memory."""
+    each = sum(
+        int(np.prod(facts.shape(name))) * (1 if isinstance(f, FrameInput | ClipInput) else 4)
+        for name, f in facts.inputs.items()
+    )
+    free = _free_bytes()
+    return samples * each < free * share
+
+
+def _free_bytes() -> int:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 4_000_000_000

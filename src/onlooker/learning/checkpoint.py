@@ -1,0 +1,100 @@
+"""Where a run stands, as one file of safetensors, so that it goes on after a kill with the same numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.balance import Balancing
+from onlooker.learning.model import Model
+from onlooker.learning.optimise import Mean
+from onlooker.learning.run_folder import read_tensors, write_tensors
+
+__all__ = ["Standing", "restore", "save"]
+
+
+@dataclass(slots=True)
+class Standing:
+    """Where a run stands.
+
+    Args:
+        epoch, step: the next batch.
+        history: a line for each epoch that is over.
+        best: the best value of what is monitored, higher being better, and its epoch.
+        weights: the best weights so far, or empty.
+        seconds: of all sittings together.
+        losses: sums by task and the number of batches of the running epoch.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: float | None = None
+    best_epoch: int = -1
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+    losses: dict[str, float] = field(default_factory=dict)
+    batches: int = 0
+
+
+def save(
+    path: Path,
+    standing: Standing,
+    model: Model,
+    optimisers: list[torch.optim.Optimizer],
+    balancing: Balancing,
+    mean: Mean | None,
+) -> None:
+    """Write it whole, in place of the one before."""
+    tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"balancing.{k}": v for k, v in balancing.state_dict().items()}
+    tensors |= {f"best.{k}": v for k, v in standing.weights.items()}
+    if mean is not None:
+        tensors |= {f"mean.{k}": v for k, v in mean.values.items()}
+    for place, optimiser in enumerate(optimisers):
+        for number, values in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{place}.{number}.{k}": v for k, v in values.items() if v is not None}
+    facts = {name: getattr(standing, name) for name in Standing.__slots__ if name != "weights"}
+    write_tensors(path, tensors, {**facts, "mean_count": 0 if mean is None else mean.count})
+
+
+def restore(
+    path: Path,
+    model: Model,
+    optimisers: list[torch.optim.Optimizer],
+    balancing: Balancing,
+    mean: Mean | None,
+) -> Standing:
+    """Put everything back.
+
+    Raises:
+        UsageError: the file is damaged or of another recipe.
+    """
+    tensors, facts = read_tensors(path)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    try:
+        model.load_state_dict(parts.get("model", {}))
+        balancing.load_state_dict(parts.get("balancing", {}))
+        if mean is not None:
+            mean.count = facts.pop("mean_count")
+            for name, value in mean.values.items():
+                value.copy_(parts["mean"][name])
+        facts.pop("mean_count", None)
+        states: dict[int, dict[int, dict[str, Tensor]]] = {}
+        for name, tensor in parts.get("optimiser", {}).items():
+            place, number, key = name.split(".", 2)
+            states.setdefault(int(place), {}).setdefault(int(number), {})[key] = tensor
+        for place, optimiser in enumerate(optimisers):
+            held = optimiser.state_dict()
+            optimiser.load_state_dict({**held, "state": states.get(place, {})})
+        return Standing(**facts, weights=parts.get("best", {}))
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} does not fit this recipe: {error}", hint="begin anew without --resume") from None

@@ -1,0 +1,295 @@
+"""What a model is made for: the form of its inputs and what is known of its tasks, found in the training part.
+
+They are kept in the run folder as ``facts.json``; with the recipe they are all that is needed to build the model again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, TextInput, WaveformInput
+from onlooker.bundles.preprocess import sound_tensor
+from onlooker.core.errors import UsageError
+from onlooker.learning.datasets.clips import Clip
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.manifest import Sample, Task
+from onlooker.learning.datasets.preparation import Pictures, Preparation, Sound
+from onlooker.learning.datasets.targets import class_counts, identities_of
+from onlooker.learning.datasets.typed_yaml import write_whole
+from onlooker.learning.parts import load_part
+from onlooker.learning.recipe import Recipe, Spectrum
+from onlooker.learning.task import HeadConfig, TaskFacts
+
+__all__ = ["Facts", "InputFacts", "SeriesInput", "find_facts", "load_facts", "preparation_of", "save_facts"]
+
+_SEEN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInput:
+    """A series of measurements: ``frames`` rows of ``size`` numbers, normalised by ``mean`` and ``std`` of each."""
+
+    frames: int
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    kind: str = "series"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the tensor."""
+        return (1, self.frames, self.size)
+
+
+InputFacts: TypeAlias = FrameInput | ClipInput | LogMelInput | WaveformInput | TextInput | SeriesInput
+_INPUTS: TypeAdapter[Any] = TypeAdapter(FrameInput | ClipInput | LogMelInput | WaveformInput | TextInput | SeriesInput)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a model is made for.
+
+    Args:
+        inputs: by name, as a bundle tells them.
+        tasks: by name.
+        seconds: length of a clip or window, None for single pictures.
+    """
+
+    inputs: Mapping[str, InputFacts]
+    tasks: Mapping[str, TaskFacts]
+    seconds: float | None
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of one sample of an input, without the batch; a picture is a clip of one frame, a text of one vector."""
+        facts = self.inputs[name]
+        return facts.shape if isinstance(facts, FrameInput | TextInput) else facts.shape[1:]
+
+
+def preparation_of(recipe: Recipe, dataset: Dataset) -> Preparation:
+    """How samples become arrays, only with the senses that the recipe's networks have.
+
+    Raises:
+        UsageError: clips have no fixed length.
+    """
+    base = recipe.prepare or dataset.info.prepare or Preparation()
+    takes = {load_part("networks", n.network).takes for n in recipe.inputs.values()}
+    pictures = (base.pictures or Pictures(frames=16)) if "pictures" in takes else None
+    sound = (base.sound or Sound()) if takes & {"log_mel", "waveform"} else None
+    if pictures is not None and pictures.frames is None:
+        raise UsageError(
+            "prepare.pictures.frames: a network needs clips of one length", hint="--set prepare.pictures.frames=16"
+        )
+    if sound is not None and sound.seconds is None:
+        lengths = [m.seconds for s in dataset.samples for m in s.media if m.seconds and m.kind in ("audio", "video")]
+        spans = [s.span[1] - s.span[0] for s in dataset.samples if s.span]
+        seconds = statistics.median(spans or lengths or [1.0])
+        sound = sound.model_copy(update={"seconds": min(round(seconds, 3), sound.longest)})
+    return Preparation(pictures=pictures, sound=sound)
+
+
+def find_facts(
+    recipe: Recipe, dataset: Dataset, samples: Sequence[Sample], preparation: Preparation, clips: Iterable[Clip]
+) -> Facts:
+    """What the training part tells.
+
+    Args:
+        recipe: the networks and tasks.
+        dataset: the labels' meaning.
+        samples: of the training part.
+        preparation: from `preparation_of`.
+        clips: some of the samples as arrays, for means and deviations.
+
+    Raises:
+        UsageError: dataset and recipe do not fit each other.
+    """
+    seen = _Moments()
+    for clip in clips:
+        seen.take(clip)
+    seconds = _seconds(samples, preparation)
+    inputs: dict[str, InputFacts] = {}
+    for name, config in recipe.inputs.items():
+        takes = load_part("networks", config.network).takes
+        if takes == "pictures":
+            inputs[name] = _pictures(recipe, preparation, seen, seconds)
+        elif takes in ("log_mel", "waveform"):
+            inputs[name] = _sound(recipe, preparation, seen, takes)
+        elif takes == "text":
+            inputs[name] = TextInput(kind="text", size=512)
+        else:
+            inputs[name] = seen.series()
+    tasks = {name: _task(name, head, dataset, samples, seconds) for name, head in recipe.tasks.items()}
+    return Facts(inputs, tasks, seconds)
+
+
+class _Moments:
+    """Sums over some clips."""
+
+    def __init__(self) -> None:
+        self.pictures: list[np.ndarray] = []
+        self.sounds: list[np.ndarray] = []
+        self.rows: list[np.ndarray] = []
+
+    def take(self, clip: Clip) -> None:
+        if clip.pictures is not None:
+            self.pictures.append(clip.pictures.reshape(-1, clip.pictures.shape[-1])[::7].astype(np.float64) / 255)
+        if clip.sound is not None and float(np.abs(clip.sound).max(initial=0)) > 0:
+            self.sounds.append(clip.sound[:, 0])
+        if getattr(clip, "series", None) is not None:
+            self.rows.append(np.asarray(clip.series))  # type: ignore[attr-defined]
+
+    def series(self) -> SeriesInput:
+        if not self.rows:
+            raise UsageError("no sample has a series", hint="give the dataset media of the kind series")
+        rows = np.concatenate(self.rows)
+        deviation = np.maximum(rows.std(0), 1e-6)
+        return SeriesInput(len(self.rows[0]), rows.shape[1], tuple(rows.mean(0).tolist()), tuple(deviation.tolist()))
+
+
+def _seconds(samples: Sequence[Sample], preparation: Preparation) -> float | None:
+    """The time that a clip covers."""
+    how = preparation.pictures
+    if how is not None and how.frames is not None and how.frames > 1:
+        if how.rate is not None:
+            return how.frames / how.rate
+        lengths = [
+            s.span[1] - s.span[0] if s.span else m.seconds for s in samples for m in s.media if m.kind == "video"
+        ]
+        known = [length for length in lengths if length]
+        return round(statistics.median(known), 3) if known else None
+    return preparation.sound.seconds if preparation.sound is not None else None
+
+
+def _pictures(recipe: Recipe, preparation: Preparation, seen: _Moments, seconds: float | None) -> InputFacts:
+    how = preparation.pictures
+    if how is None or not seen.pictures:
+        raise UsageError("no sample of the training part has pictures", hint="leave the networks of pictures out")
+    values = np.concatenate(seen.pictures)
+    fits = {"none": "stretch", "centre": "crop", "box": "crop", "pad": "pad"}
+    common: dict[str, Any] = {
+        "width": how.width,
+        "height": how.height,
+        "fit": fits[how.crop],
+        "colour": "gray" if how.colour == "grey" else "rgb",
+        "scale": 1 / 255,
+        "mean": tuple(round(v, 5) for v in values.mean(0).tolist()),
+        "std": tuple(round(max(v, 1e-3), 5) for v in values.std(0).tolist()),
+    }
+    if how.frames is None or how.frames == 1:
+        return FrameInput(kind="frame", rate=recipe.export.rate, **common)
+    rate = round(how.frames / (seconds or how.frames / 8), 4)
+    stride = recipe.export.stride * rate if recipe.export.stride else how.frames / 4
+    # bars at the sides are mid-grey in datasets; the same in the network's measure
+    common["fill"] = (128 / 255 - common["mean"][0]) / common["std"][0] if how.crop == "pad" else 0.0
+    return ClipInput(kind="clip", rate=rate, frames=how.frames, stride=max(1, round(stride)), **common)
+
+
+def _sound(recipe: Recipe, preparation: Preparation, seen: _Moments, takes: str) -> InputFacts:
+    how = preparation.sound
+    if how is None or how.seconds is None or not seen.sounds:
+        raise UsageError("no sample of the training part has sound", hint="leave the networks of sound out")
+    count = round(how.seconds * how.rate)
+    hop = max(1, round((recipe.export.stride or how.seconds / 4) * how.rate))
+    if takes == "waveform":
+        loud = math.sqrt(float(np.mean([np.mean(s.astype(np.float64) ** 2) for s in seen.sounds])))
+        return WaveformInput(
+            kind="waveform", sample_rate=how.rate, samples=count, hop=hop, gain=round(0.1 / max(loud, 1e-4), 4)
+        )
+    bare = _spectrum(recipe.spectrum, how.rate, count, hop)
+    mels = np.stack([sound_tensor(_fitted(s, bare.length), bare) for s in seen.sounds[:_SEEN]])
+    return bare.model_copy(update={"mean": round(float(mels.mean()), 4), "std": round(max(float(mels.std()), 1e-3), 4)})
+
+
+def _spectrum(how: Spectrum, rate: int, count: int, hop: int) -> LogMelInput:
+    window, step = round(how.window * rate), round(how.step * rate)
+    frames = max(1, (count - window) // step + 1)
+    return LogMelInput(
+        kind="log_mel", sample_rate=rate, frames=frames, hop=hop, window=window, step=step,
+        fft=1 << (window - 1).bit_length(), bands=how.bands, low=how.low, high=how.high or rate / 2, power=2,
+        floor=1e-8, layout="N1FM",
+    )  # fmt: skip
+
+
+def _fitted(samples: np.ndarray, count: int) -> np.ndarray:
+    """Exactly ``count`` samples: cut, or silence after them."""
+    return samples[:count] if len(samples) >= count else np.pad(samples, (0, count - len(samples)))
+
+
+def _task(name: str, head: HeadConfig, dataset: Dataset, samples: Sequence[Sample], seconds: float | None) -> TaskFacts:
+    of = head.of or name
+    if of not in dataset.info.tasks:
+        known = ", ".join(dataset.info.tasks) or "none"
+        raise UsageError(
+            f"tasks.{name}: the dataset has no task {of!r}; it has {known}", hint=f"tasks.{name}.of says which"
+        )
+    task = dataset.info.tasks[of]
+    kinds = load_part("tasks", head.head).kinds
+    if task.kind not in kinds:
+        raise UsageError(f"tasks.{name}: {head.head} learns from {', '.join(kinds)}; {of} is of kind {task.kind}")
+    labelled = [s for s in samples if of in s.labels]
+    if not labelled:
+        raise UsageError(f"tasks.{name}: no sample of the training part has a label of {of}")
+    classes, counts = task.classes, ()
+    if task.kind == "identity":
+        classes = tuple(identities_of(labelled, of))
+        numbers = [s.labels[of] for s in labelled]
+        counts = tuple(numbers.count(c) for c in classes)
+    elif task.has_classes:
+        counts = tuple(class_counts(labelled, of, task).values())
+    if task.kind != "regression":
+        return TaskFacts(name, task, tuple(classes), counts, seconds=seconds)
+    rows = np.array([np.atleast_1d(s.labels[of]) for s in labelled], np.float64)
+    deviation = np.maximum(rows.std(0), 1e-6)
+    return TaskFacts(
+        name,
+        task,
+        seconds=seconds,
+        width=rows.shape[1],
+        mean=tuple(rows.mean(0).tolist()),
+        deviation=tuple(deviation.tolist()),
+    )
+
+
+def save_facts(facts: Facts, path: Path) -> None:
+    """Write them as JSON."""
+    inputs = {
+        n: asdict(f) if isinstance(f, SeriesInput) else f.model_dump(mode="json") for n, f in facts.inputs.items()
+    }
+    tasks = {n: {**asdict_of(t), "task": t.task.model_dump(mode="json")} for n, t in facts.tasks.items()}
+    write_whole(
+        path, json.dumps({"inputs": inputs, "tasks": tasks, "seconds": facts.seconds}, ensure_ascii=False, indent=1)
+    )
+
+
+def asdict_of(facts: TaskFacts) -> dict[str, Any]:
+    """The fields of a task's facts, the task itself left out."""
+    return {name: getattr(facts, name) for name in facts.__dataclass_fields__ if name != "task"}
+
+
+def load_facts(path: Path) -> Facts:
+    """Facts that were saved.
+
+    Raises:
+        UsageError: they cannot be read.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        inputs = {n: _INPUTS.validate_json(json.dumps(f)) for n, f in found["inputs"].items()}
+        tasks = {
+            n: TaskFacts(
+                **{k: tuple(v) if isinstance(v, list) else v for k, v in t.items() if k != "task"},
+                task=Task(**t["task"]),
+            )
+            for n, t in found["tasks"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"cannot read {path}: {error}", hint="is this the folder of a run?") from None
+    return Facts(inputs, tasks, found["seconds"])

@@ -1,0 +1,67 @@
+"""The end of a run: the weights that are kept, calibration, metrics, report, bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from onlooker.learning.batches import Data
+from onlooker.learning.export import export_run
+from onlooker.learning.loop import Run
+from onlooker.learning.report import write_run_report
+from onlooker.learning.run_folder import write_tensors
+from onlooker.learning.score import Predictions, calibrations, measured, predict
+
+__all__ = ["finish"]
+
+
+def finish(run: Run, test: Data | None, *, bundle: bool) -> None:
+    """Make everything of a run folder that is made at the end.
+
+    Args:
+        run: whose epochs are over.
+        test: the part that nothing was chosen by, or None.
+        bundle: make the bundle too.
+    """
+    recipe, folder, model = run.recipe, run.folder, run.model
+    model.load_state_dict(run.standing.weights)
+    write_tensors(folder.path / "model.safetensors", run.standing.weights)
+    mirror = "mirror" in recipe.training.test_time
+
+    def answers(data: Data) -> Predictions:
+        return predict(model, data, device=run.peers.device, mirror=mirror)
+
+    metrics: dict[str, dict[str, dict[str, float]]] = {}
+    calibration = {}
+    if run.validation is not None:
+        found = answers(run.validation)
+        calibration = calibrations(found, recipe, model.tasks)
+        metrics["validation"] = measured(found, recipe, model.tasks, calibration)
+        keep_answers(folder.path / "predictions-validation.npz", found, run.validation)
+    if test is not None:
+        found = answers(test)
+        metrics["test"] = measured(found, recipe, model.tasks, calibration)
+        if mirror:
+            single = predict(model, test, device=run.peers.device)
+            metrics["test without averaging"] = measured(single, recipe, model.tasks, calibration)
+        keep_answers(folder.path / "predictions.npz", found, test)
+    folder.write("calibration.json", calibration)
+    folder.write("metrics.json", metrics)
+    if run.conflicts is not None:
+        folder.write("conflicts.json", run.conflicts.summary())
+        run.conflicts.picture(folder.path / "conflicts.png")
+    if bundle:
+        export_run(folder.path, folder.path / "bundle", overwrite=True)
+    write_run_report(folder.path)
+
+
+def keep_answers(path: Path, found: Predictions, data: Data) -> None:
+    """Write what was answered to each sample, for reports and comparisons."""
+    arrays = {f"raw.{n}": v for n, v in found.raw.items()}
+    arrays |= {f"values.{n}": v for n, v in found.values.items()}
+    arrays |= {f"known.{n}": v for n, v in found.known.items()}
+    arrays |= {f"shares.{n}": v for n, v in found.shares.items()}
+    ids = np.array([data.samples[n].id for n in found.numbers])
+    with path.open("wb") as file:
+        np.savez_compressed(file, ids=ids, **arrays)

@@ -1,0 +1,308 @@
+"""The loop of training: epochs, steps, losses, gradients, weights; read it from top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from onlooker.learning.augment import augment_pictures, augment_series, augment_spectrum, mixing
+from onlooker.learning.balance import Balancing
+from onlooker.learning.batches import Batch, Data, normalised
+from onlooker.learning.checkpoint import Standing, save
+from onlooker.learning.conflicts import Conflicts
+from onlooker.learning.fusion._dropout import drop_modalities
+from onlooker.learning.fusion._ogm import scale_gradients
+from onlooker.learning.model import Model
+from onlooker.learning.optimise import Mean, rate_at
+from onlooker.learning.parts import load_part
+from onlooker.learning.peers import Peers
+from onlooker.learning.recipe import Recipe
+from onlooker.learning.run_folder import RunFolder
+from onlooker.learning.score import main_metrics, measured, predict
+
+__all__ = ["Progress", "Run", "fit"]
+
+
+class Progress(Protocol):
+    """Who is told how a run goes."""
+
+    def decoded(self, done: int, count: int) -> None:
+        """So many samples of so many are ready."""
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """A step is done."""
+
+    def epoch(self, line: Mapping[str, object]) -> None:
+        """An epoch is over."""
+
+
+@dataclass(slots=True)
+class Run:
+    """Everything that the loop works with."""
+
+    recipe: Recipe
+    folder: RunFolder
+    model: Model
+    training: Data
+    validation: Data | None
+    optimisers: list[torch.optim.Optimizer]
+    balancing: Balancing
+    mean: Mean | None
+    standing: Standing
+    peers: Peers
+    precision: torch.dtype
+    progress: Progress
+    frozen: Sequence[nn.Module] = ()
+    conflicts: Conflicts | None = None
+    forward: Model | None = None
+    """The model as it is called: compiled, or the model itself."""
+
+
+def fit(run: Run) -> None:
+    """Train until all epochs are over or nothing gets better; ``run.standing.weights`` are the weights to keep."""
+    settings, standing = run.recipe.training, run.standing
+    steps = run.training.steps
+    saved = began = time.monotonic()
+    while standing.epoch < settings.epochs:
+        learning(run)
+        for batch in run.training.batches(standing.epoch, start=standing.step):
+            losses = one_step(run, batch)
+            for name, loss in losses.items():
+                standing.losses[name] = standing.losses.get(name, 0.0) + loss
+            standing.batches += 1
+            standing.step += 1
+            run.progress.step(standing.epoch, standing.step, steps, sum(losses.values()))
+            if run.peers.first and time.monotonic() - saved > settings.checkpoint_seconds and standing.step < steps:
+                standing.seconds, began = standing.seconds + time.monotonic() - began, time.monotonic()
+                keep_state(run)
+                saved = time.monotonic()
+        stop = end_of_epoch(run)
+        standing.seconds, began = standing.seconds + time.monotonic() - began, time.monotonic()
+        if run.peers.first:
+            run.folder.log(standing.history)
+            keep_state(run)
+            saved = time.monotonic()
+        if run.peers.agreed(stop):
+            break
+
+
+def learning(run: Run) -> None:
+    """Put the model in its state of learning; what is frozen stays as deployed."""
+    run.model.train()
+    for module in run.frozen:
+        module.eval()
+
+
+def one_step(run: Run, batch: Batch) -> dict[str, float]:
+    """Learn from one batch; its losses by task."""
+    settings, standing = run.recipe.training, run.standing
+    number = standing.epoch * run.training.steps + standing.step
+    # every chance of this step follows from its number, so that a resumed run takes the same
+    seed = (settings.seed * 1_000_003 + number) * 1_009 + run.peers.rank
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    inputs, present = changed(run, batch, generator)
+    partner = mixing(run.recipe.augment, len(batch), generator)
+    if partner is not None:
+        inputs = mixed(inputs, *partner, generator)
+    losses, gates = losses_of(run, batch, inputs, present, partner)
+    first = standing.step % settings.accumulate == 0
+    if first:
+        for optimiser in run.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+    shared, own = parameters_of(run.model)
+    if run.conflicts is not None and settings.conflicts and number % settings.conflicts == 0 and len(losses) > 1:
+        run.conflicts.measure(losses, run.model)
+    if losses:
+        run.balancing.backward({n: loss / settings.accumulate for n, loss in losses.items()}, shared, own)
+    if gates and run.recipe.fusion is not None:
+        scale_gradients({n: run.model.encoders[n] for n in gates}, gates, run.recipe.fusion.balance)
+    if (standing.step + 1) % settings.accumulate == 0 or standing.step + 1 == run.training.steps:
+        move(run, number)
+    told = {name: float(loss.detach()) for name, loss in losses.items()}
+    if type(run.balancing).after_step is not Balancing.after_step and losses:
+        with torch.no_grad():
+            after, _ = losses_of(run, batch, inputs, present, partner)
+        run.balancing.after_step({name: float(loss) for name, loss in after.items()})
+    return told
+
+
+def changed(run: Run, batch: Batch, generator: torch.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The batch's inputs, augmented and normalised, and which of them are there."""
+    how, facts = run.recipe.augment, run.training.facts
+    inputs: dict[str, Tensor] = {}
+    for name, given in batch.inputs.items():
+        x, takes = given, run.model.network(name).takes
+        if takes == "pictures":
+            x = augment_pictures(x, how, generator, epoch=run.standing.epoch, numbers=batch.numbers)
+        elif takes == "log_mel":
+            x = augment_spectrum(x, how, generator)
+        elif takes == "series":
+            x = augment_series(x, how, generator)
+        inputs[name] = normalised(x.to(run.peers.device), facts.inputs[name])
+    present = batch.present
+    if run.recipe.fusion is not None and run.recipe.fusion.modality_dropout:
+        present = drop_modalities(present, run.recipe.fusion.modality_dropout, generator)
+    return inputs, {n: p.to(run.peers.device) for n, p in present.items()}
+
+
+def mixed(
+    inputs: dict[str, Tensor], partner: Tensor, share: float, by_box: bool, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Each sample with its partner's pictures in a box (cutmix), or the mean of both by ``share`` (mixup)."""
+    if not by_box:
+        return {n: share * x + (1 - share) * x[partner] for n, x in inputs.items()}
+    made: dict[str, Tensor] = {}
+    for name, x in inputs.items():
+        high, wide = x.shape[-2:]
+        side = (1 - share) ** 0.5
+        tall, broad = round(high * side), round(wide * side)
+        top = int(torch.randint(0, high - tall + 1, (), generator=generator))
+        left = int(torch.randint(0, wide - broad + 1, (), generator=generator))
+        made[name] = x.clone()
+        made[name][..., top : top + tall, left : left + broad] = x[partner][..., top : top + tall, left : left + broad]
+    return made
+
+
+def losses_of(
+    run: Run,
+    batch: Batch,
+    inputs: Mapping[str, Tensor],
+    present: Mapping[str, Tensor],
+    partner: tuple[Tensor, float, bool] | None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weighted loss of each task, and with balanced senses how sure each is by itself."""
+    with torch.autocast(run.peers.device.type, torch.bfloat16, enabled=run.precision is torch.bfloat16):
+        answer = (run.forward or run.model)(inputs, present)
+    losses: dict[str, Tensor] = {}
+    sure: dict[str, Tensor] = {}
+    fusion = run.recipe.fusion
+    for name, config in run.recipe.tasks.items():
+        loss = task_loss(run, name, answer.raw[name], batch, partner)
+        if loss is None:
+            continue
+        for side, tasks in answer.sides.items():
+            if name in tasks and fusion is not None:
+                own = task_loss(run, name, tasks[name], batch, partner, present[side])
+                if own is not None:
+                    loss = loss + (fusion.auxiliary or float(run.model.late)) * own
+                    if fusion.balance:
+                        sure[side] = sure.get(side, torch.zeros(())) + torch.exp(-own.detach())
+        losses[name] = loss * config.weight
+    return losses, sure
+
+
+def task_loss(
+    run: Run,
+    name: str,
+    raw: Tensor,
+    batch: Batch,
+    partner: tuple[Tensor, float, bool] | None,
+    weights: Tensor | None = None,
+) -> Tensor | None:
+    """The mean loss over the samples that have the label, or None where none has."""
+    head, device = run.model.head(name), raw.device
+    values, known = batch.values[name].to(device), batch.known[name].to(device).float()
+    if weights is not None:
+        known = known * weights
+    each = head.loss(raw.float(), values) * known
+    total, count = each.sum(), known.sum()
+    if partner is not None:
+        other, share, _ = partner
+        also = known[other]
+        second = head.loss(raw.float(), values[other]) * also
+        total, count = share * total + (1 - share) * second.sum(), share * count + (1 - share) * also.sum()
+    return None if float(count) == 0 else total / count
+
+
+def parameters_of(model: Model) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
+    """Those that several tasks share, and by task those of its heads alone; only what is trained."""
+    shared = [p for n, p in model.named_parameters() if p.requires_grad and not n.startswith(("heads.", "sides."))]
+    own: dict[str, list[nn.Parameter]] = {}
+    for task in model.tasks:
+        heads = [model.heads[task]] if task in model.heads else []
+        heads += [side[task] for side in model.sides.values() if task in side]  # type: ignore[operator, index]
+        own[task] = [p for head in heads for p in head.parameters() if p.requires_grad]
+    return shared, own
+
+
+def move(run: Run, number: int) -> None:
+    """Move the weights along the gradient."""
+    settings = run.recipe.training
+    trained = [p for o in run.optimisers for g in o.param_groups for p in g["params"]]
+    run.peers.average(trained)
+    if settings.clip is not None:
+        nn.utils.clip_grad_norm_(trained, settings.clip)
+    rate = rate_at(run.recipe.schedule, number, settings.epochs * run.training.steps)
+    only_heads = run.standing.epoch < run.recipe.start.head_epochs
+    heads = {id(p) for n, p in run.model.named_parameters() if n.startswith(("heads.", "sides."))}
+    for optimiser in run.optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = run.recipe.optimiser.rate * group["scale"] * rate
+            if only_heads:
+                for parameter in group["params"]:
+                    if id(parameter) not in heads:
+                        parameter.grad = None
+        optimiser.step()
+    if run.mean is not None:
+        run.mean.update(run.model)
+
+
+def end_of_epoch(run: Run) -> bool:
+    """Try the weights, note it, keep the best; whether to stop."""
+    settings, standing = run.recipe.training, run.standing
+    run.peers.share(run.model)
+    line: dict[str, object] = {
+        "epoch": standing.epoch,
+        "loss": {n: v / max(1, standing.batches) for n, v in standing.losses.items()},
+        "rate": run.optimisers[0].param_groups[0]["lr"],
+    }
+    standing.losses, standing.batches = {}, 0
+    stop = False
+    weights = run.mean.values if run.mean is not None else run.model.state_dict()
+    if run.validation is not None and run.peers.first:
+        score, metrics = tried(run, weights)
+        line |= {"validation": metrics, "score": score}
+        if score is not None and (standing.best is None or score > standing.best):
+            standing.best, standing.best_epoch = score, standing.epoch
+            standing.weights = {k: v.detach().clone() for k, v in weights.items()}
+        patience = settings.patience
+        stop = patience is not None and standing.epoch - standing.best_epoch >= patience
+    if run.validation is None or settings.keep == "last" or not standing.weights:
+        standing.weights = {k: v.detach().clone() for k, v in weights.items()}
+    standing.history.append(line)
+    standing.epoch, standing.step = standing.epoch + 1, 0
+    if run.peers.first:
+        run.progress.epoch(line)
+    return stop
+
+
+def tried(run: Run, weights: Mapping[str, Tensor]) -> tuple[float | None, dict[str, dict[str, float]]]:
+    """The monitored value, higher being better, and all metrics on the validation part with these weights."""
+    assert run.validation is not None
+    own = {k: v.detach().clone() for k, v in run.model.state_dict().items()} if run.mean is not None else None
+    if own is not None:
+        run.model.load_state_dict(weights)
+    mirror = "mirror" in run.recipe.training.test_time
+    found = predict(run.model, run.validation, device=run.peers.device, precision=run.precision, mirror=mirror)
+    if own is not None:
+        run.model.load_state_dict(own)
+    metrics = measured(found, run.recipe, run.model.tasks)
+    mains = main_metrics(metrics, run.recipe)
+    chosen = [mains[run.recipe.training.monitor]] if run.recipe.training.monitor in mains else list(mains.values())
+    return (sum(chosen) / len(chosen) if chosen else None), metrics
+
+
+def keep_state(run: Run) -> None:
+    """Write where the run stands."""
+    save(run.folder.path / "state.safetensors", run.standing, run.model, run.optimisers, run.balancing, run.mean)
+
+
+def new_balancing(recipe: Recipe) -> Balancing:
+    """The recipe's way of balancing."""
+    return load_part("balancing", recipe.balancing.kind)(recipe.balancing, list(recipe.tasks))

@@ -1,0 +1,126 @@
+"""What a model answers to a part of a dataset, and how good that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from onlooker.learning.batches import Batch, Data, normalised
+from onlooker.learning.model import Model
+from onlooker.learning.parts import load_part
+from onlooker.learning.recipe import Recipe
+from onlooker.learning.task import Array, Calibration, TaskFacts
+
+__all__ = ["Predictions", "calibrations", "main_metrics", "measured", "predict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Answers to n samples.
+
+    Args:
+        raw: by task (n, ...).
+        values: by task, labels (n, ...).
+        known: by task, bool (n,).
+        numbers: (n,) places among the samples.
+        shares: by input (n,), or empty.
+    """
+
+    raw: dict[str, Array]
+    values: dict[str, Array]
+    known: dict[str, NDArray[np.bool_]]
+    numbers: NDArray[np.int64]
+    shares: dict[str, Array]
+
+
+@torch.no_grad()
+def predict(
+    model: Model,
+    data: Data,
+    *,
+    device: torch.device | str = "cpu",
+    precision: torch.dtype = torch.float32,
+    mirror: bool = False,
+    without: frozenset[str] = frozenset(),
+) -> Predictions:
+    """The answers of a model in its deployed state (no dropout, running norms) to all samples in their order.
+
+    Args:
+        model: as it is; its mode is put back.
+        data: not shuffled.
+        device: where it runs.
+        precision: bfloat16 for autocast.
+        mirror: answer the mirrored pictures too and take the mean.
+        without: names of inputs that are taken as missing.
+    """
+    was = model.training
+    model.eval()
+    raw: dict[str, list[Array]] = {}
+    shares: dict[str, list[Array]] = {}
+    batches: list[Batch] = []
+    for batch in data.batches():
+        inputs = {n: normalised(x.to(device), data.facts.inputs[n]) for n, x in batch.inputs.items()}
+        present = {n: p.to(device) * (n not in without) for n, p in batch.present.items()}
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision is torch.bfloat16):
+            answer = model(inputs, present)
+            answers = {n: r.float() for n, r in answer.raw.items()}
+            if mirror:
+                turned = {n: x.flip(-1) if x.ndim == 5 else x for n, x in inputs.items()}
+                second = model(turned, present).raw
+                answers = {n: (r + second[n].float()) / 2 for n, r in answers.items()}
+        for name, numbers in answers.items():
+            raw.setdefault(name, []).append(numbers.cpu().numpy())
+        for name, share in (answer.shares or {}).items():
+            shares.setdefault(name, []).append(share.float().cpu().numpy())
+        batch.inputs = {}
+        batches.append(batch)
+    model.train(was)
+    return Predictions(
+        {n: np.concatenate(r) for n, r in raw.items()},
+        {n: np.concatenate([b.values[n].numpy() for b in batches]) for n in raw},
+        {n: np.concatenate([b.known[n].numpy() for b in batches]) for n in raw},
+        np.concatenate([b.numbers.numpy() for b in batches]),
+        {n: np.concatenate(s) for n, s in shares.items()},
+    )
+
+
+def measured(
+    predictions: Predictions,
+    recipe: Recipe,
+    tasks: Mapping[str, TaskFacts],
+    calibration: Mapping[str, Calibration] | None = None,
+) -> dict[str, dict[str, float]]:
+    """All metrics by task, over the samples that have its label; tasks without any are left out."""
+    made: dict[str, dict[str, float]] = {}
+    for name, config in recipe.tasks.items():
+        known = predictions.known[name]
+        if known.any():
+            part = load_part("tasks", config.head)
+            own = (calibration or {}).get(name, {})
+            made[name] = part.metrics(predictions.raw[name][known], predictions.values[name][known], tasks[name], own)
+    return made
+
+
+def calibrations(predictions: Predictions, recipe: Recipe, tasks: Mapping[str, TaskFacts]) -> dict[str, Calibration]:
+    """By task, what makes its raw numbers into good decisions."""
+    made: dict[str, Calibration] = {}
+    for name, config in recipe.tasks.items():
+        known = predictions.known[name]
+        if known.any():
+            part = load_part("tasks", config.head)
+            made[name] = part.calibrate(predictions.raw[name][known], predictions.values[name][known], tasks[name])
+    return made
+
+
+def main_metrics(metrics: Mapping[str, Mapping[str, float]], recipe: Recipe) -> dict[str, float]:
+    """By task its main metric, turned so that higher is better."""
+    made: dict[str, float] = {}
+    for name, values in metrics.items():
+        main = load_part("tasks", recipe.tasks[name].head).main
+        if main.name in values:
+            made[name] = values[main.name] if main.higher else -values[main.name]
+    return made

@@ -1,0 +1,273 @@
+"""A run of training from a recipe to a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.batches import Data, fits_in_memory, normalised
+from onlooker.learning.checkpoint import Standing, restore
+from onlooker.learning.complexity import count, estimate_memory
+from onlooker.learning.conflicts import Conflicts
+from onlooker.learning.datasets.clip_cache import ClipCache
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.loader import Loader
+from onlooker.learning.datasets.manifest import Sample
+from onlooker.learning.datasets.preparation import Preparation
+from onlooker.learning.facts import Facts, find_facts, preparation_of
+from onlooker.learning.finish import finish
+from onlooker.learning.loop import Progress, Run, fit, new_balancing
+from onlooker.learning.model import Model, build_model
+from onlooker.learning.optimise import Mean, make_optimisers
+from onlooker.learning.peers import Peers
+from onlooker.learning.recipe import Recipe, load_recipe
+from onlooker.learning.run_folder import RunFolder
+from onlooker.learning.start import factors, freeze, take_weights
+
+__all__ = ["Estimate", "Quiet", "estimate", "train"]
+
+_FACTS_FROM = 1024
+
+
+class Quiet:
+    """Progress that nobody is told of."""
+
+    def decoded(self, done: int, count: int) -> None:
+        """Nothing."""
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """Nothing."""
+
+    def epoch(self, line: Mapping[str, object]) -> None:
+        """Nothing."""
+
+    def begun(self, estimate: Estimate, notes: Sequence[str]) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will take.
+
+    Args:
+        parameters: of the model, and how many of them are trained.
+        multiply_adds: of one sample.
+        memory: bytes of weights, gradients, optimiser and activations of one batch.
+        data: bytes of the samples in memory, or 0.
+        seconds: of all epochs, from one step that was tried; validation is not counted.
+        steps: of an epoch.
+    """
+
+    parameters: int
+    trained: int
+    multiply_adds: int
+    memory: int
+    data: int
+    seconds: float
+    steps: int
+
+
+def train(
+    path: Path,
+    *,
+    overrides: Sequence[str] = (),
+    out: Path,
+    resume: bool = False,
+    progress: Any = None,
+    bundle: bool = True,
+) -> RunFolder:
+    """Train as a recipe says.
+
+    Args:
+        path: of the recipe.
+        overrides: ``key.key=value`` settings on top of it.
+        out: the run folder to make, or to go on with.
+        resume: go on with a run that was stopped; a run that is over is only finished.
+        progress: who is told.
+        bundle: make the bundle at the end.
+
+    Returns:
+        The folder; see `onlooker.learning.run_folder`.
+
+    Raises:
+        ConfigError, UsageError: recipe, settings and dataset do not fit.
+        SourceError: a sample cannot be decoded.
+    """
+    recipe = load_recipe(path, overrides)
+    digest = hashlib.sha256(path.read_bytes() + repr(sorted(overrides)).encode()).hexdigest()
+    folder = RunFolder(out)
+    if out.exists() and any(out.iterdir()) and not resume:
+        raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
+    told = progress or Quiet()
+    peers = Peers()
+    _settle(recipe)
+    dataset = Dataset.load((path.parent / recipe.dataset).resolve())
+    resumed = resume and folder.begun
+    with ExitStack() as stack:
+        stack.callback(peers.close)
+        made = _prepared(recipe, dataset, folder, resumed, peers, told, stack)
+        run, notes = _run(recipe, made, folder, peers, told)
+        if resumed:
+            run.standing = restore(
+                folder.path / "state.safetensors", run.model, run.optimisers, run.balancing, run.mean
+            )
+        elif peers.first:
+            folder.begin(recipe, made.facts, dataset, digest)
+        peers.share(run.model)
+        told.begun(estimate(run), notes)
+        fit(run)
+        if peers.first:
+            finish(run, made.test, bundle=bundle)
+    return folder
+
+
+def _settle(recipe: Recipe) -> None:
+    """Threads and determinism of this process."""
+    if recipe.training.threads is not None:
+        torch.set_num_threads(recipe.training.threads)
+    if recipe.training.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@dataclass(slots=True)
+class _Made:
+    facts: Facts
+    model: Model
+    training: Data
+    validation: Data | None
+    test: Data | None
+
+
+def _prepared(
+    recipe: Recipe, dataset: Dataset, folder: RunFolder, resumed: bool, peers: Peers, told: Progress, stack: ExitStack
+) -> _Made:
+    """Facts, the model and the data of each part."""
+    preparation = preparation_of(recipe, dataset)
+    samples = _labelled(dataset.of_split(recipe.splits.train), recipe)
+    if not samples:
+        raise UsageError(
+            f"the part {recipe.splits.train!r} has no labelled sample of any task", hint="onlooker dataset stats"
+        )
+    workers = recipe.training.workers
+    workers = max(0, (os.cpu_count() or 1) - 1) if workers is None else workers
+    cache = None
+    if recipe.training.cache:
+        cache = stack.enter_context(ClipCache(dataset.folder / "cache", recipe.training.cache))
+    facts = folder.facts() if resumed else _found(recipe, dataset, samples, preparation, cache)
+    model = build_model(recipe, facts)
+
+    def part(name: str | None, chosen: Sequence[Sample], *, learn: bool = False) -> Data | None:
+        if name is None or not chosen:
+            return None
+        fits = recipe.training.in_memory
+        data = Data(
+            dataset, chosen, preparation, facts, recipe.tasks, tasks=model.tasks, batch=recipe.training.batch,
+            seed=recipe.training.seed, shuffle=learn, balanced=recipe.training.balanced if learn else None,
+            shard=(peers.rank, peers.count) if learn else (0, 1), workers=workers, cache=cache,
+            in_memory=fits_in_memory(len(chosen), facts) if fits is None else fits, progress=told.decoded,
+        )  # fmt: skip
+        stack.callback(data.close)
+        return data
+
+    def split(name: str | None) -> list[Sample]:
+        return _labelled(dataset.of_split(name), recipe) if name in dataset.info.splits else []
+
+    training = part(recipe.splits.train, samples, learn=True)
+    assert training is not None
+    validation = part(recipe.splits.validation, split(recipe.splits.validation))
+    return _Made(facts, model, training, validation, part(recipe.splits.test, split(recipe.splits.test)))
+
+
+def _labelled(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
+    """Those that have a label of any task, by a person."""
+    wanted = {head.of or name for name, head in recipe.tasks.items()}
+    return [s for s in samples if s.status == "labelled" and wanted & s.labels.keys()]
+
+
+def _found(
+    recipe: Recipe, dataset: Dataset, samples: Sequence[Sample], preparation: Preparation, cache: ClipCache | None
+) -> Facts:
+    """Facts from some samples, spread evenly over the training part."""
+    some = [samples[n * len(samples) // min(len(samples), _FACTS_FROM)] for n in range(min(len(samples), _FACTS_FROM))]
+    with Loader(dataset, preparation, samples=some, shuffle=False, cache=cache, on_error="skip") as loader:
+        return find_facts(recipe, dataset, samples, preparation, loader.epoch())
+
+
+def _run(recipe: Recipe, made: _Made, folder: RunFolder, peers: Peers, told: Any) -> tuple[Run, list[str]]:
+    """The model at its start with all that moves it, and what there is to say."""
+    model, notes = made.model, []
+    if recipe.start.weights is not None:
+        notes.append(take_weights(model, recipe.start.weights))
+    first = next(made.training.batches())
+    for name, x in first.inputs.items():
+        model.network(name).prepare(normalised(x, made.facts.inputs[name]))
+    model.to(peers.device)
+    if recipe.training.channels_last:
+        _channels_last(model)
+    frozen = freeze(model, recipe.start.freeze)
+    balancing = new_balancing(recipe).to(peers.device)
+    own = dict(balancing.named_parameters())
+    optimisers = make_optimisers(model, recipe.optimiser, factors(model, recipe.start), own)
+    if not optimisers:
+        raise UsageError("start.freeze: nothing is left to train")
+    mean = Mean(model, recipe.training.ema) if recipe.training.ema else None
+    conflicts = Conflicts(list(recipe.tasks)) if recipe.training.conflicts else None
+    run = Run(
+        recipe, folder, model, made.training, made.validation, optimisers, balancing, mean, Standing(), peers,
+        _precision(recipe, peers.device), told, frozen, conflicts,
+    )  # fmt: skip
+    if recipe.training.compile:
+        run.forward = torch.compile(model)  # type: ignore[assignment]
+    if made.training.failures:
+        notes.append(f"{len(made.training.failures)} samples could not be decoded: onlooker dataset check says why")
+    return run, notes
+
+
+def _precision(recipe: Recipe, device: torch.device) -> torch.dtype:
+    if recipe.training.precision == "auto":
+        if device.type == "cuda":
+            fast = torch.cuda.is_bf16_supported()
+        else:
+            fast = bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+        return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if recipe.training.precision == "bfloat16" else torch.float32
+
+
+def _channels_last(model: nn.Module) -> None:
+    forms = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in model.parameters():
+        if parameter.ndim in forms:
+            parameter.data = parameter.data.contiguous(memory_format=forms[parameter.ndim])
+
+
+def estimate(run: Run) -> Estimate:
+    """What the run will take, from one step that is tried; weights and norms stay as they are."""
+    model, data = run.model, run.training
+    batch = next(data.batches())
+    inputs = {n: normalised(x.to(run.peers.device), data.facts.inputs[n]) for n, x in batch.inputs.items()}
+    one = {n: x[:1] for n, x in inputs.items()}
+    held = {k: v.clone() for k, v in model.state_dict().items()}
+    memory = estimate_memory(model, inputs)
+    began = time.monotonic()
+    with torch.autocast(run.peers.device.type, torch.bfloat16, enabled=run.precision is torch.bfloat16):
+        answer = model(inputs, {n: p.to(run.peers.device) for n, p in batch.present.items()})
+    sum(r.float().square().mean() for r in answer.raw.values()).backward()  # type: ignore[union-attr]
+    each = time.monotonic() - began
+    model.zero_grad(set_to_none=True)
+    model.load_state_dict(held)
+    size = count(model, one)
+    kept = sum(t.numel() * t.element_size() for part in (data.kept or ()) for t in part.values())
+    left = run.recipe.training.epochs * data.steps - run.standing.epoch * data.steps - run.standing.step
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return Estimate(size.parameters, trained, size.multiply_adds, memory, kept, each * left, data.steps)
