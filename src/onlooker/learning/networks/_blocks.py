@@ -18,6 +18,7 @@ __all__ = [
     "BodyConfig",
     "Norm",
     "Pooling",
+    "StagesConfig",
     "activation_of",
     "check_pictures",
     "convolution",
@@ -27,6 +28,7 @@ __all__ = [
     "norm_of",
     "pooled_maps",
     "shortcut",
+    "stem",
 ]
 
 Activation: TypeAlias = Literal["relu", "gelu", "silu"]
@@ -38,16 +40,13 @@ _GROUPS = 8
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
-class BodyConfig(NetworkConfig):
-    """Settings of the convolutions over each picture.
+class StagesConfig(NetworkConfig):
+    """Settings of convolutions in stages, over pictures.
 
     Attributes:
         widths: channels of the stages; each stage after the first halves height and width.
         blocks: of each stage.
         stem: pixels for one cell after the first convolution.
-        form: of the blocks: ``residual`` (He et al. 2016, arXiv 1512.03385) or ``plain``, two convolutions with
-            max-pooling between (as in Jordan 2024, arXiv 2404.00498).
-        separable: convolutions in two, by channel and across channels (Howard et al. 2017, arXiv 1704.04861).
         norm: ``batch`` (Ioffe and Szegedy 2015, arXiv 1502.03167) or ``group`` (Wu and He 2018, arXiv 1803.08494),
             which does not look at the other samples in training either.
         activation: after each convolution.
@@ -59,8 +58,6 @@ class BodyConfig(NetworkConfig):
     widths: tuple[Width, ...] = Field(default=(32, 64, 128), min_length=1, max_length=8)
     blocks: int = Field(default=1, ge=1, le=32)
     stem: Literal[1, 2, 4] = 2
-    form: Literal["residual", "plain"] = "residual"
-    separable: bool = False
     norm: Norm = "batch"
     activation: Activation = "relu"
     pool: Pooling = "mean"
@@ -71,6 +68,19 @@ class BodyConfig(NetworkConfig):
     def stride(self) -> int:
         """Pixels for one cell of the last stage's maps."""
         return self.stem * 2 ** (len(self.widths) - 1)
+
+
+class BodyConfig(StagesConfig):
+    """Settings of the convolutions over each picture; those of the stages are told in `StagesConfig`.
+
+    Attributes:
+        form: of the blocks: ``residual`` (He et al. 2016, arXiv 1512.03385) or ``plain``, two convolutions with
+            max-pooling between (as in Jordan 2024, arXiv 2404.00498).
+        separable: convolutions in two, by channel and across channels (Howard et al. 2017, arXiv 1704.04861).
+    """
+
+    form: Literal["residual", "plain"] = "residual"
+    separable: bool = False
 
 
 def activation_of(kind: Activation) -> nn.Module:
@@ -134,17 +144,23 @@ class _Plain(nn.Sequential):
         )
 
 
+def stem(channels: int, config: StagesConfig) -> nn.Sequential:
+    """The first convolution: (N, channels, H, W) -> (N, widths[0], ceil(H / stem), ceil(W / stem))."""
+    width, kernel = config.widths[0], 7 if config.stem == 4 else 3
+    return nn.Sequential(
+        nn.Conv2d(channels, width, kernel, config.stem, kernel // 2, bias=False),
+        norm_of(config.norm, width),
+        activation_of(config.activation),
+    )
+
+
 class Body(nn.Module):
     """The convolutions of a frame CNN: (N, C, H, W) -> maps (N, width, ceil(H / stride), ceil(W / stride))."""
 
     def __init__(self, config: BodyConfig, channels: int) -> None:
         super().__init__()
-        first, kernel = config.widths[0], 7 if config.stem == 4 else 3
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, first, kernel, config.stem, kernel // 2, bias=False),
-            norm_of(config.norm, first),
-            activation_of(config.activation),
-        )
+        first = config.widths[0]
+        self.stem = stem(channels, config)
         block = _Residual if config.form == "residual" else _Plain
         stages: list[nn.Module] = []
         width = first

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
+from onlooker.core.errors import UsageError
 from onlooker.learning.network import Features, Network, State
 
 __all__ = ["Memory", "Remembered", "StreamingNetwork"]
@@ -25,9 +28,19 @@ class Remembered(nn.Module):
 
 
 class StreamingNetwork(Network):
-    """A network whose `forward` is `stream` from the initial state, so that both give the same."""
+    """A network of which the whole clip is one long window from the initial state, so that both give the same."""
 
     streams = True
+
+    @abstractmethod
+    def run(self, x: Tensor, before: State, after: State) -> Features:
+        """Features of a window.
+
+        Args:
+            x: the window.
+            before: what is remembered.
+            after: what will be; modules that remember put it there.
+        """
 
     def name_memories(self) -> None:
         """Name each memory after its place; to be called when all are made."""
@@ -36,12 +49,31 @@ class StreamingNetwork(Network):
                 module.key = path.replace(".", "_")
 
     def initial_state(self, batch: int = 1) -> State:
+        """Zeros of each memory, on the device of the weights."""
+        return self._zeros(batch) if self.streams else super().initial_state(batch)
+
+    def forward(self, x: Tensor) -> Features:
+        """Features of a whole input."""
+        return self.run(x, self._zeros(x.shape[0]), {})
+
+    def stream(self, x: Tensor, state: State) -> tuple[Features, State]:
+        """Features of the next window and the state after it.
+
+        Raises:
+            UsageError: the window is not a multiple of ``chunk`` frames, or the network does not stream.
+        """
+        if not self.streams:
+            return super().stream(x, state)
+        if x.shape[1] % self.chunk:
+            raise UsageError(f"expected windows of a multiple of {self.chunk} frames, got {x.shape[1]}")
+        after: State = {}
+        features = self.run(x, state, after)
+        return features, {name: after[name] for name in state}
+
+    def _zeros(self, batch: int) -> State:
         device = next(self.parameters()).device
         memories = [m for m in self.modules() if isinstance(m, Remembered)]
         return {m.key: torch.zeros(batch, *m.shape, device=device) for m in memories}
-
-    def forward(self, x: Tensor) -> Features:
-        return self.stream(x, self.initial_state(x.shape[0]))[0]
 
 
 class Memory(Remembered):

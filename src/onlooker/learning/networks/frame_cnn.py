@@ -84,14 +84,13 @@ class FrameCnn(StreamingNetwork):
         self.memory = 1 if config.difference else 0
         self.name_memories()
 
-    def stream(self, x: Tensor, state: State) -> tuple[Features, State]:
+    def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next frames; of the state only ``difference`` has need."""
-        after: State = {}
         if self.difference is not None:
-            x = self.difference(x, state, after)
+            x = self.difference(x, before, after)
         maps = frame_by_frame(self.body, x)
         steps = pooled_maps(maps.flatten(0, 1), self.pool).unflatten(0, (-1, x.shape[1]))
-        return Features(self.dropout(self.project(steps)), maps[:, -1]), after
+        return Features(self.dropout(self.project(steps)), maps[:, -1])
 
 
 PART = FrameCnn
