@@ -7,7 +7,7 @@ weights: ``onlooker evaluate`` uses them on what a bundle gives.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -136,6 +136,16 @@ class Head(nn.Module):
     @abstractmethod
     def metrics(cls, raw: Array, values: Array, facts: TaskFacts, calibration: Calibration) -> dict[str, float]:
         """All metrics over labelled samples; `main` is among them. Values that cannot be told are left out."""
+
+    @classmethod
+    def resampled(
+        cls, raw: Array, values: Array, facts: TaskFacts, calibration: Calibration
+    ) -> Callable[[NDArray[np.intp]], dict[str, float]]:
+        """What gives the metrics of any choice of the samples by their numbers, each as often as it is named.
+
+        For bootstrapping: what is costly and of a single sample is done once.
+        """
+        return lambda rows: cls.metrics(raw[rows], values[rows], facts, calibration)
 
     @classmethod
     def by_label(
