@@ -71,8 +71,13 @@ def average_precision(scores: Array, positive: Array) -> float | None:
     return float((np.diff(hits, prepend=0) * hits / (hits + misses)).sum() / hits[-1])
 
 
-def best_threshold(scores: Array, positive: Array) -> tuple[float, float] | None:
+def best_threshold(scores: Array, positive: Array, total: int | None = None) -> tuple[float, float] | None:
     """The threshold with the best F1, and that F1; in the middle between two scores, the highest of equals.
+
+    Args:
+        scores: (n,), higher is more positive.
+        positive: (n,), bool or 0 and 1.
+        total: how many positives there are, where not all of them have a score.
 
     >>> best_threshold(np.array([0.1, 0.4, 0.6, 0.8]), np.array([0, 0, 1, 1]))
     (0.5, 1.0)
@@ -80,7 +85,7 @@ def best_threshold(scores: Array, positive: Array) -> tuple[float, float] | None
     distinct, hits, misses = curve_of(scores, positive)
     if not len(hits) or not hits[-1]:
         return None
-    f1 = 2 * hits / (hits + misses + hits[-1])
+    f1 = 2 * hits / (hits + misses + (hits[-1] if total is None else total))
     best = int(f1.argmax())
     below = distinct[best + 1] if best + 1 < len(distinct) else distinct[best]
     return float((distinct[best] + below) / 2), float(f1[best])

@@ -22,9 +22,11 @@ __all__ = [
     "calibrated_labels",
     "decisions",
     "flat",
-    "label_metrics",
-    "label_table",
+    "kept_threshold",
     "positive_weights",
+    "score_metrics",
+    "score_table",
+    "scores_of",
     "thresholds_of",
 ]
 
@@ -69,7 +71,8 @@ def flat(values: Array) -> Array:
     return values.reshape(-1, values.shape[-1])
 
 
-def _probabilities(raw: Array, calibration: Calibration) -> NDArray[np.float64]:
+def scores_of(raw: Array, calibration: Calibration) -> NDArray[np.float64]:
+    """Calibrated probabilities of logits."""
     return sigmoid(raw / calibration.get("temperature", 1.0))
 
 
@@ -81,51 +84,46 @@ def thresholds_of(facts: TaskFacts, calibration: Calibration) -> NDArray[np.floa
 
 def decisions(raw: Array, facts: TaskFacts, calibration: Calibration) -> NDArray[np.bool_]:
     """Which labels are decided for, of the shape of ``raw``."""
-    return _probabilities(raw, calibration) >= thresholds_of(facts, calibration)
+    return scores_of(raw, calibration) >= thresholds_of(facts, calibration)
 
 
-def label_metrics(raw: Array, values: Array, facts: TaskFacts, calibration: Calibration) -> dict[str, float]:
-    """``map``, ``auc``, ``macro_f1``, ``micro_f1``, ``nll``, ``calibration_error`` over all rows.
+def score_metrics(scores: Array, found: Array, true: Array) -> dict[str, float]:
+    """``map``, ``auc``, ``macro_f1``, ``micro_f1`` and ``calibration_error``, those that can be told.
 
     Args:
-        raw: (..., labels) logits.
-        values: of the same shape; above one half is positive.
-        facts: of the task.
-        calibration: its temperature and thresholds.
+        scores: (rows, labels), 0..1.
+        found: of the same shape, bool: what was decided for.
+        true: of the same shape, bool.
     """
-    raw, true = flat(raw), flat(values) > 0.5
-    scores = _probabilities(raw, calibration)
     there = [n for n in range(true.shape[1]) if true[:, n].any()]
     areas = [a for n in there if (a := roc_auc(scores[:, n], true[:, n])) is not None]
-    right, decided, occurring = _counts(raw, true, facts, calibration)
-    used = decided + occurring > 0
+    right, total = (found & true).sum(0), found.sum(0) + true.sum(0)
+    used = total > 0
     made: dict[str, float | None] = {
         "map": float(np.mean([average_precision(scores[:, n], true[:, n]) or 0.0 for n in there])) if there else None,
         "auc": float(np.mean(areas)) if areas else None,
-        "macro_f1": float((2 * right[used] / (decided + occurring)[used]).mean()) if used.any() else None,
-        "micro_f1": float(2 * right.sum() / (decided + occurring).sum()) if used.any() else None,
-        "nll": binary_nll(raw / calibration.get("temperature", 1.0), true),
+        "macro_f1": float((2 * right[used] / total[used]).mean()) if used.any() else None,
+        "micro_f1": float(2 * right.sum() / total.sum()) if used.any() else None,
         "calibration_error": calibration_error(scores.ravel(), true.ravel()),
     }
     return told(made)
 
 
-def _counts(raw: Array, true: Array, facts: TaskFacts, calibration: Calibration) -> tuple[Array, Array, Array]:
-    found = decisions(raw, facts, calibration)
-    return (found & true).sum(0), found.sum(0), true.sum(0)
-
-
-def label_table(raw: Array, values: Array, facts: TaskFacts, calibration: Calibration) -> dict[str, dict[str, float]]:
-    """By label ``precision``, ``recall``, ``f1``, ``ap`` and ``support``, those that can be told."""
-    raw, true = flat(raw), flat(values) > 0.5
-    table = counted_table(*_counts(raw, true, facts, calibration), facts.classes)
+def score_table(scores: Array, found: Array, true: Array, labels: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """By label ``precision``, ``recall``, ``f1``, ``ap`` and ``support``, where told; see `score_metrics`."""
+    table = counted_table((found & true).sum(0), found.sum(0), true.sum(0), labels)
     for n, row in enumerate(table.values()):
-        row.update(told({"ap": average_precision(raw[:, n], true[:, n])}))
+        row.update(told({"ap": average_precision(scores[:, n], true[:, n])}))
     return table
 
 
+def kept_threshold(threshold: float) -> float:
+    """Within 0.01..0.99, with four digits."""
+    return round(min(max(threshold, _LEAST), _MOST), 4)
+
+
 def calibrated_labels(raw: Array, values: Array, facts: TaskFacts) -> Calibration:
-    """The temperature with the least negative log-likelihood, then thresholds with the best F1, within 0.01..0.99."""
+    """The temperature with the least negative log-likelihood, then by label the threshold with the best F1."""
     raw, true = flat(raw), flat(values) > 0.5
     if not len(raw):
         return {}
@@ -135,5 +133,5 @@ def calibrated_labels(raw: Array, values: Array, facts: TaskFacts) -> Calibratio
     for n, label in enumerate(facts.classes):
         found = best_threshold(scores[:, n], true[:, n])
         if found is not None:
-            best[label] = round(min(max(found[0], _LEAST), _MOST), 4)
+            best[label] = kept_threshold(found[0])
     return {"temperature": temperature, "thresholds": best}

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.manifest import Task
+from onlooker.learning.metrics import told
+from onlooker.learning.metrics.calibration import binary_nll
 from onlooker.learning.network import Features
 from onlooker.learning.task import Array, Calibration, Head, Metric, Pool, TaskFacts, pooled
 from onlooker.learning.tasks._example import Example
@@ -25,9 +27,10 @@ from onlooker.learning.tasks._yes_no import (
     BinaryLoss,
     calibrated_labels,
     decisions,
-    label_metrics,
-    label_table,
     positive_weights,
+    score_metrics,
+    score_table,
+    scores_of,
 )
 
 __all__ = ["PART", "Config", "MultiLabel"]
@@ -90,18 +93,20 @@ class MultiLabel(Head):
     @classmethod
     def metrics(cls, raw: Array, values: Array, facts: TaskFacts, calibration: Calibration) -> dict[str, float]:
         """See the class; ``raw`` and ``values`` (n, labels)."""
-        made = label_metrics(raw, values, facts, calibration)
-        if len(raw):
-            right = decisions(raw, facts, calibration) == (values > 0.5)
-            made["exact_match"] = float(right.all(1).mean())
-        return made
+        if not len(raw):
+            return {}
+        found, true = decisions(raw, facts, calibration), values > 0.5
+        made = score_metrics(scores_of(raw, calibration), found, true)
+        made["exact_match"] = float((found == true).all(1).mean())
+        return made | told({"nll": binary_nll(raw / calibration.get("temperature", 1.0), true)})
 
     @classmethod
     def by_label(
         cls, raw: Array, values: Array, facts: TaskFacts, calibration: Calibration
     ) -> dict[str, dict[str, float]]:
         """Precision, recall, F1 and average precision of each label."""
-        return label_table(raw, values, facts, calibration)
+        found, scores = decisions(raw, facts, calibration), scores_of(raw, calibration)
+        return score_table(scores, found, values > 0.5, facts.classes)
 
     @classmethod
     def calibrate(cls, raw: Array, values: Array, facts: TaskFacts) -> Calibration:
