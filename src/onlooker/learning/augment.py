@@ -203,7 +203,7 @@ def augment_series(x: Tensor, config: AugmentConfig, generator: torch.Generator)
 
 
 def mixing(config: AugmentConfig, count: int, generator: torch.Generator) -> tuple[Tensor, float, bool] | None:
-    """The partner (B,) of each sample, the share of its own that it keeps, whether by a box (cutmix); None: no mixing."""
+    """Partners (B,), the share of its own that each sample keeps, whether by a box (cutmix); None: no mixing."""
     kinds = [k for k, alpha in (("mixup", config.mixup), ("cutmix", config.cutmix)) if alpha > 0]
     if not kinds or count < 2:
         return None

@@ -22,7 +22,18 @@ from onlooker.learning.optimise import OptimiserConfig, ScheduleConfig
 from onlooker.learning.parts import Group, load_part, part_names
 from onlooker.learning.task import HeadConfig
 
-__all__ = ["ExportConfig", "Recipe", "Spectrum", "Splits", "Start", "TrainingConfig", "load_recipe", "recipe_schema"]
+__all__ = [
+    "ExportConfig",
+    "Range",
+    "Recipe",
+    "Search",
+    "Spectrum",
+    "Splits",
+    "Start",
+    "TrainingConfig",
+    "load_recipe",
+    "recipe_schema",
+]
 
 _HINT = "see docs/guides/training.md, or onlooker train --schema"
 
@@ -148,6 +159,40 @@ class ExportConfig(_Model):
     weights: bool = True
 
 
+class Range(_Model):
+    """Values that a search tries: from ``low`` to ``high`` (on a logarithmic scale, in steps), or ``choices``."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    step: float | None = Field(default=None, gt=0)
+    choices: tuple[Any, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Range:
+        if (self.choices is None) == (self.low is None or self.high is None):
+            raise ValueError("expected low and high, or choices")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError(f"expected low < high, got {self.low:g} and {self.high:g}")
+        if self.log and (self.step is not None or self.low is None or self.low <= 0):
+            raise ValueError("log: expected low above 0, without step")
+        return self
+
+
+class Search(_Model):
+    """What ``onlooker tune`` tries and what for.
+
+    Attributes:
+        objectives: ``score`` is the monitored metric of the validation part, ``latency`` milliseconds of one look of
+            the bundle on this machine, ``size`` megabytes of the bundle's files.
+        space: by a setting's name such as ``optimiser.rate``; empty: learning rate, weight decay and batch around those
+            of the recipe.
+    """
+
+    objectives: tuple[Literal["score", "latency", "size"], ...] = Field(default=("score",), min_length=1)
+    space: dict[str, Range] = Field(default_factory=dict)
+
+
 class Recipe(_Model):
     """One run of training. The fields whose form hangs on the installed parts are typed in `recipe_model`.
 
@@ -160,6 +205,7 @@ class Recipe(_Model):
         fusion: how several inputs are joined.
         tasks: the head of each.
         balancing: how the losses of several tasks make one gradient.
+        search: what ``onlooker tune`` tries.
     """
 
     kind: Literal["train"] = "train"
@@ -179,6 +225,7 @@ class Recipe(_Model):
     start: Start = Start()
     training: TrainingConfig = TrainingConfig()
     export: ExportConfig = ExportConfig()
+    search: Search = Search()
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:

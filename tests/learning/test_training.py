@@ -1,0 +1,170 @@
+"""Training as a user does it: from a recipe to a run folder, stopped and gone on with, in several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from learning._tiny import tiny_dataset, tiny_recipe
+
+from onlooker.core.errors import ConfigError, UsageError
+from onlooker.learning.recipe import load_recipe
+from onlooker.learning.run_folder import load_model, read_tensors
+from onlooker.learning.train import train
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "set"
+    tiny_dataset(folder)
+    return folder
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return read_tensors(run / "model.safetensors")[0]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_recipe_becomes_a_run_that_has_learned(tmp_path: Path, dataset: Path) -> None:
+    run = train(tiny_recipe(tmp_path, dataset, training={"epochs": 8, "batch": 8, "threads": 1}), out=tmp_path / "run")
+    metrics = run.read("metrics.json")
+    assert metrics["test"]["side"]["accuracy"] == 1.0
+    lines = run.history()
+    assert [line["epoch"] for line in lines] == list(range(8))
+    assert lines[-1]["loss"]["side"] < lines[0]["loss"]["side"] / 2
+    model, recipe, facts = load_model(run.path)
+    assert list(model.tasks) == ["side", "shade"]
+    assert recipe.training.epochs == 8
+    assert facts.tasks["side"].classes == ("left", "right")
+    for name in ("report.html", "environment.json", "bundle/bundle.json"):
+        assert (run.path / name).is_file(), name
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset)
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(recipe, overrides=["training.epochs=1", f"training.seed={seed}"], out=tmp_path / name, bundle=False)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+BALANCING = ["fixed", "uncertainty", "famo"]
+
+
+@pytest.mark.parametrize("balancing", BALANCING)
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_a_killed_run_goes_on_with_the_same_numbers(
+    tmp_path: Path, dataset: Path, balancing: str, optimiser: str
+) -> None:
+    changes = {
+        "balancing": {"kind": balancing},
+        "optimiser": {"kind": optimiser, "rate": 0.01},
+        "inputs": {"picture": {"network": "frame_cnn", "widths": [8, 16], "dropout": 0.2}},
+    }
+    recipe = tiny_recipe(tmp_path, dataset, **changes)
+    train(recipe, out=tmp_path / "whole", bundle=False)
+    program = (
+        "import sys, time, torch; torch.set_num_threads(1)\n"
+        "from pathlib import Path\n"
+        "from onlooker.learning import loop\n"
+        "from onlooker.learning.train import train\n"
+        "step = loop.one_step\n"
+        "def slow(run, batch):\n    time.sleep(0.05)\n    return step(run, batch)\n"
+        "loop.one_step = slow\n"
+        "train(Path(sys.argv[1]), out=Path(sys.argv[2]), bundle=False)\n"
+    )
+    killed = subprocess.Popen([sys.executable, "-c", program, str(recipe), str(tmp_path / "killed")])
+    state = tmp_path / "killed" / "state.safetensors"
+    seen: set[tuple[int, int]] = set()
+    while len(seen) < 6 and killed.poll() is None:
+        if state.exists():
+            facts = read_tensors(state)[1]
+            seen.add((facts["epoch"], facts["step"]))
+        time.sleep(0.005)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert 0 < max(seen)[0] * 4 + max(seen)[1] < 16, "it was killed in its midst"
+    train(recipe, out=tmp_path / "killed", resume=True, bundle=False)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("whole", "killed")]
+    assert logs[0] == logs[1]
+
+
+def test_two_processes_train_one_model(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset)
+    launched = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    launched += ["-m", "onlooker", "train", str(recipe), "--out", str(tmp_path / "run"), "--no-bundle", "--json"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(launched, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+    assert json.loads(done.stdout)["metrics"]["validation"]["side"]["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"optimiser": {"rate": -1}}, r"recipe.yaml:\d+: optimiser.rate: Input should be greater than 0"),
+        ({"trainings": {}}, "trainings: there is no such setting here"),
+        ({"tasks": {"side": {"head": "clasification"}}}, "tasks.side: .*clasification"),
+        ({"inputs": {"picture": {"network": "frame_cnn", "widths": "wide"}}}, "widths"),
+        ({"training": {"monitor": "smell"}}, "monitor: there is no task 'smell'"),
+    ],
+)
+def test_a_wrong_recipe_is_told_with_its_line(tmp_path: Path, dataset: Path, change: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_recipe(tiny_recipe(tmp_path, dataset, **change))
+
+
+def test_a_setting_is_told_by_its_name(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset)
+    assert load_recipe(recipe, ["training.epochs=7", "inputs.picture.widths=[4, 4]"]).training.epochs == 7
+    with pytest.raises(UsageError, match=r"--set training.epochs: Input should be greater"):
+        load_recipe(recipe, ["training.epochs=0"])
+
+
+def test_what_does_not_fit_the_dataset_is_said(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset, tasks={"smell": {"head": "classification"}})
+    with pytest.raises(UsageError, match="the dataset has no task 'smell'; it has side, shade"):
+        train(recipe, out=tmp_path / "run")
+    recipe = tiny_recipe(tmp_path, dataset, tasks={"shade": {"head": "classification"}})
+    with pytest.raises(UsageError, match="shade is of kind regression"):
+        train(recipe, out=tmp_path / "run")
+
+
+def test_a_folder_that_is_not_empty_is_kept(tmp_path: Path, dataset: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty"):
+        train(tiny_recipe(tmp_path, dataset), out=tmp_path / "run")
+    assert (tmp_path / "run" / "thesis.txt").read_text() == "mine"
+
+
+def test_frozen_layers_stay_and_given_weights_are_taken(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset)
+    train(recipe, out=tmp_path / "first", bundle=False)
+    more = [f"start.weights={tmp_path / 'first'}", "start.freeze=[encoders.picture]", "training.seed=5"]
+    train(recipe, overrides=more, out=tmp_path / "second", bundle=False)
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    encoder = [k for k in first if k.startswith("encoders.")]
+    assert encoder
+    assert all(torch.equal(first[k], second[k]) for k in encoder), "norms' running means too"
+    assert any(not torch.equal(first[k], second[k]) for k in first if k.startswith("heads."))
+    with pytest.raises(UsageError, match=r"no parameter begins with 'encoders.sound'"):
+        train(recipe, overrides=["start.freeze=[encoders.sound]"], out=tmp_path / "third")
