@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import gcd, prod
 from typing import Annotated, Literal, TypeAlias
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -19,11 +18,11 @@ __all__ = [
     "Norm",
     "Pooling",
     "StagesConfig",
+    "StepNorm",
     "activation_of",
     "check_pictures",
     "convolution",
-    "difference_to_last",
-    "frame_by_frame",
+    "groups_of",
     "initialise",
     "norm_of",
     "pooled_maps",
@@ -88,9 +87,22 @@ def activation_of(kind: Activation) -> nn.Module:
     return _ACTIVATIONS[kind]()
 
 
+def groups_of(channels: int) -> int:
+    """How many groups group normalisation makes of channels."""
+    return gcd(_GROUPS, channels)
+
+
 def norm_of(kind: Norm, channels: int) -> nn.Module:
     """Normalisation of (N, C, H, W)."""
-    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(gcd(_GROUPS, channels), channels)
+    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(groups_of(channels), channels)
+
+
+class StepNorm(nn.GroupNorm):
+    """Group normalisation of each step by itself, (B, C, T, ...)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        steps = input.transpose(1, 2)
+        return super().forward(steps.flatten(0, 1)).unflatten(0, (-1, steps.shape[1])).transpose(1, 2)
 
 
 def convolution(channels: int, width: int, config: BodyConfig, *, stride: int = 1, kernel: int = 3) -> nn.Module:
@@ -186,7 +198,7 @@ def initialise(module: nn.Module) -> None:
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         last = getattr(part, "second_norm", None)
-        if isinstance(last, nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm):
+        if isinstance(last, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm):
             nn.init.zeros_(last.weight)
 
 
@@ -210,21 +222,3 @@ def check_pictures(name: str, shape: tuple[int, ...], stride: int) -> tuple[int,
             hint="larger pictures, fewer widths, or a smaller stem",
         )
     return frames, channels, height, width
-
-
-def frame_by_frame(module: nn.Module, x: Tensor) -> Tensor:
-    """What a module makes of each picture: (B, T, C, H, W) -> (B, T, ...)."""
-    return module(x.flatten(0, 1)).unflatten(0, (-1, x.shape[1]))
-
-
-def difference_to_last(x: Tensor, last: Tensor, known: Tensor) -> Tensor:
-    """Pictures with their differences to the picture before as more channels: (B, T, C, H, W) -> (B, T, 2 C, H, W).
-
-    Args:
-        x: pictures.
-        last: (B, C, H, W), the picture before the first.
-        known: (B,), 1 where there is one; else the first difference is 0.
-    """
-    before = torch.cat([last[:, None].to(x.dtype), x[:, :-1]], 1)
-    first = (x[:, :1] - before[:, :1]) * known.to(x.dtype)[:, None, None, None, None]
-    return torch.cat([x, torch.cat([first, x[:, 1:] - before[:, 1:]], 1)], 2)

@@ -13,7 +13,9 @@ from onlooker.learning.network import State
 from onlooker.learning.networks._blocks import (
     Norm,
     StagesConfig,
+    StepNorm,
     activation_of,
+    groups_of,
     norm_of,
     shortcut,
 )
@@ -57,18 +59,10 @@ class _Around(nn.Module):
         return functional.pad(x, self.padding) if self.memory is None else self.memory(x, before, after)
 
 
-class _StepNorm(nn.GroupNorm):
-    """Group normalisation of each frame by itself, (B, C, T, ...)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        frames = input.transpose(1, 2)
-        return super().forward(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]).transpose(1, 2)
-
-
 def _norm_in_time(kind: Norm, channels: int, axes: int) -> nn.Module:
     if kind == "batch":
         return nn.BatchNorm3d(channels) if axes == 3 else nn.BatchNorm2d(channels)
-    return _StepNorm(norm_of("group", channels).num_groups, channels)  # pyright: ignore
+    return StepNorm(groups_of(channels), channels)
 
 
 class _Full(nn.Module):
