@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -118,8 +119,8 @@ def score_table(scores: Array, found: Array, true: Array, labels: tuple[str, ...
 
 
 def kept_threshold(threshold: float) -> float:
-    """Within 0.01..0.99, with four digits."""
-    return round(min(max(threshold, _LEAST), _MOST), 4)
+    """Within 0.01..0.99, with four digits; never rounded up, so that the score it was chosen by still reaches it."""
+    return math.floor(min(max(threshold, _LEAST), _MOST) * 10_000) / 10_000
 
 
 def calibrated_labels(raw: Array, values: Array, facts: TaskFacts) -> Calibration:

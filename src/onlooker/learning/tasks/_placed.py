@@ -1,0 +1,48 @@
+"""Boxes of a sample as they lie on the prepared picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.datasets.clips import Clip
+from onlooker.learning.datasets.manifest import LabelledBox
+from onlooker.learning.task import TaskFacts
+
+__all__ = ["boxes_of_last_frame", "onto_input"]
+
+_NEAR = 0.02
+
+
+def boxes_of_last_frame(clip: Clip, boxes: Sequence[LabelledBox]) -> list[LabelledBox]:
+    """Those on the clip's last picture: of a video by their time, to half a frame; of one picture all."""
+    media = clip.sample.of_kind("video")
+    if media is None or clip.times is None or not len(clip.times):
+        return list(boxes)
+    rate = media.frame_rate
+    near = _NEAR if rate is None else float(1 / rate) / 2 + 1e-3
+    last = float(clip.times[-1])
+    return [b for b in boxes if b.at is None or abs(b.at - last) <= near]
+
+
+def onto_input(clip: Clip, facts: TaskFacts) -> tuple[float, float, float, float]:
+    """Scale and offset of x and of y, from shares of the displayed picture to shares of the prepared one.
+
+    Raises:
+        UsageError: pictures are cut by boxes, or it is not known how large they were.
+    """
+    if facts.crop == "none":
+        return 1.0, 0.0, 1.0, 0.0
+    if facts.crop == "box":
+        raise UsageError(f"tasks.{facts.name}: pictures that are cut by a box show no places", hint="crop: pad")
+    media = clip.sample.of_kind("video", "image")
+    if media is None or not media.width or not media.height or clip.pictures is None:
+        raise UsageError(
+            f"tasks.{facts.name}: the size of the pictures of sample {clip.sample.id} is not known",
+            hint="import the dataset again, or prepare its pictures with crop: none",
+        )
+    high, wide = clip.pictures.shape[1:3]
+    fit = (wide / media.width, high / media.height)
+    scale = max(fit) if facts.crop == "centre" else min(fit)
+    across, down = media.width * scale / wide, media.height * scale / high
+    return across, (1 - across) / 2, down, (1 - down) / 2
