@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["AugmentConfig", "augment_pictures", "augment_series", "augment_spectrum", "mixing"]
+__all__ = ["AugmentConfig", "augment_pictures", "augment_series", "augment_spectrum", "corrupted", "mixing"]
 
 Share = Field(default=0.0, ge=0, le=1)
 
@@ -39,6 +39,8 @@ class AugmentConfig(BaseModel):
         gain: by how much the whole spectrum is raised or lowered at most, in its normalised measure.
         sound_noise: deviation of noise on the spectrum, in its normalised measure.
         series_noise: deviation of noise on series.
+        corrupt: share of samples of which one input among several is spoilt by noise, so that fusion learns what to
+            trust.
         mixup: alpha of Zhang et al. 2018 (arXiv 1710.09412); 0: none.
         cutmix: alpha of Yun et al. 2019 (arXiv 1905.04899), the same box in all frames; 0: none. With both, they take
             turns.
@@ -63,6 +65,7 @@ class AugmentConfig(BaseModel):
     gain: float = Field(default=0.0, ge=0)
     sound_noise: float = Field(default=0.0, ge=0)
     series_noise: float = Field(default=0.0, ge=0)
+    corrupt: float = Share
     mixup: float = Field(default=0.0, ge=0)
     cutmix: float = Field(default=0.0, ge=0)
 
@@ -200,6 +203,24 @@ def augment_spectrum(x: Tensor, config: AugmentConfig, generator: torch.Generato
 def augment_series(x: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Series (B, T, N), changed."""
     return x + torch.randn(x.shape, generator=generator) * config.series_noise if config.series_noise else x
+
+
+def corrupted(inputs: dict[str, Tensor], share: float, generator: torch.Generator) -> dict[str, Tensor]:
+    """One normalised input of a ``share`` of the samples mixed with noise, from hardly to wholly."""
+    names = list(inputs)
+    count = len(inputs[names[0]])
+    hit = torch.rand(count, generator=generator) < share
+    which = torch.randint(0, len(names), (count,), generator=generator)
+    made: dict[str, Tensor] = {}
+    for place, name in enumerate(names):
+        x = inputs[name]
+        shape = (-1, *[1] * (x.ndim - 1))
+        much = torch.rand(count, generator=generator) * (hit & (which == place))
+        loud = _between(0.5, 2.0, (count,), generator)
+        noise = torch.randn(x.shape, generator=generator).to(x.device) * loud.view(shape).to(x.device)
+        much = much.view(shape).to(x.device)
+        made[name] = torch.where(much > 0, (1 - much) * x + much * noise, x)
+    return made
 
 
 def mixing(config: AugmentConfig, count: int, generator: torch.Generator) -> tuple[Tensor, float, bool] | None:

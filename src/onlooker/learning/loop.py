@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from onlooker.learning.augment import augment_pictures, augment_series, augment_spectrum, mixing
+from onlooker.learning.augment import augment_pictures, augment_series, augment_spectrum, corrupted, mixing
 from onlooker.learning.balance import Balancing
 from onlooker.learning.batches import Batch, Data, normalised
 from onlooker.learning.checkpoint import Standing, save
@@ -145,6 +145,8 @@ def changed(run: Run, batch: Batch, generator: torch.Generator) -> tuple[dict[st
         elif takes == "series":
             x = augment_series(x, how, generator)
         inputs[name] = normalised(x.to(run.peers.device), facts.inputs[name])
+    if how.corrupt and len(inputs) > 1:
+        inputs = corrupted(inputs, how.corrupt, generator)
     present = batch.present
     if run.recipe.fusion is not None and run.recipe.fusion.modality_dropout:
         present = drop_modalities(present, run.recipe.fusion.modality_dropout, generator)

@@ -102,6 +102,7 @@ class TrainingConfig(_Model):
         keep: which epoch's weights are kept: the ``best`` on the validation part, or the ``last``.
         monitor: the task whose main metric decides; None: the mean over all.
         balanced: samples of rare classes are drawn more often, so that all classes of this task come alike often.
+        drop_labels: share of a task's training labels that are not used, by task, to see what fewer would do.
         test_time: answers are averaged over the picture and its ``mirror``, when tried and when deployed.
         workers: processes that decode; None: one for each CPU but one.
         in_memory: keep the prepared samples in memory; None: where they fit into a third of it.
@@ -126,6 +127,7 @@ class TrainingConfig(_Model):
     keep: Literal["best", "last"] = "best"
     monitor: str | None = None
     balanced: str | None = None
+    drop_labels: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
     test_time: tuple[Literal["mirror"], ...] = ()
     workers: int | None = Field(default=None, ge=0, le=256)
     in_memory: bool | None = None
@@ -234,7 +236,8 @@ class Recipe(_Model):
         for name, head in self.tasks.items():
             if unknown := [i for i in head.inputs or () if i not in self.inputs]:
                 raise ValueError(f"tasks.{name}.inputs: there is no input {unknown[0]!r}")
-        for field, task in (("monitor", self.training.monitor), ("balanced", self.training.balanced)):
+        named = [("monitor", self.training.monitor), ("balanced", self.training.balanced)]
+        for field, task in (*named, *(("drop_labels", task) for task in self.training.drop_labels)):
             if task is not None and task not in self.tasks:
                 raise ValueError(f"training.{field}: there is no task {task!r}")
         return self

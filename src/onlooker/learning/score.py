@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from onlooker.learning.batches import Batch, Data, normalised
 from onlooker.learning.model import Model
@@ -46,6 +47,7 @@ def predict(
     precision: torch.dtype = torch.float32,
     mirror: bool = False,
     without: frozenset[str] = frozenset(),
+    change: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
 ) -> Predictions:
     """The answers of a model in its deployed state (no dropout, running norms) to all samples in their order.
 
@@ -56,6 +58,7 @@ def predict(
         precision: bfloat16 for autocast.
         mirror: answer the mirrored pictures too and take the mean.
         without: names of inputs that are taken as missing.
+        change: spoils the normalised inputs, to see what the model makes of it.
     """
     was = model.training
     model.eval()
@@ -64,6 +67,8 @@ def predict(
     batches: list[Batch] = []
     for batch in data.batches():
         inputs = {n: normalised(x.to(device), data.facts.inputs[n]) for n, x in batch.inputs.items()}
+        if change is not None:
+            inputs = change(inputs)
         present = {n: p.to(device) * (n not in without) for n, p in batch.present.items()}
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision is torch.bfloat16):
             answer = model(inputs, present)

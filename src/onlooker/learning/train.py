@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -155,6 +156,7 @@ def _prepared(
     """Facts, the model and the data of each part."""
     preparation = preparation_of(recipe, dataset)
     samples = _labelled(dataset.of_split(recipe.splits.train), recipe)
+    samples = _fewer_labels(samples, recipe)
     if not samples:
         raise UsageError(
             f"the part {recipe.splits.train!r} has no labelled sample of any task", hint="onlooker dataset stats"
@@ -193,6 +195,19 @@ def _labelled(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
     """Those that have a label of any task, by a person."""
     wanted = {head.of or name for name, head in recipe.tasks.items()}
     return [s for s in samples if s.status == "labelled" and wanted & s.labels.keys()]
+
+
+def _fewer_labels(samples: list[Sample], recipe: Recipe) -> list[Sample]:
+    """The samples without the labels that are to be dropped, the same ones for the same seed."""
+    for place, (name, share) in enumerate(sorted(recipe.training.drop_labels.items())):
+        of = recipe.tasks[name].of or name
+        random = np.random.default_rng([recipe.training.seed, place])
+        dropped = random.random(len(samples)) < share
+        samples = [
+            s.model_copy(update={"labels": {k: v for k, v in s.labels.items() if k != of}}) if drop else s
+            for s, drop in zip(samples, dropped, strict=True)
+        ]
+    return _labelled(samples, recipe)
 
 
 def _found(

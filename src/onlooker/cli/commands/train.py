@@ -30,6 +30,9 @@ def command(
     out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     bundle: Annotated[bool, typer.Option(help="Make the bundle at the end.")] = True,
+    single: Annotated[
+        bool, typer.Option("--against-single", help="Then train each task alone too, and compare.")
+    ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for editors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
@@ -43,6 +46,7 @@ def command(
       onlooker train recipes/fights.yaml
       onlooker train recipes/fights.yaml --set training.epochs=3 --set optimiser.rate=0.002 --out runs/short
       onlooker train recipes/fights.yaml --resume
+      onlooker train recipes/faces.yaml --against-single
       onlooker models add runs/fights/bundle
     """
     from onlooker.core.errors import UsageError
@@ -68,6 +72,10 @@ def command(
         from onlooker.learning.train import train
 
         train(recipe, overrides=set_ or (), out=folder, resume=resume, progress=_progress(as_json), bundle=bundle)
+        if single:
+            from onlooker.learning.gains import compare_with_single
+
+            compare_with_single(recipe, overrides=set_ or (), out=folder, progress=lambda name: _progress(as_json))
     if int(os.environ.get("RANK", "0")) == 0:
         _say(folder, as_json)
 
@@ -76,6 +84,8 @@ def _say(folder: Path, as_json: bool) -> None:
     """What came of it."""
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     made = {"run": str(folder), "metrics": metrics, "report": str(folder / "report.html")}
+    if (folder / "gains.json").is_file():
+        made["gains"] = json.loads((folder / "gains.json").read_text(encoding="utf-8"))
     if (folder / "bundle").is_dir():
         made["bundle"] = str(folder / "bundle")
     if as_json:
@@ -86,6 +96,8 @@ def _say(folder: Path, as_json: bool) -> None:
             if isinstance(values, dict):
                 shown = ", ".join(f"{n} {v:.4g}" for n, v in list(values.items())[:5] if isinstance(v, int | float))
                 print(f"{part:12} {task}: {shown}")
+    for task, values in made.get("gains", {}).get("tasks", {}).items():
+        print(f"{'together':12} {task}: {values['metric']} {values['together']:.4g}, alone {values['alone']:.4g}")
     print(f"{'report':12} {made['report']}")
     if "bundle" in made:
         print(f"{'bundle':12} {made['bundle']}: onlooker models add {made['bundle']}")

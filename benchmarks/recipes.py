@@ -1,0 +1,224 @@
+"""Trains the shipped recipes and measures what they reach, over several seeds.
+
+    python benchmarks/recipes.py digits             # seen and heard: fused, single senses, missing and spoilt senses
+    python benchmarks/recipes.py motions actions    # four networks beside each other; with sound
+    python benchmarks/recipes.py faces              # together against alone, also with half of the labels
+    python benchmarks/recipes.py cifar10 expression emotion sounds --seeds 3
+
+Writes results/recipe_NAME.json. Settings were chosen on validation parts; the test parts are looked at here alone. Runs
+are kept in runs/benchmarks and not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from _harness import save
+from _recipes import accuracy, dataset_of, run_of, spread, trained
+from onlooker.learning.complexity import count
+from torch import Tensor
+
+from onlooker.learning.gains import compare_with_single
+from onlooker.learning.run_folder import RunFolder, load_model
+from onlooker.learning.score import predict
+from onlooker.learning.train import Quiet
+
+NETWORKS = {
+    "tconv": "{{network: tconv, form: 2plus1d, widths: [{}], dropout: {}}}",
+    "crnn": "{{network: crnn, widths: [{}], dropout: {}}}",
+    "cnn_rnn": "{{network: cnn_rnn, widths: [{}], dropout: {}}}",
+    "cnn": "{{network: frame_cnn, widths: [{}], dropout: {}}}",
+}
+
+
+def digits(seeds: int) -> dict[str, Any]:
+    """Fused against each single sense, with senses missing or spoilt."""
+    dataset_of("digits")
+    found: dict[str, list[float]] = {}
+
+    def note(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
+        print(f"{name}: {100 * value:.2f}", flush=True)
+
+    def noisy(sense: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+        return lambda x: {n: torch.randn_like(v) if n == sense else v for n, v in x.items()}
+
+    seconds: list[float] = []
+    for seed in range(seeds):
+        for sense, other in (("picture", "sound"), ("sound", "picture")):
+            recipe = f"digits_{sense}.yaml"
+            folder, _ = trained(recipe, f"digits_{sense}", seed=seed)
+            note(f"{sense} alone", RunFolder(folder).read("metrics.json")["test"]["digit"]["accuracy"])
+            del other
+        folder, took = trained("digits_fused.yaml", "digits_fused", seed=seed)
+        seconds.append(took)
+        run = run_of(folder)
+        note("fused", accuracy(run, "digit"))
+        for sense in ("picture", "sound"):
+            note(f"fused, {sense} missing", accuracy(run, "digit", without=frozenset({sense})))
+            note(f"fused, {sense} noise", accuracy(run, "digit", change=noisy(sense)))
+    result = {name: spread(values) for name, values in found.items()}
+    best = max(result["picture alone"]["mean"], result["sound alone"]["mean"])
+    result["fused above the best single sense"] = round(result["fused"]["mean"] - best, 2)
+    for sense, left in (("picture", "sound"), ("sound", "picture")):
+        for how in ("missing", "noise"):
+            key = f"fused, {sense} {how}"
+            result[f"{key}, against {left} alone"] = round(result[key]["mean"] - result[f"{left} alone"]["mean"], 2)
+    return {**result, "seconds of a run": round(statistics.mean(seconds))}
+
+
+def _side_by_side(recipe: str, task: str, width: str, seeds: int, names: tuple[str, ...]) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    for name in names:
+        sizes, drop = width.split("/")
+        network = NETWORKS[name].format(sizes, drop)
+        values: list[float] = []
+        facts: dict[str, Any] = {}
+        for seed in range(seeds):
+            run = f"{recipe.removesuffix('.yaml')}_{name}"
+            folder, took = trained(recipe, run, seed=seed, settings=[f"inputs.video={network}"])
+            metrics = RunFolder(folder).read("metrics.json")["test"][task]
+            values.append(metrics["accuracy"])
+            if not facts:
+                facts = {**_costs(folder), "seconds of training": round(took)}
+        rows[name] = {**spread(values), **facts}
+        print(f"{recipe} {name}: {rows[name]}", flush=True)
+    return rows
+
+
+def _costs(folder: Any) -> dict[str, Any]:
+    """Parameters, multiply-adds, latency of one clip, and how far the streaming form is from the whole clip."""
+    torch.set_num_threads(1)
+    model, _, facts = load_model(folder)
+    x = torch.randn(1, *facts.shape("video"))
+    size = count(model, {"video": x})
+    times: list[float] = []
+    with torch.no_grad():
+        for _ in range(20):
+            began = time.perf_counter()
+            whole = model({"video": x})
+            times.append(time.perf_counter() - began)
+        net = model.network("video")
+        gap = None
+        if net.streams:
+            state, steps = net.initial_state(1), []
+            for at in range(0, x.shape[1], net.chunk):
+                features, state = net.stream(x[:, at : at + net.chunk], state)
+                steps.append(features.steps)
+            gap = float((torch.cat(steps, 1) - net(x).steps).abs().max())
+    del whole
+    torch.set_num_threads(2)
+    return {
+        "parameters": size.parameters,
+        "million multiply-adds": round(size.multiply_adds / 1e6, 1),
+        "eager ms a clip, one thread": round(1e3 * statistics.median(times), 2),
+        "streaming against whole": gap,
+    }
+
+
+def motions(seeds: int) -> dict[str, Any]:
+    """Four networks on motions that only the order of frames tells apart."""
+    dataset_of("motions")
+    return _side_by_side("motions.yaml", "motion", "16, 32, 64/0.1", seeds, tuple(NETWORKS))
+
+
+def actions(seeds: int) -> dict[str, Any]:
+    """Four networks on fights, and with sound."""
+    dataset_of("fights")
+    rows = _side_by_side("fights.yaml", "action", "24, 48, 96/0.3", seeds, tuple(NETWORKS))
+    pairs: dict[str, list[float]] = {
+        "video": [],
+        "video and sound": [],
+        "video, heard clips": [],
+        "both, heard clips": [],
+    }
+    for seed in range(seeds):
+        alone, _ = trained("fights.yaml", "fights_tconv", seed=seed)
+        both, _ = trained("fights_heard.yaml", "fights_heard", seed=seed)
+        for folder, names in (
+            (alone, ("video", "video, heard clips")),
+            (both, ("video and sound", "both, heard clips")),
+        ):
+            model, recipe, _, data = run_of(folder)
+            found = predict(model, data)
+            right = found.raw["action"].argmax(1) == found.values["action"]
+            heard = np.array([data.samples[n].labels.get("audible") == "heard" for n in found.numbers])
+            pairs[names[0]].append(float(right.mean()))
+            pairs[names[1]].append(float(right[heard].mean()))
+    return {"networks": rows, "sound": {name: spread(values) for name, values in pairs.items()}}
+
+
+def faces(seeds: int) -> dict[str, Any]:
+    """Three tasks together against each alone, with all labels and with half of them."""
+    dataset_of("faces")
+    result: dict[str, Any] = {}
+    for name, settings in (("all labels", []), ("half of the labels", [HALF])):
+        rows: dict[str, list[float]] = {}
+        facts: dict[str, Any] = {}
+        for seed in range(seeds):
+            run = "faces" if not settings else "faces_half"
+            own = [f"training.seed={seed}", *settings]
+            folder, _ = trained("faces.yaml", run, seed=seed, settings=settings)
+            from _recipes import ROOT
+
+            told = compare_with_single(
+                ROOT / "recipes" / "faces.yaml", overrides=own, out=folder, progress=lambda _: Quiet()
+            )
+            for task, values in told["tasks"].items():
+                for key in ("together", "alone"):
+                    rows.setdefault(f"{task} {values['metric']} {key}", []).append(values[key])
+            facts = told["parameters"]
+        result[name] = {key: spread(values) for key, values in rows.items()} | {"parameters": facts}
+        print(result[name], flush=True)
+    return result
+
+
+HALF = "training.drop_labels={who: 0.5, gender: 0.5, expression: 0.5}"
+
+
+def plain(recipe: str, dataset: str, task: str) -> Callable[[int], dict[str, Any]]:
+    """A recipe's own test metrics over seeds."""
+
+    def run(seeds: int) -> dict[str, Any]:
+        dataset_of(dataset)
+        metrics: dict[str, list[float]] = {}
+        seconds: list[float] = []
+        for seed in range(seeds):
+            folder, took = trained(recipe, recipe.removesuffix(".yaml"), seed=seed)
+            seconds.append(took)
+            for name, value in RunFolder(folder).read("metrics.json")["test"][task].items():
+                metrics.setdefault(name, []).append(value)
+        return {name: spread(values) for name, values in metrics.items()} | {"seconds": round(statistics.mean(seconds))}
+
+    return run
+
+
+RECIPES: dict[str, Callable[[int], dict[str, Any]]] = {
+    "digits": digits,
+    "motions": motions,
+    "actions": actions,
+    "faces": faces,
+    "expression": plain("expression.yaml", "expression", "expression"),
+    "emotion": plain("emotion.yaml", "emotion", "emotion"),
+    "sounds": plain("sounds.yaml", "sounds", "sound"),
+}
+
+
+def main() -> None:
+    """Run those that are named, or all."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", help=", ".join(RECIPES))
+    parser.add_argument("--seeds", type=int, default=5)
+    given = parser.parse_args()
+    for name in given.names or list(RECIPES):
+        save(f"recipe_{name}", {"seeds": given.seeds, "percent": RECIPES[name](given.seeds)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""What learning several tasks together gains or loses for each, against learning it alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.conflicts import suggest_splits
+from onlooker.learning.parts import load_part
+from onlooker.learning.recipe import load_recipe
+from onlooker.learning.report import write_run_report
+from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
+from onlooker.learning.train import train
+
+__all__ = ["compare_with_single", "gains_of"]
+
+_DRAWS = 1000
+
+
+def compare_with_single(
+    path: Path, *, overrides: Sequence[str], out: Path, progress: Callable[[str], Any]
+) -> dict[str, Any]:
+    """Train each task of a run alone, with the same settings, and compare.
+
+    Args:
+        path: of the recipe.
+        overrides: settings on top of it.
+        out: the folder of the run of all tasks, which is over; the others are made in ``out/single``.
+        progress: gives who is told of the run of a task.
+
+    Returns:
+        `gains_of`, which is also written to ``out/gains.json`` and shown in its report.
+
+    Raises:
+        UsageError: the recipe has one task only.
+    """
+    recipe = load_recipe(path, overrides)
+    if len(recipe.tasks) < 2:
+        raise UsageError("the recipe has one task only, there is nothing to compare")
+    for name, head in recipe.tasks.items():
+        alone = json.dumps({name: head.model_dump(mode="json")})
+        folder = out / "single" / name
+        if (folder / "metrics.json").exists():
+            continue
+        settings = [
+            *overrides,
+            f"tasks={alone}",
+            "training.conflicts=0",
+            "training.monitor=null",
+            "balancing={kind: fixed}",
+        ]
+        train(path, overrides=settings, out=folder, resume=True, progress=progress(name), bundle=False)
+    found = gains_of(out)
+    RunFolder(out).write("gains.json", found)
+    write_run_report(out)
+    return found
+
+
+def gains_of(out: Path) -> dict[str, Any]:
+    """By task its main metric together and alone, the difference with its 95 % interval over samples, and parameters.
+
+    Args:
+        out: the folder of the run of all tasks, with ``single/TASK`` beside.
+    """
+    model, recipe, _ = load_model(out)
+    tasks: dict[str, Any] = {}
+    alone_size = 0
+    for name, head in recipe.tasks.items():
+        folder = out / "single" / name
+        tensors, _ = read_tensors(folder / "model.safetensors")
+        alone_model, _, _ = load_model(folder)
+        alone_size += sum(tensors[n].numel() for n, _ in alone_model.named_parameters())
+        part = load_part("tasks", head.head)
+        sign = 1 if part.main.higher else -1
+        both = [_answers(out, name), _answers(folder, name)]
+        calibrations = [RunFolder(f).read("calibration.json").get(name, {}) for f in (out, folder)]
+        values = [
+            part.metrics(raw, truth, model.tasks[name], c)[part.main.name]
+            for (raw, truth), c in zip(both, calibrations, strict=True)
+        ]
+        random = np.random.default_rng(0)
+        draws: list[float] = []
+        for _ in range(_DRAWS if len(both[0][0]) == len(both[1][0]) else 0):
+            picked = random.integers(0, len(both[0][0]), len(both[0][0]))
+            drawn = [
+                part.metrics(raw[picked], truth[picked], model.tasks[name], c).get(part.main.name)
+                for (raw, truth), c in zip(both, calibrations, strict=True)
+            ]
+            if drawn[0] is not None and drawn[1] is not None:
+                draws.append(sign * (drawn[0] - drawn[1]))
+        tasks[name] = {
+            "metric": part.main.name,
+            "together": values[0],
+            "alone": values[1],
+            "gain": sign * (values[0] - values[1]),
+            "ci95": [float(q) for q in np.quantile(draws, [0.025, 0.975])] if draws else None,
+        }
+    size = sum(p.numel() for p in model.parameters())
+    conflicts = out / "conflicts.json"
+    found: dict[str, Any] = {"tasks": tasks, "parameters": {"together": size, "alone": alone_size}}
+    if conflicts.exists():
+        gains = {name: t["gain"] for name, t in tasks.items()}
+        found["suggestion"] = suggest_splits(json.loads(conflicts.read_text(encoding="utf-8")), gains)
+    return found
+
+
+def _answers(folder: Path, task: str) -> tuple[Any, Any]:
+    """Raw answers and labels of the test part, of the samples that have the label."""
+    file = next((f for f in (folder / "predictions.npz", folder / "predictions-validation.npz") if f.exists()), None)
+    if file is None:
+        raise UsageError(f"{folder} has no predictions", hint="the dataset needs a test or validation part")
+    with np.load(file, allow_pickle=False) as arrays:
+        known = arrays[f"known.{task}"]
+        return arrays[f"raw.{task}"][known], arrays[f"values.{task}"][known]
