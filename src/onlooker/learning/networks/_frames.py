@@ -33,7 +33,7 @@ class _Difference(nn.Module):
 
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         known = before[self.known.key]
-        after[self.last.key], after[self.known.key] = x[:, -1].float(), torch.ones_like(known)
+        after[self.last.key], after[self.known.key] = x[:, -1].float(), known.clamp(1, 1)
         earlier = torch.cat([before[self.last.key][:, None].to(x.dtype), x[:, :-1]], 1)
         first = (x[:, :1] - earlier[:, :1]) * known.to(x.dtype)[:, None, None, None, None]
         return torch.cat([x, torch.cat([first, x[:, 1:] - earlier[:, 1:]], 1)], 2)

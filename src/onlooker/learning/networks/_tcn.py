@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from onlooker.learning.network import State
-from onlooker.learning.networks._blocks import Activation, Norm, StepNorm, activation_of, groups_of, initialise
+from onlooker.learning.networks._blocks import Activation, Norm, StepNorm, activation_of, initialise
 from onlooker.learning.networks._streaming import Memory
 
 __all__ = ["Tcn", "TcnConfig"]
@@ -19,7 +19,7 @@ class TcnConfig(BaseModel):
         width: D, numbers of a step.
         levels: residual blocks; each looks twice as far apart as the one before it.
         kernel: steps that one convolution looks at.
-        norm: ``batch`` or ``group`` (of each step by itself).
+        norm: ``batch``, or ``group`` with one group, all numbers of a step.
         activation: after each convolution.
         dropout: share of numbers left out in training after each convolution.
     """
@@ -46,7 +46,7 @@ class _Dilated(nn.Module):
         self.memory = Memory((config.kernel - 1) * dilation, (channels,))
         self.conv = nn.Conv1d(channels, config.width, config.kernel, dilation=dilation, bias=False)
         batch = config.norm == "batch"
-        self.norm = nn.BatchNorm1d(config.width) if batch else StepNorm(groups_of(config.width), config.width)
+        self.norm = nn.BatchNorm1d(config.width) if batch else StepNorm(1, config.width)
 
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         return self.norm(self.conv(self.memory(x, before, after)))

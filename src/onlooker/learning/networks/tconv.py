@@ -22,8 +22,7 @@ from onlooker.learning.networks._temporal import Form, Sides, TemporalBlock, per
 EXAMPLE: dict[str, Any] = {"config": {"widths": (8, 16)}, "shape": (12, 3, 16, 20)}
 VARIANTS: tuple[dict[str, Any], ...] = (
     {"widths": (8, 16), "form": "3d", "time_strides": (1, 2), "norm": "group"},
-    {"widths": (8, 16), "form": "2plus1d", "time_strides": (2, 2), "blocks": 2, "size": 12},
-    {"widths": (8, 16), "form": "shift"},
+    {"widths": (8,), "form": "2plus1d", "time_strides": (2,), "blocks": 2, "size": 12},
     {"widths": (8, 16), "form": "shift", "time_strides": (2, 1), "pool": "max"},
     {"widths": (8, 16), "form": "3d", "causal": False},
     {"widths": (8, 16), "form": "shift", "causal": False},

@@ -1,0 +1,98 @@
+"""Words or sentences to one step: projected, or learned by hashed numbers, and pooled.
+
+Pooling by attention: Yang et al. 2016, Hierarchical attention networks for document classification, NAACL; embeddings
+of hashed words and pairs of words: Joulin et al. 2017, Bag of tricks for efficient text classification,
+arXiv 1607.01759.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.network import Features, Network, NetworkConfig
+from onlooker.learning.networks._recurrent import Recurrent
+
+EXAMPLE: dict[str, Any] = {"config": {"size": 12}, "shape": (7, 10)}
+VARIANTS: tuple[dict[str, Any], ...] = ({"size": 12, "recurrent": True, "pool": "mean"},)
+
+_MOST_BUCKETS = 1 << 20
+
+
+class Config(NetworkConfig):
+    """Settings of `TextEncoder`.
+
+    Attributes:
+        embedding: ``frozen``: the input are vectors that another model made; ``learned``: numbers of words and pairs of
+            words, as (L, 1), with 0 where there is none.
+        buckets: of ``learned``: how many vectors there are; higher numbers share them.
+        size: D, numbers of a step.
+        recurrent: a GRU goes over the words both ways before they are pooled.
+        pool: ``attention``, learned, or the ``mean``.
+        dropout: share of the vectors' numbers left out in training.
+    """
+
+    network: Literal["text_encoder"] = "text_encoder"
+    embedding: Literal["frozen", "learned"] = "frozen"
+    buckets: int = Field(default=20_000, ge=2, le=_MOST_BUCKETS)
+    size: int = Field(default=128, ge=1, le=4096)
+    recurrent: bool = False
+    pool: Literal["attention", "mean"] = "attention"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class TextEncoder(Network):
+    """Text (B, L, E) -> steps (B, 1, D). Places of which all numbers are 0 are empty and not looked at.
+
+    ``project`` (or ``vectors`` of hashed numbers) makes (B, L, D), ``recurrent`` goes over them where it is asked for,
+    and ``score`` weighs each place for the weighted mean.
+    """
+
+    Config = Config
+    takes = "text"
+
+    def __init__(self, config: Config, shape: tuple[int, ...]) -> None:
+        super().__init__(config, shape)
+        if len(shape) != 2 or min(shape) < 1:
+            raise UsageError(f"text_encoder: expected text of the shape (places, numbers), got {tuple(shape)}")
+        if config.embedding == "learned" and shape[1] != 1:
+            raise UsageError(
+                f"text_encoder: learned embeddings take one number of each place, got {shape[1]}",
+                hint="embedding: frozen, for vectors",
+            )
+        self.size, self.steps = config.size, 1
+        learned = config.embedding == "learned"
+        self.vectors = nn.Embedding(config.buckets, config.size) if learned else None
+        self.project = None if learned else nn.Sequential(nn.LayerNorm(shape[1]), nn.Linear(shape[1], config.size))
+        if config.recurrent and config.size % 2:
+            raise UsageError(f"text_encoder: expected an even size for a GRU both ways, got {config.size}")
+        half = config.size // 2
+        self.recurrent = Recurrent("gru", config.size, half, both_ways=True) if config.recurrent else None
+        self.score = None
+        if config.pool == "attention":
+            self.score = nn.Sequential(
+                nn.Linear(config.size, config.size), nn.Tanh(), nn.Linear(config.size, 1, bias=False)
+            )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Features:
+        """Features of text (B, L, E)."""
+        there = (x != 0).any(2, keepdim=True)
+        y = self.dropout(self._embedded(x)) * there
+        if self.recurrent is not None:
+            y = self.recurrent(y, {}, {})
+        scores = there * 0.0 if self.score is None else self.score(y).float()
+        weights = scores.masked_fill(~there, -1e4).softmax(1) * there
+        return Features((weights * y).sum(1, keepdim=True))
+
+    def _embedded(self, x: Tensor) -> Tensor:
+        if self.vectors is not None:
+            return self.vectors(x[:, :, 0].long() % self.vectors.num_embeddings)
+        assert self.project is not None
+        return self.project(x)
+
+
+PART = TextEncoder
