@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from onlooker.bundles.preprocess import Still, clip_tensor, one_picture, picture
 from onlooker.bundles.running import Arrays, Engine, HeadRun, NetworkRun
 from onlooker.core.errors import ModelError
 
-__all__ = ["differences", "noise", "pack_golden", "play", "read_golden"]
+__all__ = ["differences", "noise", "pack_golden", "play", "read_golden", "tensor_of"]
 
 _MAX_BYTES = 1 << 30
 _MAX_STEPS = 10_000
@@ -46,7 +46,8 @@ def noise(manifest: Manifest, *, steps: int = 4, seed: int = 0) -> Arrays:
     return made
 
 
-def _tensor(raw: NDArray[Any], facts: Input) -> NDArray[Any]:
+def tensor_of(raw: NDArray[Any], facts: Input) -> NDArray[Any]:
+    """What a network gets of one step's inputs: (pictures, height, width, 3) RGB bytes, or (samples,) of sound."""
     if isinstance(facts, FrameInput):
         return picture_tensor(one_picture(Still(raw[0]), facts)[0], facts)
     if isinstance(facts, ClipInput):
@@ -54,7 +55,14 @@ def _tensor(raw: NDArray[Any], facts: Input) -> NDArray[Any]:
     return sound_tensor(raw.astype(np.float32), facts)
 
 
-def play(bundle: Bundle, inputs: Mapping[str, NDArray[Any]], *, engine: str | None = None, threads: int = 1) -> Arrays:
+def play(
+    bundle: Bundle,
+    inputs: Mapping[str, NDArray[Any]],
+    *,
+    engine: str | None = None,
+    threads: int = 1,
+    without: Collection[str] = (),
+) -> Arrays:
     """Run a bundle over the steps of a golden run, from the initial state on.
 
     Args:
@@ -63,6 +71,7 @@ def play(bundle: Bundle, inputs: Mapping[str, NDArray[Any]], *, engine: str | No
             ``in.text``: (steps, size) vectors.
         engine: name of the inference engine, or None for the preferred one.
         threads: how many it may use.
+        without: names of networks whose modality is missing for the head.
 
     Returns:
         By ``out.TENSOR`` the outputs (steps, ...) of the head, or of the network where there is none.
@@ -88,9 +97,10 @@ def play(bundle: Bundle, inputs: Mapping[str, NDArray[Any]], *, engine: str | No
             given: dict[tuple[str, str], NDArray[Any]] = {}
             outputs: Arrays = {}
             for network in manifest.networks:
-                tensor = _tensor(inputs[f"in.{network.name}"][step], network.input)
+                tensor = tensor_of(inputs[f"in.{network.name}"][step], network.input)
                 outputs, states[network.name] = runs[network.name].step(tensor, states[network.name])
-                given |= {(network.name, k): v for k, v in outputs.items()}
+                if network.name not in without:
+                    given |= {(network.name, k): v for k, v in outputs.items()}
             if head is not None and "in.text" in inputs:
                 outputs, head_state = head.read(inputs["in.text"][step], head_state)
             elif head is not None:

@@ -323,6 +323,8 @@ class Manifest(Part):
         for output in self.outputs:
             if missing := [t for t in tensors(output) if t not in given]:
                 raise ValueError(f"output {output.name}: the tensor {missing[0]} is not among the outputs")
+            if output.rests_on is not None and output.rests_on not in by_name:
+                raise ValueError(f"output {output.name}: rests_on: there is no network {output.rests_on}")
             if isinstance(output, Detection) and (self.head or not isinstance(self.pictures, FrameInput | ClipInput)):
                 raise ValueError(f"output {output.name}: boxes need a network of pictures, without a head")
         if len({o.name for o in self.outputs}) != len(self.outputs):

@@ -34,6 +34,7 @@ Temperature = Annotated[float, Field(gt=0, le=1000)]
 
 class _Output(Part):
     name: Name
+    rests_on: Name | None = None
 
 
 class Spans(Part):
@@ -80,6 +81,7 @@ class Classification(_Scored):
 
     Attributes:
         name: of the task.
+        rests_on: a network without which nothing is observed, where a head joins several; None: any is enough.
         tensor: (1, classes).
         kind: of the observations.
         labels: of the classes.

@@ -170,7 +170,8 @@ def fused(cache, tmp_path):
         {"tensor": "level", "network": "ear", "output": "y", "size": 1, "mask": "there"},
     ]
     fields = {"schema": 1, "name": "fused", "licence": "CC0-1.0", "networks": networks}
-    fields["outputs"] = [{**making.NUMBER, "every_seconds": 0.1}]
+    number = {**making.NUMBER, "every_seconds": 0.1}
+    fields["outputs"] = [number, {**number, "name": "heard", "labels": ["heard"], "rests_on": "ear"}]
     fields["head"] = {"file": "head.onnx", "inputs": inputs, "outputs": ["y"]}
     files = {"model.onnx": light.path("model.onnx"), "ear.onnx": loud.path("model.onnx"), "head.onnx": head}
     made = added.add(export_bundle(tmp_path / "fused", fields, files).folder)
@@ -196,6 +197,10 @@ def test_picture_and_sound_are_joined_and_one_may_be_missing(fused, watch, colou
         for packet in [*sound.encode(block), *sound.encode(None)]:
             out.mux(packet)
     both, silent = watch(fused, path), watch(fused, colours)
+    heard = [o.data["value"] for o in both if o.label == "heard"]
+    both = [o for o in both if o.label == "brightness"]
+    assert heard == [o.data["value"] for o in both]
+    assert {o.label for o in silent} == {"brightness"}
     light = [v / 255 for v in grey(colours)[::5]]
     assert [o.data["value"] for o in silent] == pytest.approx([v + 100 for v in light], abs=0.02)
     level = [o.data["value"] - v for o, v in zip(both, light, strict=True)]

@@ -217,7 +217,10 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
                 self._state = self._head.initial()
             given = {key: array for key, array in look.arrays.items() if array is not None}
             arrays, self._state = self._head.step(given, self._state)
+        there = {network for (network, _), array in look.arrays.items() if array is not None}
         for output in self._bundle.manifest.outputs:
+            if output.rests_on is not None and output.rests_on not in there:
+                continue
             if isinstance(output, Detection):
                 assert self._tracks is not None
                 rows, cut = split_cut(arrays[output.name])

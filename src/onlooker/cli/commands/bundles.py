@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "print_checks"]
 
-app = typer.Typer(help="Bundles, trained models as they are deployed: verify, show, import.", no_args_is_help=True)
+app = typer.Typer(help="Bundles, trained models as they are deployed: verify, show, make.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 Where = Annotated[str, typer.Argument(help="A bundle's folder or zip, or the name of one that was added.")]
 Facts = Annotated[Path, typer.Option("--facts", help="A YAML file with what is known of the model.")]
@@ -116,6 +116,29 @@ def _rows(bundle: Bundle, size: int) -> list[tuple[str, str]]:
     return rows
 
 
+@app.command("from-run")
+def from_run(
+    run: Annotated[Path, typer.Argument(help="The folder of a run of training that is over.")],
+    out: Out,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Put it in the place of a bundle there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the bundle of a trained model; its answers are compared with the model's in each engine.
+
+    \b
+    Examples:
+      onlooker bundles from-run runs/fights --out fights
+      onlooker bundles from-run runs/fights --out fights --overwrite --json
+    """
+    from onlooker.bundles import verify_bundle
+    from onlooker.learning.parts import require_torch
+
+    require_torch()
+    from onlooker.learning.export import export_run
+
+    _print_made(out, verify_bundle(export_run(run, out, overwrite=overwrite)), as_json=as_json)
+
+
 @app.command("import-onnx")
 def import_onnx(
     model: Annotated[Path, typer.Argument(help="An .onnx, .tflite or .xml (OpenVINO) file.")],
@@ -154,7 +177,10 @@ def _import(model: Path, facts: Path, out: Path, *, as_json: bool) -> None:
 
     if not model.exists():
         raise UsageError(f"there is no model {str(model)!r}", hint="check the path")
-    found = verify_bundle(import_model(model, _read(facts), out))
+    _print_made(out, verify_bundle(import_model(model, _read(facts), out)), as_json=as_json)
+
+
+def _print_made(out: Path, found: Verification, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"path": str(out), **found.as_dict()}, ensure_ascii=False))
     else:

@@ -1,0 +1,282 @@
+"""What the bundle of a trained model consists of: which networks, which head, what its outputs mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onlooker.bundles.inputs import ClipInput, FrameInput, Input, LogMelInput, TextInput, WaveformInput
+from onlooker.core.errors import UsageError
+from onlooker.learning.export.forms import Encoder, Joint, Whole, Windows
+from onlooker.learning.export.graph import AFTER, BEFORE, Piece
+from onlooker.learning.facts import Facts, SeriesInput
+from onlooker.learning.model import Model
+from onlooker.learning.parts import load_part
+from onlooker.learning.recipe import Recipe
+from onlooker.learning.task import Calibration
+
+__all__ = ["Plan", "alone_on", "mirrored", "plain_names", "plan"]
+
+_RESET_SECONDS, _RESET_CLIPS = 20.0, 8
+_HINT = "the run itself can be used: onlooker evaluate RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a bundle consists of.
+
+    Args:
+        pieces: its files of models.
+        networks: fields of the bundle's networks.
+        head: fields of its head, or None.
+        outputs: fields of its outputs.
+        names: by input of the recipe, the network's name in the bundle; ``text`` for a text.
+        windows: the streaming form, where it is deployed.
+    """
+
+    pieces: tuple[Piece, ...]
+    networks: tuple[dict[str, Any], ...]
+    head: dict[str, Any] | None
+    outputs: tuple[dict[str, Any], ...]
+    names: Mapping[str, str]
+    windows: Windows | None = None
+
+
+def mirrored(recipe: Recipe) -> bool:
+    """Whether answers are averaged over pictures and their mirror images."""
+    return "mirror" in recipe.training.test_time
+
+
+def alone_on(recipe: Recipe, task: str) -> str | None:
+    """The one input of several that a task is answered from; None where all are joined."""
+    given = set(recipe.tasks[task].inputs or recipe.inputs)
+    return next(iter(given)) if given != set(recipe.inputs) else None
+
+
+def plain_names(names: Iterable[str], other: str) -> dict[str, str]:
+    """Names as bundles take them, each another.
+
+    >>> plain_names(["Mood", "mood", "1st"], "task")
+    {'Mood': 'mood', 'mood': 'mood_2', '1st': 'task_1st'}
+    """
+    made: dict[str, str] = {}
+    for name in names:
+        plain = re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")[:56]
+        plain = plain if re.match("[a-z]", plain) else f"{other}_{plain}".rstrip("_")
+        number, chosen = 1, plain
+        while chosen in made.values():
+            number += 1
+            chosen = f"{plain}_{number}"
+        made[name] = chosen
+    return made
+
+
+def plan(model: Model, recipe: Recipe, facts: Facts, calibration: Mapping[str, Calibration]) -> Plan:
+    """Plan the bundle.
+
+    Args:
+        model: trained.
+        recipe: its recipe.
+        facts: form of its inputs.
+        calibration: by task.
+
+    Raises:
+        UsageError: bundles cannot hold such a model, or not in the form that the recipe asks for.
+    """
+    _check_inputs(facts)
+    _check_outputs(recipe, facts)
+    streaming = _streaming(model, recipe, facts)
+    if len(facts.inputs) > 1:
+        return _joined(model, recipe, facts, calibration)
+    name, own = next(iter(facts.inputs.items()))
+    if isinstance(own, TextInput):
+        return _reading(model, recipe, own, calibration)
+    assert not isinstance(own, SeriesInput)
+    if streaming:
+        assert isinstance(own, ClipInput)
+        return _streamed(model, recipe, own, facts.seconds, calibration)
+    mirror = mirrored(recipe) and isinstance(own, FrameInput | ClipInput)
+    whole = Whole(model, name, mirror=mirror, lone=isinstance(own, FrameInput))
+    names = plain_names([name], "input")
+    piece = Piece("model.onnx", whole, {_tensor(name): torch.zeros(own.shape)}, list(recipe.tasks))
+    network = _network(names[name], piece, own)
+    return Plan((piece,), (network,), None, _outputs(model, recipe, calibration), names)
+
+
+def _tensor(name: str) -> str:
+    return f"input.{name}"
+
+
+def _check_inputs(facts: Facts) -> None:
+    """Bundles have one network of pictures, one of sound, or read a text."""
+    kinds = {name: _sense(f) for name, f in facts.inputs.items()}
+    for name, kind in kinds.items():
+        if kind == "series":
+            raise UsageError(f"the input {name} is a series of measurements: bundles see, hear or read", hint=_HINT)
+    for kind in ("pictures", "sound"):
+        same = [name for name, k in kinds.items() if k == kind]
+        if len(same) > 1:
+            raise UsageError(f"the inputs {' and '.join(same)} are both {kind}: bundles take one of each", hint=_HINT)
+    if "text" in kinds.values() and len(kinds) > 1:
+        raise UsageError("a text is joined with other inputs: bundles read texts by themselves", hint=_HINT)
+
+
+def _sense(facts: object) -> str:
+    if isinstance(facts, FrameInput | ClipInput):
+        return "pictures"
+    if isinstance(facts, LogMelInput | WaveformInput):
+        return "sound"
+    return "text" if isinstance(facts, TextInput) else "series"
+
+
+def _check_outputs(recipe: Recipe, facts: Facts) -> None:
+    """What bundles cannot say of some inputs."""
+    joined = len(facts.inputs) > 1
+    read = any(isinstance(f, TextInput) for f in facts.inputs.values())
+    for name, config in recipe.tasks.items():
+        task = load_part("tasks", config.head).task
+        if task == "detection" and (joined or not any(_sense(f) == "pictures" for f in facts.inputs.values())):
+            raise UsageError(f"tasks.{name}: bundles find boxes with a network of pictures alone", hint=_HINT)
+        if task == "detection" and mirrored(recipe):
+            raise UsageError(
+                f"tasks.{name}: boxes cannot be averaged over mirrored pictures", hint="--set training.test_time=[]"
+            )
+        if task in ("dense", "events") and read:
+            raise UsageError(f"tasks.{name}: a text has no steps in time", hint=_HINT)
+
+
+def _streaming(model: Model, recipe: Recipe, facts: Facts) -> bool:
+    """Whether the streaming form is deployed.
+
+    Raises:
+        UsageError: the recipe asks for it and there is none.
+    """
+    name, own = next(iter(facts.inputs.items()))
+    network = model.network(name)
+    missing = None
+    if len(facts.inputs) > 1:
+        missing = "inputs are joined over whole clips"
+    elif not isinstance(own, ClipInput):
+        missing = f"the input {name} is no clip"
+    elif not network.streams:
+        missing = f"the network {recipe.inputs[name].network} of {name} has no streaming form with these settings"
+    if missing is not None and recipe.export.streaming:
+        raise UsageError(f"export.streaming: {missing}", hint="--set export.streaming=false")
+    return missing is None and recipe.export.streaming is not False
+
+
+def _network(name: str, piece: Piece, facts: Input) -> dict[str, Any]:
+    tensor = next(iter(piece.inputs))
+    outputs = list(piece.outputs)
+    return {
+        "name": name,
+        "file": piece.file,
+        "tensor": tensor,
+        "input": facts.model_dump(mode="json"),
+        "outputs": outputs,
+    }
+
+
+def _outputs(
+    model: Model, recipe: Recipe, calibration: Mapping[str, Calibration], *, steps: int | None = None
+) -> tuple[dict[str, Any], ...]:
+    """Fields of the outputs; ``steps`` of a look where they are not those of the whole input."""
+    names = plain_names(recipe.tasks, "task")
+    made: list[dict[str, Any]] = []
+    for name, config in recipe.tasks.items():
+        part = load_part("tasks", config.head)
+        facts = model.tasks[name]
+        if steps is not None:
+            seconds = None if facts.seconds is None else facts.seconds * steps / facts.steps
+            facts = replace(facts, steps=steps, seconds=seconds)
+        fields = part.output(facts, config, calibration.get(name, {}))
+        if "boxes" in fields:
+            made.append({**fields, "name": names[name], "boxes": {"tensor": name, **fields["boxes"]}})
+        else:
+            made.append({**fields, "name": names[name], "tensor": name})
+    return tuple(made)
+
+
+def _streamed(
+    model: Model, recipe: Recipe, facts: ClipInput, seconds: float | None, calibration: Mapping[str, Calibration]
+) -> Plan:
+    """Windows of pictures, with a state."""
+    name, window = next(iter(recipe.inputs)), recipe.export.window
+    form = Windows(model, name, window, mirror=mirrored(recipe))
+    frames = window * model.network(name).chunk
+    own = ClipInput.model_validate({**facts.model_dump(), "frames": frames, "stride": frames})
+    state = form.initial_state()
+    piece = Piece("model.onnx", form, {_tensor(name): torch.zeros(own.shape)}, list(recipe.tasks), state)
+    names = plain_names([name], "input")
+    network = {**_network(names[name], piece, own), "speaks": "end"}
+    if state:
+        network["state"] = {"tensors": [_state(n, t) for n, t in state.items()], **_limit(form, own, seconds)}
+    return Plan((piece,), (network,), None, _outputs(model, recipe, calibration, steps=window), names, form)
+
+
+def _state(name: str, tensor: Tensor) -> dict[str, Any]:
+    first = float(tensor.flatten()[0])
+    if not bool((tensor == first).all()):
+        raise UsageError(f"the state {name} does not begin with equal numbers, as bundles ask for", hint=_HINT)
+    return {"input": BEFORE + name, "output": AFTER + name, "shape": list(tensor.shape), "initial": first}
+
+
+def _limit(form: Windows, facts: ClipInput, seconds: float | None) -> dict[str, Any]:
+    """How far the state reaches back; one without a limit begins anew after eight clips, but not within 20 s."""
+    if form.memory is not None:
+        return {"steps": max(1, form.memory)}
+    clip = seconds or form.net.steps * form.net.chunk / facts.rate
+    return {"reset_seconds": min(3600.0, max(_RESET_SECONDS, _RESET_CLIPS * clip))}
+
+
+def _reading(model: Model, recipe: Recipe, facts: TextInput, calibration: Mapping[str, Calibration]) -> Plan:
+    """A head that reads a text."""
+    name = next(iter(recipe.inputs))
+    whole = Whole(model, name, mirror=False, lone=True)
+    piece = Piece("model.onnx", whole, {_tensor(name): torch.zeros(facts.shape)}, list(recipe.tasks))
+    head = {"file": piece.file, "text": facts.model_dump(mode="json"), "text_tensor": _tensor(name)}
+    head["outputs"] = list(piece.outputs)
+    return Plan((piece,), (), head, _outputs(model, recipe, calibration), {name: "text"})
+
+
+def _joined(model: Model, recipe: Recipe, facts: Facts, calibration: Mapping[str, Calibration]) -> Plan:
+    """A network that sees, one that hears, and a head that joins them."""
+    names = plain_names(recipe.inputs, "input")
+    pieces: list[Piece] = []
+    networks: list[dict[str, Any]] = []
+    shapes: dict[str, tuple[int, int, int]] = {}
+    for name in recipe.inputs:
+        own = facts.inputs[name]
+        assert not isinstance(own, TextInput | SeriesInput)
+        mirror = mirrored(recipe) and isinstance(own, FrameInput | ClipInput)
+        encoder = Encoder(model, name, mirror=mirror, lone=isinstance(own, FrameInput))
+        piece = Piece(f"{names[name]}.onnx", encoder, {_tensor(name): torch.zeros(own.shape)}, ["features"])
+        pieces.append(piece)
+        networks.append(_network(names[name], piece, own))
+        shapes[name] = encoder.shape
+    joint = Joint(model, shapes)
+    sizes = {name: n * steps * size for name, (n, steps, size) in shapes.items()}
+    given = {f"features.{name}": torch.zeros(1, size) for name, size in sizes.items()}
+    given |= {f"there.{name}": torch.ones(1, 1) for name in sizes}
+    piece = Piece("head.onnx", joint, given, list(recipe.tasks))
+    inputs = [
+        {
+            "tensor": f"features.{name}",
+            "network": names[name],
+            "output": "features",
+            "size": size,
+            "mask": f"there.{name}",
+        }
+        for name, size in sizes.items()
+    ]
+    head = {"file": piece.file, "inputs": inputs, "outputs": list(piece.outputs)}
+    outputs = [
+        {**fields, "rests_on": names[alone]} if (alone := alone_on(recipe, task)) else fields
+        for task, fields in zip(recipe.tasks, _outputs(model, recipe, calibration), strict=True)
+    ]
+    return Plan((*pieces, piece), tuple(networks), head, tuple(outputs), names)
