@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
-import io
 import json
 import warnings
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,13 +29,14 @@ SIZE, MAP = 48, 24
 
 
 class Case(NamedTuple):
-    head: type[Head]
+    head: Any
     config: Any
     facts: TaskFacts
     clips: list[Clip]
     values: Array
     perfect: Array
     features: Features
+    maps: Tensor
 
     def make(self, **settings: Any) -> Head:
         torch.manual_seed(1)
@@ -47,10 +49,9 @@ def clip_of(facts: TaskFacts, label: Any, number: int = 0) -> Clip:
     return Clip(sample, np.zeros((1, 64, 64, 3), np.uint8), np.zeros(1), None, None)
 
 
-@pytest.fixture(params=NAMES)
-def case(request: pytest.FixtureRequest) -> Case:
-    example = importlib.import_module(f"onlooker.learning.tasks.{request.param}").EXAMPLE
-    head = load_part("tasks", request.param)
+def case_of(name: str) -> Case:
+    example = importlib.import_module(f"onlooker.learning.tasks.{name}").EXAMPLE
+    head = load_part("tasks", name)
     config = head.Config(**example.settings)
     facts = example.facts
     random = np.random.default_rng(0)
@@ -58,10 +59,16 @@ def case(request: pytest.FixtureRequest) -> Case:
     clips = [clip_of(facts, example.labels[k], n) for n, k in enumerate(kinds)]
     values, known = head.encode(facts, config, clips)
     assert known.all()
-    steps = random.normal(size=(len(example.labels), facts.steps, SIZE))[kinds]
-    maps = random.normal(size=(len(example.labels), MAP, 8, 8))[kinds]
-    features = Features(*(torch.from_numpy(x + random.normal(0, 1, x.shape)).float() for x in (steps, maps)))
-    return Case(head, config, facts, clips, values, example.perfect(values, facts).astype(np.float32), features)
+    shapes = (facts.steps, SIZE), (MAP, 8, 8)
+    steps, maps = (random.normal(size=(len(example.labels), *shape))[kinds] for shape in shapes)
+    steps, maps = (torch.from_numpy(x + random.normal(0, 1, x.shape)).float() for x in (steps, maps))
+    perfect = example.perfect(values, facts).astype(np.float32)
+    return Case(head, config, facts, clips, values, perfect, Features(steps, maps), maps)
+
+
+@pytest.fixture(params=NAMES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return case_of(request.param)
 
 
 def test_a_head_says_what_it_is(case: Case):
@@ -90,7 +97,7 @@ def test_labels_are_encoded_and_missing_ones_told(case: Case):
 
 
 def test_another_of_the_datasets_tasks_can_be_meant(case: Case):
-    facts = TaskFacts(**{f: getattr(case.facts, f) for f in case.facts.__dataclass_fields__} | {"name": "other"})
+    facts = dataclasses.replace(case.facts, name="other")
     config = case.config.model_copy(update={"of": case.facts.name})
     values, known = case.head.encode(facts, config, case.clips)
     assert known.all()
@@ -115,7 +122,7 @@ def test_loss_bears_numbers_beyond_measure_and_half_precision(case: Case):
     head = case.make()
     values = as_tensor(case.values)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = head.loss(head(Features(*(x * 1000 if x is not None else None for x in case.features))), values)
+        loss = head.loss(head(Features(case.features.steps * 1000, case.maps * 1000)), values)
     loss.mean().backward()
     assert torch.isfinite(loss).all()
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
@@ -219,32 +226,31 @@ def test_the_deployed_form_is_a_bundles(case: Case):
         assert wanted_size(output) == raw[0].numel()
 
 
-class Bare(nn.Module):
-    """A head with tensors as inputs, as an export needs them."""
+class All(nn.Module):
+    """Every head with tensors as inputs, so that one export tries them all."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, heads: list[Head]) -> None:
         super().__init__()
-        self.head = head
+        self.heads = nn.ModuleList(heads)
 
-    def forward(self, steps: Tensor, maps: Tensor) -> Tensor:
-        return self.head(Features(steps, maps))
+    def forward(self, inputs: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        return [head(Features(*given)) for head, given in zip(self.heads, inputs, strict=True)]
 
 
-def test_it_goes_to_onnx(case: Case):
-    head = case.make().eval()
-    sample = tuple(x[:1] for x in case.features if x is not None)
+def test_all_go_to_onnx(tmp_path: Path):
+    cases = [case_of(name) for name in NAMES]
+    model = All([case.make() for case in cases]).eval()
+    inputs = [(case.features.steps[:1], case.maps[:1]) for case in cases]
     with warnings.catch_warnings():
         # of the exporter itself
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            Bare(head), sample, dynamo=True, opset_version=18, input_names=["steps", "maps"], verbose=False
-        )
+        program = torch.onnx.export(model, (inputs,), dynamo=True, opset_version=18, verbose=False)
     assert program is not None
-    file = io.BytesIO()
-    program.save(file)
-    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
-    taken = {i.name for i in session.get_inputs()}
-    given = {n: x.numpy() for n, x in zip(("steps", "maps"), sample, strict=True) if n in taken}
-    (made,) = session.run(None, given)
+    program.save(tmp_path / "heads.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "heads.onnx", providers=["CPUExecutionProvider"])
+    given = [x.numpy() for pair in inputs for x in pair]
+    feed = {node.name: x for node, x in zip(session.get_inputs(), given, strict=True)}
     with torch.inference_mode():
-        np.testing.assert_allclose(made, head(Features(*sample)).numpy(), atol=1e-4)
+        wanted = model(inputs)
+    for name, made, right in zip(NAMES, session.run(None, feed), wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(made), right.numpy(), atol=1e-4, err_msg=name)

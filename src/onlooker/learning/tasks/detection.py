@@ -284,5 +284,6 @@ EXAMPLE = Example(
         ({"label": "dog", "box": [0.6, 0.0, 1.0, 0.3]},),
     ),
     _perfect,
+    {"hidden": 16},
 )
 PART = Detection
