@@ -145,7 +145,7 @@ def actions(seeds: int) -> dict[str, Any]:
             (alone, ("video", "video, heard clips")),
             (both, ("video and sound", "both, heard clips")),
         ):
-            model, recipe, _, data = run_of(folder)
+            model, _, _, data = run_of(folder)
             found = predict(model, data)
             right = found.raw["action"].argmax(1) == found.values["action"]
             heard = np.array([data.samples[n].labels.get("audible") == "heard" for n in found.numbers])

@@ -1,6 +1,6 @@
 """Runs the benchmarks one after another and goes on after a failure.
 
-    python benchmarks/run_all.py                 # all; about three hours, most of it kills and memory
+    python benchmarks/run_all.py                 # all; about eight hours, most of it training, kills and memory
     python benchmarks/run_all.py shots one_pass  # only these
 
 Those that need packages of others for comparison get them in environments of their own (.venv-bench): some run there,
@@ -53,6 +53,9 @@ RUNS: dict[str, list[list[str]]] = {
     "dataset_loader": [[]],
     "bundles": [[]],
     "server_kills": [["--kills", "30"]],
+    "recipes": [[]],
+    "training_loop": [[]],
+    "anomaly": [[]],
 }
 WITH_PEERS = {"shots": "requirements.txt", "tracking": "requirements-tracking.txt"}
 PYTHON_PEERS = {

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from learning._tiny import tiny_dataset, tiny_recipe
 
+from learning._tiny import tiny_dataset, tiny_recipe
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import load_model, read_tensors

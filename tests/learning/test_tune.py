@@ -1,0 +1,96 @@
+"""Searching as a user does it: trials, a front, going on, several processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from learning._tiny import tiny_dataset, tiny_recipe
+from onlooker.cli.main import main
+from onlooker.core.errors import ConfigError, UsageError
+from onlooker.learning.recipe import load_recipe
+from onlooker.learning.tune import tune
+
+SPACE = {
+    "optimiser.rate": {"low": 1e-6, "high": 0.05, "log": True},
+    "inputs.picture.widths": {"choices": [[4], [8, 16]]},
+}
+FEW = {"epochs": 2, "batch": 8, "threads": 1, "workers": 0}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "set"
+    tiny_dataset(folder)
+    return folder
+
+
+def test_a_search_finds_the_better_setting_and_goes_on(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(
+        tmp_path, dataset, training=FEW, search={"space": SPACE}, tasks={"side": {"head": "classification"}}
+    )
+    first = tune(recipe, out=tmp_path / "search", trials=4)
+    assert [t["trial"] for t in first["trials"]] == [0, 1, 2, 3]
+    assert first["trials"][0]["settings"]["optimiser.rate"] == 0.01, "the recipe as it is comes first"
+    again = tune(recipe, out=tmp_path / "search", trials=6)
+    assert again["trials"][:4] == first["trials"]
+    assert len(again["trials"]) == 6
+    done = [t for t in again["trials"] if t["state"] == "complete"]
+    best = max(done, key=lambda t: t["values"]["score"])
+    assert best["trial"] == again["best"]
+    made = load_recipe(tmp_path / "search" / "best.yaml")
+    assert made.optimiser.rate == pytest.approx(best["settings"]["optimiser.rate"])
+    page = (tmp_path / "search" / "report.html").read_text()
+    assert "optimiser.rate" in page
+    assert "<svg" in page
+
+
+def test_another_search_is_not_mixed_in(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset, training=FEW, search={"space": SPACE})
+    tune(recipe, out=tmp_path / "search", trials=1)
+    with pytest.raises(UsageError, match="holds a search for something else"):
+        tune(recipe, overrides=["search.objectives=[score, size]"], out=tmp_path / "search", trials=1)
+
+
+def test_several_objectives_make_a_front(tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search = {"objectives": ["score", "latency", "size"], "space": SPACE}
+    recipe = tiny_recipe(tmp_path, dataset, training=FEW, search=search, tasks={"side": {"head": "classification"}})
+    main(["tune", str(recipe), "--trials", "4", "--out", str(tmp_path / "search"), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    done = {t["trial"]: t["values"] for t in found["trials"] if t["state"] == "complete"}
+    assert done
+    assert all(v["latency"] > 0 and v["size"] > 0 for v in done.values())
+
+    def beats(a: dict, b: dict) -> bool:
+        better = [a["score"] >= b["score"], a["latency"] <= b["latency"], a["size"] <= b["size"]]
+        return all(better) and a != b
+
+    assert set(found["front"]) == {n for n, v in done.items() if not any(beats(o, v) for o in done.values())}
+
+
+def test_two_processes_share_a_search(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset, training={**FEW, "epochs": 1}, search={"space": SPACE})
+    found = tune(recipe, out=tmp_path / "search", trials=4, jobs=2)
+    assert 4 <= len(found["trials"]) <= 5
+    assert all(t["state"] in ("complete", "pruned") for t in found["trials"])
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"optimiser.rate": {"low": 1, "high": 0.5}}, "expected low < high"),
+        ({"optimiser.rate": {}}, "expected low and high, or choices"),
+        ({"optimiser.rate": {"low": 0, "high": 1, "log": True}}, "expected low above 0"),
+    ],
+)
+def test_a_space_that_makes_no_sense_is_told(tmp_path: Path, dataset: Path, space: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_recipe(tiny_recipe(tmp_path, dataset, search={"space": space}))
