@@ -14,7 +14,7 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.charts import confusion_chart, line_chart, reliability_chart
 from onlooker.learning.evaluate.judging import confidences, confusion_of
-from onlooker.learning.evaluate.page import Cell, data_address, document, escaped, section, table
+from onlooker.learning.evaluate.page import Cell, class_rows, data_address, document, escaped, section, table
 from onlooker.learning.metrics.calibration import calibration_error, reliability
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe
@@ -24,7 +24,6 @@ from onlooker.learning.task import Calibration, Head, TaskFacts
 __all__ = ["task_charts", "write_run_report"]
 
 Results = Mapping[str, Mapping[str, Mapping[str, float]]]
-_MOST_ROWS = 200
 
 
 def write_run_report(run: Path) -> Path:
@@ -151,23 +150,6 @@ def task_charts(head: type[Head], raw: Any, values: Any, facts: TaskFacts, calib
     if rows:
         made.append(f"<div>{table(rows[0], rows[1:])}</div>")
     return f'<div class="row">{"".join(made)}</div>' if made else ""
-
-
-def class_rows(by_label: Mapping[str, Mapping[str, float]]) -> list[list[Any]]:
-    """Head and rows of the table of classes, the worst ones marked."""
-    if not by_label:
-        return []
-    names = list(dict.fromkeys(m for values in by_label.values() for m in values))
-    rows: list[list[Any]] = [["class", *names]]
-    for label, values in list(by_label.items())[:_MOST_ROWS]:
-        row: list[Any] = [label]
-        for name in names:
-            value = values.get(name)
-            shares = name in ("precision", "recall", "f1", "ap")
-            look = "lower" if shares and value is not None and value < 0.25 else "low"
-            row.append(Cell(value, look) if shares and value is not None and value < 0.5 else value)
-        rows.append(row)
-    return rows
 
 
 def _senses(run: Path) -> str:

@@ -70,4 +70,4 @@ def levels(raw: Array) -> NDArray[np.float64]:
     """
     above: NDArray[Any] = np.minimum.accumulate(sigmoid(raw), axis=1)
     ends = np.ones((len(raw), 1))
-    return -np.diff(np.concatenate([ends, above, 0 * ends], axis=1), axis=1)
+    return np.concatenate([ends, above], 1) - np.concatenate([above, 0 * ends], 1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Cell", "data_address", "document", "escaped", "number", "section", "table"]
+__all__ = ["Cell", "class_rows", "data_address", "document", "escaped", "number", "section", "table"]
 
+_MOST_ROWS = 200
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 
 
@@ -57,6 +58,23 @@ def _cell(tag: str, value: Any) -> str:
     look = f' class="{escaped(value.look)}"' if isinstance(value, Cell) and value.look else ""
     shown = value.value if isinstance(value, Cell) else value
     return f"<{tag}{look}>{escaped(number(shown))}</{tag}>"
+
+
+def class_rows(by_label: Mapping[str, Mapping[str, float]]) -> list[list[Any]]:
+    """Head and rows of the table of classes, the worst ones marked."""
+    if not by_label:
+        return []
+    names = list(dict.fromkeys(m for values in by_label.values() for m in values))
+    rows: list[list[Any]] = [["class", *names]]
+    for label, values in list(by_label.items())[:_MOST_ROWS]:
+        row: list[Any] = [label]
+        for name in names:
+            value = values.get(name)
+            shares = name in ("precision", "recall", "f1", "ap")
+            look = "lower" if shares and value is not None and value < 0.25 else "low"
+            row.append(Cell(value, look) if shares and value is not None and value < 0.5 else value)
+        rows.append(row)
+    return rows
 
 
 def section(title: str, *parts: str) -> str:

@@ -1,0 +1,172 @@
+"""``onlooker evaluate``: how good a bundle is on a dataset."""
+
+# "\b" in the docstrings is the control character by which typer keeps lines apart
+# ruff: noqa: D301
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.datasets import asked
+
+if TYPE_CHECKING:
+    from onlooker.learning.evaluate.run import Evaluation
+
+__all__ = ["command"]
+
+_SHOWN = 24
+
+
+def command(
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="Folder, zip, added bundle's name, or a run's folder.")
+    ],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset's folder.")],
+    split: Annotated[str | None, typer.Option("--split", help="Which part; test where there is one, else all.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="OUTPUT=TASK where names differ; repeatable.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write an HTML page with the worst errors.")] = None,
+    slices: Annotated[
+        bool, typer.Option("--slices", help="Corrupt the samples too: light, blur, noise, missing senses ...")
+    ] = False,
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="Tell results apart by a sort of group or a task; repeatable.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="Another bundle, compared on the same samples.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option("--samples", min=1, help="At most so many, spread evenly.")] = None,
+    slice_samples: Annotated[int, typer.Option("--slice-samples", min=1, help="Corrupt at most so many.")] = 300,
+    looks: Annotated[
+        int, typer.Option("--looks", min=1, max=1000, help="At most so many of a sample longer than the input.")
+    ] = 8,
+    draws: Annotated[int, typer.Option("--draws", min=200, max=100_000, help="Draws of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of draws and corruptions.")] = 0,
+    near: Annotated[
+        bool | None, typer.Option(help="Look for near-duplicates of what was learned from; up to 20000 samples.")
+    ] = None,
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option("--at-least", help="TASK=VALUE: exit with 1 where the metric is worse; repeatable."),
+    ] = None,
+    runtime: Annotated[str | None, typer.Option("--runtime", help="openvino or onnxruntime.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, max=64, help="One for each CPU.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell how good a bundle is on labelled samples: metrics with 95 % intervals over videos, classes, calibration.
+
+    \b
+    Examples:
+      onlooker evaluate runs/fights/bundle datasets/fights
+      onlooker evaluate fights datasets/yard --split all-of-may --task action=event --json
+      onlooker evaluate runs/fights datasets/fights --slices --by source --report fights.html
+      onlooker evaluate runs/new datasets/fights --against fights --report better.html
+      onlooker evaluate runs/fights datasets/fights --at-least action=0.85
+    """
+    from onlooker.learning.parts import require_torch
+
+    require_torch()
+    from onlooker.learning.evaluate.run import EvaluationRequest, evaluate
+
+    limits = _limits(at_least)
+    request = EvaluationRequest(
+        bundle, dataset, split, asked.pairs(task, "--task"), against, slices, tuple(by or ()), samples, slice_samples,
+        looks, draws, seed, near, engine=runtime, threads=threads,
+    )  # fmt: skip
+    with _progress(as_json) as told:
+        found = evaluate(request, told)
+    if unknown := [name for name in limits if name not in found.tasks]:
+        raise UsageError(f"--at-least: there is no task {unknown[0]!r}", hint=f"there are {', '.join(found.tasks)}")
+    if report is not None:
+        from onlooker.learning.datasets.typed_yaml import write_whole
+        from onlooker.learning.evaluate.report_page import evaluation_page
+
+        write_whole(report, evaluation_page(found))
+    missed = [name for name, limit in limits.items() if not _reached(found, name, limit)]
+    if as_json:
+        print(json.dumps(found.as_dict(), ensure_ascii=False))
+    else:
+        lines = _lines(found) + ([f"{report}: the report"] if report is not None else [])
+        print("\n".join(line.encode("utf-8", "replace").decode() for line in lines))
+    for leak in found.leaks:
+        print(f"onlooker: warning: {leak.message}", file=sys.stderr)
+    for name in missed:
+        print(f"onlooker: {name} is worse than {limits[name]:g}", file=sys.stderr)
+    if missed:
+        raise typer.Exit(1)
+
+
+def _limits(at_least: list[str] | None) -> dict[str, float]:
+    try:
+        return {name: float(value) for name, value in asked.pairs(at_least, "--at-least").items()}
+    except ValueError:
+        raise UsageError(
+            f"--at-least: not a number: {' '.join(at_least or [])}", hint="--at-least action=0.85"
+        ) from None
+
+
+def _reached(found: Evaluation, name: str, limit: float) -> bool:
+    task = found.tasks[name]
+    if task.value is None:
+        return False
+    return task.value >= limit if task.higher else task.value <= limit
+
+
+def _lines(found: Evaluation) -> list[str]:
+    part = found.split or "all parts"
+    lines = [f"{found.subject['name']} on {found.dataset.info.name} ({part}): {found.count} samples; {found.looks}"]
+    for task in found.tasks.values():
+        names = sorted(task.metrics, key=lambda m: (m != task.metric, m))
+        lines.append(f"{task.name} ({task.head}, {task.count} samples)")
+        for name in names:
+            between = task.intervals.get(name)
+            said = f"  [{between[0]:.4g}, {between[1]:.4g}]" if between else ""
+            lines.append(f"  {name:20}{task.metrics[name]:10.4g}{said}")
+        for label, row in list(task.classes.items())[:_SHOWN]:
+            lines.append(f"    {label:24}" + "  ".join(f"{k} {v:.3g}" for k, v in row.items()))
+    for row in found.robustness:
+        degree = "" if row.severity is None else f" {row.severity}"
+        values = ", ".join(f"{n} {v:.4g} ({row.changes.get(n, 0.0):+.3g})" for n, v in row.values.items())
+        lines.append(f"{row.sense:9} {row.name + degree:16} {values}")
+    for sort, tasks in found.slices.items():
+        for name, groups in tasks.items():
+            shown = sorted(groups.items(), key=lambda g: (g[1]["value"] is None, g[1]["value"], g[0]))[:_SHOWN]
+            lines += [f"{name} by {sort}: {g} {f['value'] if f['value'] is None else format(f['value'], '.4g')} "
+                      f"({f['count']})" for g, f in shown]  # fmt: skip
+    for name, one in found.against.items():
+        between = f" [{one.ci95[0]:+.4g}, {one.ci95[1]:+.4g}]" if one.ci95 else ""
+        exact = "" if one.mcnemar is None else f", McNemar p {one.mcnemar:.3g}"
+        lines.append(f"{name} against {(found.other or {}).get('name')}: {one.metric} {one.difference:+.4g}{between}, "
+                     f"p {one.p or 1:.3g}{exact}; {len(one.fixed)} fixed, {len(one.broken)} broken")  # fmt: skip
+    lines += [f"cannot be answered: {name}: {reason}" for name, reason in list(found.failures.items())[:20]]
+    lines += [f"leak: {leak.message}" for leak in found.leaks]
+    return lines + [f"note: {note}" for note in found.notes]
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each thing that is done, on a terminal; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda what, done, of: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        bars: dict[str, TaskID] = {}
+
+        def told(what: str, done: int, of: int) -> None:
+            if what not in bars:
+                bars[what] = bar.add_task(what, total=of)
+            bar.update(bars[what], completed=done, total=of)
+
+        yield told

@@ -1,0 +1,94 @@
+"""Bundles as they are named on the command line: a folder, a zip, the name of an added one, or the folder of a run."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from onlooker.bundles.added import added_bundle, added_names
+from onlooker.bundles.folder import MANIFEST, Bundle, load_bundle, unpacked
+from onlooker.core.errors import UsageError
+from onlooker.learning.task import Calibration
+
+__all__ = ["Subject", "open_subject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is evaluated.
+
+    Args:
+        bundle: it.
+        name: what the user called it.
+        run: the folder of the run that made it, where that was given.
+        calibration: by task, what the run knows beyond the bundle.
+        recipe: values of the run's recipe.
+    """
+
+    bundle: Bundle
+    name: str
+    run: Path | None = None
+    calibration: dict[str, Calibration] = field(default_factory=dict[str, Calibration])
+    recipe: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def trained_on(self) -> Path | None:
+        """The folder of the dataset that the run learned from, where it is known."""
+        where = self.recipe.get("dataset")
+        return Path(where) if isinstance(where, str) else None
+
+    @property
+    def train_split(self) -> str:
+        """The part that was learned from."""
+        return str((self.recipe.get("splits") or {}).get("train") or "train")
+
+
+def open_subject(where: str, stack: ExitStack) -> Subject:
+    """The bundle that is meant.
+
+    Args:
+        where: see the module.
+        stack: removes what was unpacked.
+
+    Raises:
+        UsageError: there is none.
+        ModelError: it is damaged.
+    """
+    path = Path(where)
+    if path.is_file():
+        work = stack.enter_context(TemporaryDirectory(prefix="onlooker-"))
+        return Subject(unpacked(path, Path(work)), where)
+    if not path.is_dir():
+        if where in added_names():
+            return Subject(added_bundle(where, check=True), where)
+        known = ", ".join(added_names()) or "none"
+        raise UsageError(f"there is no bundle {where!r}", hint=f"give a folder or zip; added bundles: {known}")
+    run = path if (path / "recipe.yaml").is_file() else None
+    if run is None and path.name == "bundle" and (path.parent / "recipe.yaml").is_file():
+        run = path.parent
+    if run is None:
+        return Subject(load_bundle(path), where)
+    folder = path if (path / MANIFEST).is_file() else path / "bundle"
+    if not folder.is_dir():
+        raise UsageError(f"the run {path} has no bundle", hint="let it end, or onlooker train --resume")
+    return Subject(load_bundle(folder), where, run, _calibration(run), _recipe(run))
+
+
+def _calibration(run: Path) -> dict[str, Calibration]:
+    try:
+        return json.loads((run / "calibration.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {run / 'calibration.json'}: {error}", hint="is the file damaged?") from None
+
+
+def _recipe(run: Path) -> dict[str, Any]:
+    """Its values, unchecked: the networks of a run may not be installed where its bundle is evaluated."""
+    from onlooker.learning.recipe import read_values
+
+    return read_values(run / "recipe.yaml")[0]

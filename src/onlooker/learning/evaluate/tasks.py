@@ -1,0 +1,225 @@
+"""Which head of training an output of a bundle belongs to, and its numbers and labels in that head's form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onlooker.bundles.manifest import Manifest
+from onlooker.bundles.outputs import Anomaly, Dense, Detection, Embedding, Events, Ordinal, Output, Regression
+from onlooker.core.errors import UsageError
+from onlooker.learning.datasets.clips import Clip
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Sample, Task
+from onlooker.learning.parts import load_part, part_names
+from onlooker.learning.task import Array, Calibration, Head, HeadConfig, TaskFacts
+
+__all__ = ["Judge", "judges_of"]
+
+_FITS: dict[str, Any] = {"stretch": "none", "crop": "centre"}
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What judges one output.
+
+    Args:
+        output: of the bundle.
+        of: the dataset's task that it is compared with.
+        head: the head of training that makes such an output.
+        config: its settings, as far as labels need them.
+        facts: of the task, with the bundle's labels.
+        calibration: temperature, thresholds and what else is known.
+    """
+
+    output: Output
+    of: str
+    head: type[Head]
+    config: HeadConfig
+    facts: TaskFacts
+    calibration: Calibration
+
+    @property
+    def name(self) -> str:
+        """Of the output."""
+        return self.output.name
+
+    @property
+    def per_look(self) -> bool:
+        """Whether each look is a row of its own."""
+        return isinstance(self.output, Dense | Events)
+
+    def raw(self, numbers: Array) -> Array:
+        """Numbers of the bundle (rows, ...) as the head gives them: probabilities become logits again."""
+        activation = getattr(self.output, "activation", None)
+        if isinstance(self.output, Regression):
+            low, high = self.output.low, self.output.high
+            return np.clip(numbers, -np.inf if low is None else low, np.inf if high is None else high)
+        if isinstance(self.output, Ordinal) and activation != "cumulative":
+            shares = _softmax(numbers) if activation == "softmax" else numbers
+            above = np.cumsum(shares[:, ::-1], 1)[:, ::-1][:, 1:]
+            return _logit(above)
+        if activation != "none":
+            return numbers
+        if self.output.task == "classification":
+            return np.log(np.clip(numbers, _LEAST, 1)).astype(np.float32)
+        return _logit(numbers)
+
+    def encode(self, samples: Sequence[Sample]) -> tuple[Array, NDArray[np.bool_]]:
+        """Labels (n, ...) of samples and where there are any; classes that the bundle does not know are none."""
+        clips = [Clip(self._known(s), None, None, None, s.text) for s in samples]
+        values, known = self.head.encode(self.facts, self.config, clips)
+        return values, np.asarray(known, np.bool_)
+
+    def _known(self, sample: Sample) -> Sample:
+        """The sample without labels of classes that the bundle does not know."""
+        label = sample.labels.get(self.of)
+        if label is None or not isinstance(label, tuple):
+            return sample
+        classes = set(self.facts.classes)
+        kept = tuple(p for p in label if not _named(p) or _named(p) in classes)
+        return sample if len(kept) == len(label) else sample.model_copy(update={"labels": {self.of: kept}})
+
+    def unknown(self, samples: Sequence[Sample]) -> dict[str, int]:
+        """How often classes are labelled that the bundle does not know."""
+        task, made = self.facts.task, dict[str, int]()
+        for sample in samples:
+            if self.of in sample.labels:
+                for name in task.names(sample.labels[self.of]):
+                    if name not in self.facts.classes:
+                        made[name] = made.get(name, 0) + 1
+        return made
+
+
+def _named(part: Any) -> str | None:
+    """The class that a part of a label names."""
+    if isinstance(part, LabelledSpan | LabelledBox):
+        return part.label
+    return part if isinstance(part, str) else None
+
+
+def _softmax(numbers: Array) -> Array:
+    powers = np.exp(numbers - numbers.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def _logit(shares: Array) -> NDArray[np.float32]:
+    held = np.clip(shares.astype(np.float64), _LEAST, 1 - _LEAST)
+    return (np.log(held) - np.log1p(-held)).astype(np.float32)
+
+
+def judges_of(
+    manifest: Manifest,
+    dataset: Dataset,
+    names: Mapping[str, str],
+    calibration: Mapping[str, Calibration],
+    heads: Mapping[str, Any],
+) -> list[Judge]:
+    """What judges each output that the dataset has a task for.
+
+    Args:
+        manifest: of the bundle.
+        dataset: with the labels.
+        names: by output, the dataset's task, where they differ.
+        calibration: by output, what a run knows beyond the bundle.
+        heads: by task, the settings of a run's recipe.
+
+    Raises:
+        UsageError: a name is of no output or task, or no output has a task.
+    """
+    outputs = {o.name: o for o in manifest.outputs}
+    for name, task in names.items():
+        if name not in outputs:
+            raise UsageError(f"the bundle has no output {name!r}", hint=f"it has {', '.join(outputs)}")
+        if task not in dataset.info.tasks:
+            known = ", ".join(dataset.info.tasks) or "none"
+            raise UsageError(f"the dataset has no task {task!r}", hint=f"it has {known}")
+    made: list[Judge] = []
+    for name, output in outputs.items():
+        own = heads.get(name) or {}
+        of = names.get(name) or own.get("of") or name
+        if of in dataset.info.tasks and not isinstance(output, Anomaly):
+            made.append(_judge(output, of, dataset, manifest, calibration.get(name, {}), own))
+    if not made:
+        raise UsageError(
+            f"no output of the bundle ({', '.join(outputs)}) is a task of the dataset "
+            f"({', '.join(dataset.info.tasks) or 'none'})",
+            hint="--task OUTPUT=TASK says which belongs to which",
+        )
+    return made
+
+
+def _judge(
+    output: Output, of: str, dataset: Dataset, manifest: Manifest, calibration: Calibration, own: Mapping[str, Any]
+) -> Judge:
+    head = _head(output)
+    task = dataset.info.tasks[of]
+    if task.kind not in head.kinds:
+        raise UsageError(
+            f"the output {output.name} is a {output.task}, the dataset's {of} is of the kind {task.kind}",
+            hint=f"it can be compared with {', '.join(head.kinds)}; --task says with which task",
+        )
+    labels: tuple[str, ...] = tuple(getattr(output, "labels", ()))
+    classes = () if isinstance(output, Regression | Embedding) else labels
+    if task.has_classes:
+        task = Task(kind=task.kind, classes=classes or task.classes, description=task.description)
+        if not isinstance(output, Embedding) and not set(classes) & set(dataset.info.tasks[of].classes):
+            raise UsageError(
+                f"the labels of {output.name} ({', '.join(classes[:8])}) are none of {of}'s "
+                f"({', '.join(dataset.info.tasks[of].classes[:8])})",
+                hint="rename them: onlooker dataset prepare --rename",
+            )
+    steps = output.steps if isinstance(output, Dense | Events) else 1
+    crop = _FITS.get(manifest.pictures.fit, "pad") if manifest.pictures is not None else "none"
+    facts = TaskFacts(of, task, tuple(classes), steps=steps, width=max(1, len(labels)), crop=crop)
+    known = {**calibration, **_calibration(output)}
+    fields = {k: v for k, v in own.items() if k in head.Config.model_fields and k not in ("inputs", "of")}
+    try:
+        config = head.Config(**{**fields, "head": part_of(head), "of": of})
+    except ValueError:
+        # a recipe of another version: only labels need the settings, and the usual ones do
+        config = head.Config(head=part_of(head), of=of)
+    return Judge(output, of, head, config, facts, known)
+
+
+def part_of(head: type[Head]) -> str:
+    """The name of the module that a head is in."""
+    return head.__module__.rsplit(".", 1)[1]
+
+
+def _head(output: Output) -> type[Head]:
+    for name in part_names("tasks"):
+        head: type[Head] = load_part("tasks", name)
+        if head.task == output.task:
+            return head
+    raise UsageError(f"the output {output.name}: nothing here judges the task {output.task}")
+
+
+def _calibration(output: Output) -> Calibration:
+    """What the bundle itself says."""
+    made: Calibration = {}
+    if hasattr(output, "temperature"):
+        made["temperature"] = output.temperature  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(output, Detection):
+        return {"threshold": output.threshold}
+    if output.task in ("multi_label", "dense", "events"):
+        given = output.thresholds  # pyright: ignore[reportAttributeAccessIssue]
+        made["thresholds"] = {label: given.get(label, output.threshold) for label in output.labels}  # pyright: ignore[reportAttributeAccessIssue]
+    return made
+
+
+def part_sample(sample: Sample, since: float, until: float) -> Sample:
+    """The part of a sample that a look covers, for labels that are places in time."""
+    if until <= since:
+        return sample
+    return sample.model_copy(update={"span": (max(0.0, since), until), "at": None})
+
+
+def shortened(facts: TaskFacts, seconds: float | None) -> TaskFacts:
+    """Facts with the length of a look."""
+    return replace(facts, seconds=seconds)
