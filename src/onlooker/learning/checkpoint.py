@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from torch import Tensor
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.balance import Balancing
+from onlooker.learning.conflicts import Conflicts
 from onlooker.learning.model import Model
 from onlooker.learning.optimise import Mean
 from onlooker.learning.run_folder import read_tensors, write_tensors
 
-__all__ = ["Standing", "restore", "save"]
+__all__ = ["Parts", "Standing", "restore", "save"]
 
 
 @dataclass(slots=True)
@@ -42,59 +44,60 @@ class Standing:
     batches: int = 0
 
 
-def save(
-    path: Path,
-    standing: Standing,
-    model: Model,
-    optimisers: list[torch.optim.Optimizer],
-    balancing: Balancing,
-    mean: Mean | None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What changes while a model is trained."""
+
+    model: Model
+    optimisers: Sequence[torch.optim.Optimizer]
+    balancing: Balancing
+    mean: Mean | None
+    conflicts: Conflicts | None
+
+
+def save(path: Path, standing: Standing, parts: Parts) -> None:
     """Write it whole, in place of the one before."""
-    tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
-    tensors |= {f"balancing.{k}": v for k, v in balancing.state_dict().items()}
+    tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in parts.model.state_dict().items()}
+    tensors |= {f"balancing.{k}": v for k, v in parts.balancing.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in standing.weights.items()}
-    if mean is not None:
-        tensors |= {f"mean.{k}": v for k, v in mean.values.items()}
-    for place, optimiser in enumerate(optimisers):
+    if parts.mean is not None:
+        tensors |= {f"mean.{k}": v for k, v in parts.mean.values.items()}
+    if parts.conflicts is not None:
+        tensors |= {f"conflicts.{k}": v for k, v in parts.conflicts.state_dict().items()}
+    for place, optimiser in enumerate(parts.optimisers):
         for number, values in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{place}.{number}.{k}": v for k, v in values.items() if v is not None}
     facts = {name: getattr(standing, name) for name in Standing.__slots__ if name != "weights"}
-    write_tensors(path, tensors, {**facts, "mean_count": 0 if mean is None else mean.count})
+    write_tensors(path, tensors, {**facts, "mean_count": 0 if parts.mean is None else parts.mean.count})
 
 
-def restore(
-    path: Path,
-    model: Model,
-    optimisers: list[torch.optim.Optimizer],
-    balancing: Balancing,
-    mean: Mean | None,
-) -> Standing:
+def restore(path: Path, parts: Parts) -> Standing:
     """Put everything back.
 
     Raises:
         UsageError: the file is damaged or of another recipe.
     """
     tensors, facts = read_tensors(path)
-    parts: dict[str, dict[str, Tensor]] = {}
+    held: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
-        parts.setdefault(part, {})[rest] = tensor
+        held.setdefault(part, {})[rest] = tensor
     try:
-        model.load_state_dict(parts.get("model", {}))
-        balancing.load_state_dict(parts.get("balancing", {}))
-        if mean is not None:
-            mean.count = facts.pop("mean_count")
-            for name, value in mean.values.items():
-                value.copy_(parts["mean"][name])
-        facts.pop("mean_count", None)
+        parts.model.load_state_dict(held.get("model", {}))
+        parts.balancing.load_state_dict(held.get("balancing", {}))
+        count = facts.pop("mean_count")
+        if parts.mean is not None:
+            parts.mean.count = count
+            for name, value in parts.mean.values.items():
+                value.copy_(held["mean"][name])
+        if parts.conflicts is not None:
+            parts.conflicts.load_state_dict(held["conflicts"])
         states: dict[int, dict[int, dict[str, Tensor]]] = {}
-        for name, tensor in parts.get("optimiser", {}).items():
+        for name, tensor in held.get("optimiser", {}).items():
             place, number, key = name.split(".", 2)
             states.setdefault(int(place), {}).setdefault(int(number), {})[key] = tensor
-        for place, optimiser in enumerate(optimisers):
-            held = optimiser.state_dict()
-            optimiser.load_state_dict({**held, "state": states.get(place, {})})
-        return Standing(**facts, weights=parts.get("best", {}))
+        for place, optimiser in enumerate(parts.optimisers):
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": states.get(place, {})})
+        return Standing(**facts, weights=held.get("best", {}))
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise UsageError(f"{path} does not fit this recipe: {error}", hint="begin anew without --resume") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from onlooker.learning.batches import Data
+from onlooker.learning.conflicts import draw_conflicts
 from onlooker.learning.export import export_run
 from onlooker.learning.loop import Run
 from onlooker.learning.report import write_run_report
@@ -49,8 +50,9 @@ def finish(run: Run, test: Data | None, *, bundle: bool) -> None:
     folder.write("calibration.json", calibration)
     folder.write("metrics.json", metrics)
     if run.conflicts is not None:
-        folder.write("conflicts.json", run.conflicts.summary())
-        run.conflicts.picture(folder.path / "conflicts.png")
+        told = run.conflicts.summary()
+        folder.write("conflicts.json", told)
+        (folder.path / "conflicts.png").write_bytes(draw_conflicts(told))
     if bundle:
         export_run(folder.path, folder.path / "bundle", overwrite=True)
     write_run_report(folder.path)

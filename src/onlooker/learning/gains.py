@@ -104,8 +104,8 @@ def gains_of(out: Path) -> dict[str, Any]:
     conflicts = out / "conflicts.json"
     found: dict[str, Any] = {"tasks": tasks, "parameters": {"together": size, "alone": alone_size}}
     if conflicts.exists():
-        gains = {name: t["gain"] for name, t in tasks.items()}
-        found["suggestion"] = suggest_splits(json.loads(conflicts.read_text(encoding="utf-8")), gains)
+        points = {name: 100 * t["gain"] for name, t in tasks.items()}
+        found["suggestion"] = suggest_splits(json.loads(conflicts.read_text(encoding="utf-8")), points).as_dict()
     return found
 
 

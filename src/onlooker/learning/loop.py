@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from onlooker.learning.augment import augment_pictures, augment_series, augment_spectrum, corrupted, mixing
 from onlooker.learning.balance import Balancing
 from onlooker.learning.batches import Batch, Data, normalised
-from onlooker.learning.checkpoint import Standing, save
+from onlooker.learning.checkpoint import Parts, Standing, save
 from onlooker.learning.conflicts import Conflicts
 from onlooker.learning.fusion._dropout import drop_modalities
 from onlooker.learning.fusion._ogm import scale_gradients
@@ -26,6 +27,9 @@ from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.score import main_metrics, measured, predict
 
 __all__ = ["Progress", "Run", "fit"]
+
+
+Weights: TypeAlias = Mapping[str, Tensor]
 
 
 class Progress(Protocol):
@@ -116,8 +120,8 @@ def one_step(run: Run, batch: Batch) -> dict[str, float]:
         for optimiser in run.optimisers:
             optimiser.zero_grad(set_to_none=True)
     shared, own = parameters_of(run.model)
-    if run.conflicts is not None and settings.conflicts and number % settings.conflicts == 0 and len(losses) > 1:
-        run.conflicts.measure(losses, run.model)
+    if run.conflicts is not None and run.conflicts.due(number):
+        run.conflicts.add(losses)
     if losses:
         run.balancing.backward({n: loss / settings.accumulate for n, loss in losses.items()}, shared, own)
     if gates and run.recipe.fusion is not None:
@@ -268,7 +272,7 @@ def end_of_epoch(run: Run) -> bool:
     stop = False
     weights = run.mean.values if run.mean is not None else run.model.state_dict()
     if run.validation is not None and run.peers.first:
-        score, metrics = tried(run, weights)
+        score, metrics, weights = tried(run, weights)
         line |= {"validation": metrics, "score": score}
         if score is not None and (standing.best is None or score > standing.best):
             standing.best, standing.best_epoch = score, standing.epoch
@@ -284,12 +288,15 @@ def end_of_epoch(run: Run) -> bool:
     return stop
 
 
-def tried(run: Run, weights: Mapping[str, Tensor]) -> tuple[float | None, dict[str, dict[str, float]]]:
-    """The monitored value, higher being better, and all metrics on the validation part with these weights."""
+def tried(run: Run, weights: Weights) -> tuple[float | None, dict[str, dict[str, float]], Weights]:
+    """The monitored value, higher being better, all metrics on the validation part, and the weights that were tried."""
     assert run.validation is not None
     own = {k: v.detach().clone() for k, v in run.model.state_dict().items()} if run.mean is not None else None
     if own is not None:
         run.model.load_state_dict(weights)
+        if run.recipe.training.recalibrate:
+            recalibrate(run)
+            weights = {k: v.detach().clone() for k, v in run.model.state_dict().items()}
     mirror = "mirror" in run.recipe.training.test_time
     found = predict(run.model, run.validation, device=run.peers.device, precision=run.precision, mirror=mirror)
     if own is not None:
@@ -297,12 +304,41 @@ def tried(run: Run, weights: Mapping[str, Tensor]) -> tuple[float | None, dict[s
     metrics = measured(found, run.recipe, run.model.tasks)
     mains = main_metrics(metrics, run.recipe)
     chosen = [mains[run.recipe.training.monitor]] if run.recipe.training.monitor in mains else list(mains.values())
-    return (sum(chosen) / len(chosen) if chosen else None), metrics
+    return (sum(chosen) / len(chosen) if chosen else None), metrics, weights
+
+
+@torch.no_grad()
+def recalibrate(run: Run) -> None:
+    """Measure the norms' means and deviations on training batches, which the mean of running ones only lags behind.
+
+    As for weights averaged by Izmailov et al. 2018, arXiv 1803.05407.
+    """
+    norms = [m for m in run.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    learning(run)
+    held = [(norm, norm.momentum) for norm in norms if norm.training]
+    for norm, _ in held:
+        norm.reset_running_stats()
+        norm.momentum = None
+    generator = torch.Generator().manual_seed(run.recipe.training.seed + 7)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.recipe.training.seed + 7)
+        batches = itertools.islice(run.training.batches(run.standing.epoch), run.recipe.training.recalibrate)
+        for batch in batches:
+            inputs, present = changed(run, batch, generator)
+            with torch.autocast(run.peers.device.type, torch.bfloat16, enabled=run.precision is torch.bfloat16):
+                run.model(inputs, present)
+    for norm, momentum in held:
+        norm.momentum = momentum
 
 
 def keep_state(run: Run) -> None:
     """Write where the run stands."""
-    save(run.folder.path / "state.safetensors", run.standing, run.model, run.optimisers, run.balancing, run.mean)
+    save(run.folder.path / "state.safetensors", run.standing, parts_of(run))
+
+
+def parts_of(run: Run) -> Parts:
+    """What a state is made of."""
+    return Parts(run.model, run.optimisers, run.balancing, run.mean, run.conflicts)
 
 
 def new_balancing(recipe: Recipe) -> Balancing:

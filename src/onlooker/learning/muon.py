@@ -34,11 +34,13 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         params: parameters or groups of them.
-        lr: learning rate: the size of a step relative to the weights' own, as these are scaled to the norm of their
-            shape before each step.
-        momentum, nesterov: of the gradient.
+        lr: learning rate.
+        momentum: of the gradient.
+        nesterov: look ahead by the momentum.
         weight_decay: decoupled.
-        precise: fp32 for the Newton-Schulz steps; otherwise bfloat16 where weights are large.
+        normalise: bring each weight's norm to the root of its rows before each step, so that the learning rate is the
+            relative size of a step (for weights followed by norms); steps of tall matrices are larger otherwise.
+        iterations: of Newton-Schulz.
     """
 
     def __init__(
@@ -48,13 +50,18 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.9,
         nesterov: bool = True,
         weight_decay: float = 0.0,
+        normalise: bool = False,
+        iterations: int = 5,
     ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay})
+        own = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+        super().__init__(params, {**own, "normalise": normalise, "iterations": iterations})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move all weights that have a gradient."""
         loss = None if closure is None else closure()
+        fast = bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+        precision = torch.bfloat16 if fast else torch.float32
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:
@@ -65,8 +72,10 @@ class Muon(torch.optim.Optimizer):
                 held = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
                 way = weight.grad.add(held, alpha=group["momentum"]) if group["nesterov"] else held
                 rows = len(weight)
+                update = orthogonal(way.reshape(rows, -1).to(precision), group["iterations"]).view(weight.shape)
+                size = 1.0 if group["normalise"] else max(1.0, rows / (weight.numel() / rows)) ** 0.5
+                if group["normalise"]:
+                    weight.mul_(rows**0.5 / weight.norm())
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
-                update = orthogonal(way.reshape(rows, -1).float()).view(weight.shape)
-                size = max(1.0, rows / (weight.numel() / rows)) ** 0.5
                 weight.add_(update.to(weight.dtype), alpha=-group["lr"] * size)
         return loss

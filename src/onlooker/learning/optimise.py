@@ -30,8 +30,12 @@ class OptimiserConfig(_Model):
         decay_all: of biases and norms too.
         betas: of Adam.
         momentum, nesterov: of SGD and Muon.
+        normalise: of ``muon``: weights are brought to a fixed norm before each step.
+        iterations: of ``muon``: of Newton and Schulz.
         rest_rate: of ``muon``: the learning rate of what is no matrix, and of heads; None: ``rate``.
-        bias_rate: factor on the rate of biases.
+        rest_momentum: of ``muon``: the momentum of these.
+        rest_decay: of ``muon``: by which share these shrink at each step at the greatest rate.
+        bias_rate: factor on the rate of biases of networks.
     """
 
     kind: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
@@ -41,7 +45,11 @@ class OptimiserConfig(_Model):
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = True
+    normalise: bool = False
+    iterations: int = Field(default=5, ge=1, le=20)
     rest_rate: float | None = Field(default=None, gt=0)
+    rest_momentum: float = Field(default=0.85, ge=0, lt=1)
+    rest_decay: float = Field(default=0.0, ge=0, lt=1)
     bias_rate: float = Field(default=1.0, gt=0)
 
 
@@ -104,8 +112,10 @@ def make_optimisers(
         by_muon = config.kind == "muon" and matrix and not name.startswith(("heads.", "sides."))
         decay = config.weight_decay if matrix or config.decay_all else 0.0
         scale = factor(name) * (1.0 if by_muon or config.kind != "muon" else rest)
-        if parameter.ndim == 1 and name.endswith("bias"):
+        if parameter.ndim == 1 and name.endswith("bias") and name.startswith("encoders."):
             scale *= config.bias_rate
+        if config.kind == "muon" and not by_muon:
+            decay = config.rest_decay / (config.rate * scale)
         groups.setdefault((by_muon, decay, scale), []).append(parameter)
     if extra:
         groups.setdefault((False, 0.0, 1.0), []).extend(extra.values())
@@ -121,7 +131,8 @@ def make_optimisers(
     if plain := made(muon=False):
         optimisers.append(_plain(plain, config))
     if by_muon := made(muon=True):
-        optimisers.append(Muon(by_muon, lr=config.rate, momentum=config.momentum, nesterov=config.nesterov))
+        own = {"normalise": config.normalise, "iterations": config.iterations}
+        optimisers.append(Muon(by_muon, lr=config.rate, momentum=config.momentum, nesterov=config.nesterov, **own))
     return optimisers
 
 
@@ -130,8 +141,8 @@ def _plain(groups: list[dict[str, Any]], config: OptimiserConfig) -> torch.optim
         return torch.optim.AdamW(groups, lr=config.rate, betas=config.betas)
     if config.kind == "adam":
         return torch.optim.Adam(groups, lr=config.rate, betas=config.betas)
-    nesterov = config.nesterov and config.momentum > 0
-    return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=nesterov)
+    momentum = config.rest_momentum if config.kind == "muon" else config.momentum
+    return torch.optim.SGD(groups, lr=config.rate, momentum=momentum, nesterov=config.nesterov and momentum > 0)
 
 
 class Mean:

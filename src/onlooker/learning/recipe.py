@@ -97,6 +97,8 @@ class TrainingConfig(_Model):
         channels_last: memory order of pictures, which is faster on CPUs.
         compile: through ``torch.compile``; it costs up to a minute at the start.
         ema: decay of a running mean of the weights, which is what is tried and kept; 0: none.
+        recalibrate: batches over which the running mean's own norms are measured before it is tried; 0: they are
+            running means too.
         clip: greatest norm of the gradient; None: any.
         patience: stop after so many epochs without a better validation metric; None: never.
         keep: which epoch's weights are kept: the ``best`` on the validation part, or the ``last``.
@@ -122,6 +124,7 @@ class TrainingConfig(_Model):
     channels_last: bool = True
     compile: bool = False
     ema: float = Field(default=0.0, ge=0, lt=1)
+    recalibrate: int = Field(default=0, ge=0, le=1000)
     clip: float | None = Field(default=None, gt=0)
     patience: int | None = Field(default=None, ge=1)
     keep: Literal["best", "last"] = "best"

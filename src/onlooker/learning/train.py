@@ -27,7 +27,7 @@ from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.preparation import Preparation
 from onlooker.learning.facts import Facts, find_facts, preparation_of
 from onlooker.learning.finish import finish
-from onlooker.learning.loop import Progress, Run, fit, new_balancing
+from onlooker.learning.loop import Progress, Run, fit, new_balancing, parts_of
 from onlooker.learning.model import Model, build_model
 from onlooker.learning.optimise import Mean, make_optimisers
 from onlooker.learning.peers import Peers
@@ -119,9 +119,7 @@ def train(
         made = _prepared(recipe, dataset, folder, resumed, peers, told, stack)
         run, notes = _run(recipe, made, folder, peers, told)
         if resumed:
-            run.standing = restore(
-                folder.path / "state.safetensors", run.model, run.optimisers, run.balancing, run.mean
-            )
+            run.standing = restore(folder.path / "state.safetensors", parts_of(run))
         elif peers.first:
             folder.begin(recipe, made.facts, dataset, digest)
         peers.share(run.model)
@@ -237,7 +235,7 @@ def _run(recipe: Recipe, made: _Made, folder: RunFolder, peers: Peers, told: Any
     if not optimisers:
         raise UsageError("start.freeze: nothing is left to train")
     mean = Mean(model, recipe.training.ema) if recipe.training.ema else None
-    conflicts = Conflicts(list(recipe.tasks)) if recipe.training.conflicts else None
+    conflicts = _conflicts(model, recipe) if recipe.training.conflicts and len(recipe.tasks) > 1 else None
     run = Run(
         recipe, folder, model, made.training, made.validation, optimisers, balancing, mean, Standing(), peers,
         _precision(recipe, peers.device), told, frozen, conflicts,
@@ -247,6 +245,15 @@ def _run(recipe: Recipe, made: _Made, folder: RunFolder, peers: Peers, told: Any
     if made.training.failures:
         notes.append(f"{len(made.training.failures)} samples could not be decoded: onlooker dataset check says why")
     return run, notes
+
+
+def _conflicts(model: Model, recipe: Recipe) -> Conflicts:
+    """Collects how the tasks' gradients lie to each other, for each network and the fusion."""
+    groups = {f"network {n}": list(m.parameters()) for n, m in model.encoders.items()}
+    if model.fusion is not None:
+        groups["fusion"] = list(model.fusion.parameters())
+    trained = {n: [p for p in held if p.requires_grad] for n, held in groups.items()}
+    return Conflicts(list(recipe.tasks), trained, recipe.training.conflicts)
 
 
 def _precision(recipe: Recipe, device: torch.device) -> torch.dtype:

@@ -1,0 +1,117 @@
+"""A CNN for small pictures that learns in a few epochs.
+
+K. Jordan 2024, 94 % on CIFAR-10 in 3.29 seconds on a single GPU, arXiv 2404.00498: a first convolution that whitens
+patches and is not trained, filters that begin as the identity, norms without a scale that follow fast.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.network import Features, Network, NetworkConfig
+from onlooker.learning.networks._blocks import Activation, activation_of
+
+__all__ = ["EXAMPLE", "PART", "Config", "WhitenedCnn"]
+
+EXAMPLE: dict[str, Any] = {"config": {"widths": (8, 16), "scale": 1.0}, "shape": (1, 3, 16, 16)}
+_PATCH = 2
+_SMALLEST = 5e-4
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Config(NetworkConfig):
+    """Settings of `WhitenedCnn`.
+
+    Attributes:
+        widths: channels of the groups; each halves height and width.
+        activation: after each norm.
+        momentum: of the norms' running values.
+        whitening_bias: whether the first convolution's bias is learned.
+        scale: of the features, which with a small one keep the head's first answers small.
+    """
+
+    network: Literal["whitened_cnn"] = "whitened_cnn"
+    widths: tuple[Width, ...] = Field(default=(64, 256, 256), min_length=1, max_length=6)
+    activation: Activation = "gelu"
+    momentum: float = Field(default=0.4, gt=0, le=1)
+    whitening_bias: bool = True
+    scale: float = Field(default=1 / 9, gt=0)
+
+
+def _norm(channels: int, momentum: float) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(channels, momentum=momentum)
+    norm.weight.requires_grad_(False)
+    return norm
+
+
+def _filters(before: int, after: int) -> nn.Conv2d:
+    made = nn.Conv2d(before, after, 3, padding=1, bias=False)
+    nn.init.dirac_(made.weight.data[:before])
+    return made
+
+
+class _Group(nn.Module):
+    """(N, C, H, W) -> (N, C', H // 2, W // 2): filters, pooling, norm; filters, norm."""
+
+    def __init__(self, before: int, after: int, config: Config) -> None:
+        super().__init__()
+        self.first, self.second = _filters(before, after), _filters(after, after)
+        self.norms = nn.ModuleList(_norm(after, config.momentum) for _ in range(2))
+        self.active = activation_of(config.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.active(self.norms[0](functional.max_pool2d(self.first(x), 2)))
+        return self.active(self.norms[1](self.second(x)))
+
+
+class WhitenedCnn(Network):
+    """Pictures (B, T, C, H, W), each by itself -> steps (B, T, widths[-1]), the greatest of each map, and the maps."""
+
+    Config = Config
+    takes = "pictures"
+
+    def __init__(self, config: Config, shape: tuple[int, ...]) -> None:
+        super().__init__(config, shape)
+        if len(shape) != 4 or min(shape) < 1:
+            raise UsageError(f"whitened_cnn: expected pictures of the shape (T, C, H, W), got {tuple(shape)}")
+        frames, channels, height, width = shape
+        least = 2 ** len(config.widths) + 1
+        if min(height, width) < least:
+            raise UsageError(f"whitened_cnn: expected pictures of {least} pixels or more, got {width} x {height}")
+        patch = channels * _PATCH**2
+        self.whiten = nn.Conv2d(channels, 2 * patch, _PATCH)
+        self.whiten.weight.requires_grad_(False)
+        nn.init.zeros_(self.whiten.bias)  # type: ignore[arg-type]
+        self.whiten.bias.requires_grad_(config.whitening_bias)  # type: ignore[union-attr]
+        self.active = activation_of(config.activation)
+        sizes = (2 * patch, *config.widths)
+        self.groups = nn.Sequential(*(_Group(a, b, config) for a, b in itertools.pairwise(sizes)))
+        self.size = self.map_size = config.widths[-1]
+        self.map_stride = 2 ** len(config.widths)
+        self.steps, self.scale = frames, config.scale
+
+    @torch.no_grad()
+    def prepare(self, x: Tensor) -> None:
+        """Set the first filters to the directions of the patches, scaled to one spread, and to their opposites."""
+        frames = x.flatten(0, 1).float()
+        patches = functional.unfold(frames, _PATCH).transpose(1, 2).flatten(0, 1)
+        values, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+        filters = (directions.T / (values[:, None] + _SMALLEST).sqrt()).view(-1, x.shape[2], _PATCH, _PATCH)
+        self.whiten.weight.copy_(torch.cat((filters, -filters)))
+
+    def forward(self, x: Tensor) -> Features:
+        """Features of pictures (B, T, C, H, W)."""
+        frames = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        maps = self.groups(self.active(self.whiten(frames)))
+        steps = maps.amax((2, 3)).unflatten(0, (-1, x.shape[1])) * self.scale
+        return Features(steps, maps.unflatten(0, (-1, x.shape[1]))[:, -1])
+
+
+PART = WhitenedCnn
