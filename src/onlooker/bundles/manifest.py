@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from onlooker.bundles.inputs import ClipInput, FrameInput, Input, LogMelInput, TextInput, WaveformInput
-from onlooker.bundles.outputs import Dense, Detection, Events, Output, emitted, tensors
+from onlooker.bundles.outputs import Anomaly, Dense, Detection, Events, Output, emitted, tensors
 from onlooker.bundles.values import (
     MAX_ELEMENTS,
     Digest,
@@ -325,6 +325,8 @@ class Manifest(Part):
                 raise ValueError(f"output {output.name}: the tensor {missing[0]} is not among the outputs")
             if output.rests_on is not None and output.rests_on not in by_name:
                 raise ValueError(f"output {output.name}: rests_on: there is no network {output.rests_on}")
+            if isinstance(output, Anomaly) and output.region and getattr(self.pictures, "fit", "") != "stretch":
+                raise ValueError(f"output {output.name}: region: its pictures need the fit stretch")
             if isinstance(output, Detection) and (self.head or not isinstance(self.pictures, FrameInput | ClipInput)):
                 raise ValueError(f"output {output.name}: boxes need a network of pictures, without a head")
         if len({o.name for o in self.outputs}) != len(self.outputs):

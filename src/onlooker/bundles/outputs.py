@@ -19,6 +19,7 @@ __all__ = [
     "MultiLabel",
     "Ordinal",
     "Output",
+    "Reasons",
     "Regression",
     "Rows",
     "Scored",
@@ -26,6 +27,7 @@ __all__ = [
     "emitted",
     "tensors",
     "wanted_size",
+    "wanted_sizes",
 ]
 
 Labels = Annotated[tuple[Label, ...], Field(min_length=1, max_length=100_000)]
@@ -223,11 +225,20 @@ class Embedding(_Output):
     every_seconds: Annotated[float, Field(gt=0, le=3600)] = 1.0
 
 
+class Reasons(Part):
+    """What a score rests on: ``tensor`` (1, labels) is the share of each label, such as speed or size."""
+
+    tensor: TensorName
+    labels: Labels
+
+
 class Anomaly(_Output):
     """A score of how unusual a moment is, as spans above a threshold.
 
     Attributes:
         tensor: (1, 1); higher is more unusual.
+        region: a tensor (1, 4) that says where: left, top, right, bottom as shares of the input; or None.
+        reasons: why, or None. Where and why of the highest score go to the observation; the largest share names it.
         kind: of the observations.
         threshold: in the score's own measure.
         false_alarms: (spans an hour on normal footage, threshold) pairs, by which a stated budget becomes a threshold.
@@ -236,6 +247,8 @@ class Anomaly(_Output):
 
     task: Literal["anomaly"]
     tensor: TensorName
+    region: TensorName | None = None
+    reasons: Reasons | None = None
     kind: Name = "anomaly"
     threshold: float
     false_alarms: tuple[tuple[Annotated[float, Field(ge=0)], float], ...] = ()
@@ -245,6 +258,19 @@ class Anomaly(_Output):
     def size(self) -> int:
         """Numbers of the tensor for one moment."""
         return 1
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Numbers of each tensor for one moment: the score, then where and why, as far as the bundle says."""
+        where = {} if self.region is None else {self.region: 4}
+        why = {} if self.reasons is None else {self.reasons.tensor: len(self.reasons.labels)}
+        return {self.tensor: 1, **where, **why}
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if len(self.sizes) != 1 + (self.region is not None) + (self.reasons is not None):
+            raise ValueError("tensor, region, reasons: expected a tensor of its own for each")
+        return self
 
     def threshold_for(self, budget: float) -> float:
         """The lowest threshold that made at most ``budget`` false alarms an hour on normal footage.
@@ -351,15 +377,22 @@ Output = Annotated[
 
 def tensors(output: Output) -> tuple[str, ...]:
     """The names of the tensors that an output reads."""
-    return output.boxes.tensors if isinstance(output, Detection) else (output.tensor,)
+    return output.boxes.tensors if isinstance(output, Detection) else tuple(wanted_sizes(output))
 
 
 def wanted_size(output: Output) -> int | None:
     """Numbers of the output's tensor, or None where that is not fixed (detections)."""
+    return None if isinstance(output, Detection) else wanted_sizes(output)[output.tensor]
+
+
+def wanted_sizes(output: Output) -> dict[str, int]:
+    """Numbers of each of the output's tensors; empty where they are not fixed (detections)."""
     if isinstance(output, Detection):
-        return None
+        return {}
+    if isinstance(output, Anomaly):
+        return output.sizes
     steps = output.steps if isinstance(output, Dense | Events) else 1
-    return output.size * steps
+    return {output.tensor: output.size * steps}
 
 
 def emitted(output: Output) -> tuple[str, ...]:

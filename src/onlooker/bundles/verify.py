@@ -11,7 +11,7 @@ import numpy as np
 from onlooker.bundles.folder import Bundle, load_bundle
 from onlooker.bundles.golden import differences, noise, play, read_golden
 from onlooker.bundles.manifest import Network
-from onlooker.bundles.outputs import Detection, tensors, wanted_size
+from onlooker.bundles.outputs import Detection, wanted_sizes
 from onlooker.bundles.running import Arrays, Engine, NetworkRun, engines
 from onlooker.core.errors import ModelError
 
@@ -97,10 +97,9 @@ def _replayed(bundle: Bundle, engine: str, recorded: Arrays | None) -> Check:
 def _sizes(bundle: Bundle, found: Arrays) -> None:
     """Outputs must have as many numbers as their labels and steps ask for."""
     for output in bundle.manifest.outputs:
-        wanted = wanted_size(output)
-        for name in tensors(output):
+        for name, wanted in wanted_sizes(output).items():
             numbers = int(np.prod(found[f"out.{name}"].shape[1:]))
-            if wanted is not None and numbers != wanted:
+            if numbers != wanted:
                 raise ModelError(f"output {output.name}: {name} has {numbers} numbers, bundle.json asks for {wanted}")
         if isinstance(output, Detection) and output.boxes.form == "grid":
             for name in output.boxes.scores:

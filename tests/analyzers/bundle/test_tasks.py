@@ -43,6 +43,23 @@ def spans(observations):
     return [(o.label, o.span.start.seconds, o.span.end.seconds) for o in observations]
 
 
+def test_what_is_unusual_is_told_with_where_and_why_of_its_highest_score():
+    own = output("anomaly", threshold=1.0, region="where", reasons={"tensor": "why", "labels": ["speed", "size"]})
+    box = [0.1, 0.2, 0.3, 0.4]
+    rows = [[0.1, 0, 0, 0, 0, 0, 0], [1.5, *box, 0.25, 0.75], [1.2, 0, 0, 1, 1, 1, 0], [0.1, 0, 0, 0, 0, 0, 0]]
+    (found,) = whole(own, rows)
+    assert (found.label, found.data["peak"]) == ("size", 1.5)
+    assert found.box == pytest.approx(box)
+    assert found.data["reasons"] == {"speed": 0.25, "size": 0.75}
+    (plain,) = whole(output("anomaly", threshold=1.0), [row[:1] for row in rows])
+    assert (plain.label, plain.box, "reasons" in plain.data) == (None, None, False)
+
+
+def test_where_and_why_have_tensors_of_their_own():
+    with pytest.raises(ValueError, match="a tensor of its own"):
+        output("anomaly", threshold=1.0, region="y")
+
+
 def test_labels_side_by_side_have_spans_of_their_own():
     rows = [[0.9, 0.1, 0.0]] * 10 + [[0.9, 0.8, 0.0]] * 10 + [[0.1, 0.8, 0.0]] * 10
     found = whole(output("multi_label", activation="none"), rows)

@@ -22,7 +22,7 @@ from onlooker.bundles import Bundle
 from onlooker.bundles.added import added_bundle
 from onlooker.bundles.inputs import ClipInput, FrameInput, SoundInput
 from onlooker.bundles.manifest import Manifest, Network
-from onlooker.bundles.outputs import Dense, Detection, Events
+from onlooker.bundles.outputs import Dense, Detection, Events, Output, tensors
 from onlooker.bundles.preprocess import Placed
 from onlooker.bundles.running import Engine, HeadRun, NetworkRun
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
@@ -226,7 +226,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
                 rows, cut = split_cut(arrays[output.name])
                 made += self._tracks.take(moment.since, moment.until, rows, cut=cut)
             else:
-                values = arrays[output.tensor].reshape(-1)
+                values = _joined(arrays, output)
                 steps = output.steps if isinstance(output, Dense | Events) else 1
                 made += self._steps(output.name, moment, values, steps)
         self._last = moment
@@ -256,7 +256,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         made: list[Observation] = []
         for output in self._bundle.manifest.outputs:
             assert not isinstance(output, Detection)
-            made += self._deciders[output.name].once(o.span, arrays[output.tensor].reshape(-1))
+            made += self._deciders[output.name].once(o.span, _joined(arrays, output))
         return made
 
     def held(self, kind: str) -> Timestamp | None:
@@ -281,6 +281,11 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             made += self._tracks.finish()
         self._restart()
         return made
+
+
+def _joined(arrays: Mapping[str, NDArray[Any]], output: Output) -> NDArray[np.float32]:
+    """All numbers of an output, tensor after tensor."""
+    return np.concatenate([arrays[name].reshape(-1) for name in tensors(output)])
 
 
 def _flat(network: str, outputs: Arrays) -> dict[Key, NDArray[np.float32] | None]:

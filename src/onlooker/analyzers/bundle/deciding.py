@@ -17,7 +17,7 @@ from onlooker.analyzers.bundle.config import BundleConfig
 from onlooker.analyzers.bundle.scores import exclusive, probabilities
 from onlooker.bundles.outputs import Anomaly, Dense, Detection, Embedding, Events, Output, Regression, Scored, Spans
 from onlooker.core.errors import ConfigError
-from onlooker.core.observation import Json, Observation
+from onlooker.core.observation import Box, Json, Observation
 from onlooker.core.time import Span, Timestamp
 
 __all__ = ["Decider", "decider_for"]
@@ -83,9 +83,11 @@ class _Finders:
         self._until: Timestamp | None = None
 
     def take(
-        self, since: Timestamp, until: Timestamp, values: Mapping[int, float], on: Mapping[int, float]
+        self, since: Timestamp, until: Timestamp, values: Mapping[int, float], on: Mapping[int, float], **rows: Floats
     ) -> list[tuple[int, Stretch]]:
-        """The stretches that ended; ``values`` and ``on`` are the scores and thresholds by label number."""
+        """The stretches that ended; ``values`` and ``on`` are the scores and thresholds by label number, ``rows`` what
+        stretches keep.
+        """
         made: list[tuple[int, Stretch]] = []
         for number, value in values.items():
             finder = self._finders.get(number)
@@ -96,7 +98,7 @@ class _Finders:
                 finder = self._finders[number] = StretchFinder(
                     on[number], off, minimum=self._minimum, gap=self._gap, hold=self._hold, longest=self._longest
                 )
-            made += [(number, s) for s in finder.feed(since, value, mean=float(value))]
+            made += [(number, s) for s in finder.feed(since, value, mean=float(value), **rows)]
             if not finder.pending:
                 del self._finders[number]
         self._until = until
@@ -297,19 +299,32 @@ class _Unusual(Decider):
                 raise ConfigError(f"false_alarms_per_hour: {error}") from None
 
     def take(self, since: Timestamp, until: Timestamp, values: Floats) -> Iterable[Observation]:
-        score = float(self._smooth.take(since, values.astype(np.float64))[0])
-        return [self._observation(s) for _, s in self._finders.take(since, until, {0: score}, {0: self._on})]
+        score = float(self._smooth.take(since, values[:1].astype(np.float64))[0])
+        found = self._finders.take(since, until, {0: score}, {0: self._on}, looks=values)
+        return [self._observation(s) for _, s in found]
 
     def once(self, span: Span, values: Floats) -> list[Observation]:
         """The observation of one text, if it is unusual."""
         score = float(values[0])
-        return (
-            [self._observation(Stretch(span.start, span.end, score, {"mean": score}, {}, 1, 1))]
-            if score >= self._on
-            else []
-        )
+        if score < self._on:
+            return []
+        return [self._observation(Stretch(span.start, span.end, score, {"mean": score}, {"looks": [values]}, 1, 1))]
+
+    def _explained(self, looks: list[Floats]) -> tuple[Box | None, str | None, dict[str, Json]]:
+        """Where, why, and the shares of the reasons, of the look with the highest score."""
+        best = max(looks, key=lambda look: look[0])
+        box, at = None, 1
+        if self._output.region is not None:
+            left, top, right, bottom = (float(v) for v in np.clip(best[1:5], 0, 1))
+            box, at = Box(left, top, max(left, right), max(top, bottom)), 5
+        if self._output.reasons is None:
+            return box, None, {}
+        labels, shares = self._output.reasons.labels, best[at:]
+        reasons: dict[str, Json] = {n: round(float(v), 4) for n, v in zip(labels, shares, strict=True)}
+        return box, labels[int(shares.argmax())], {"reasons": reasons}
 
     def _observation(self, stretch: Stretch) -> Observation:
+        box, label, reasons = self._explained(stretch.rows["looks"])
         above = (stretch.peak - self._on) / max(abs(self._on), 1e-9)
         data: dict[str, Json] = {
             "task": self._output.name,
@@ -317,10 +332,12 @@ class _Unusual(Decider):
             "mean": round(stretch.mean("mean"), 6),
             "threshold": round(self._on, 6),
             "looks": stretch.count,
+            **reasons,
         }
         if self._config.false_alarms_per_hour is not None:
             data["false_alarms_per_hour"] = self._config.false_alarms_per_hour
-        return Observation(stretch.span, self._output.kind, round(1 - 0.5 * math.exp(-above), 4), data=data)
+        score = round(1 - 0.5 * math.exp(-above), 4)
+        return Observation(stretch.span, self._output.kind, score, label, box=box, data=data)
 
     def flush(self) -> Iterable[Observation]:
         return [self._observation(s) for _, s in self._finders.flush()]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, WaveformInput
 from onlooker.bundles.manifest import Manifest
-from onlooker.bundles.outputs import Detection, wanted_size
+from onlooker.bundles.outputs import Detection, wanted_sizes
 from onlooker.core.measurement import Measurement
 from onlooker.core.time import Timestamp
 
@@ -54,7 +54,7 @@ class Layout:
                 if isinstance(output, Detection):
                     self._sizes["", output.name] = None
                 else:
-                    self._sizes[network, output.tensor] = wanted_size(output)
+                    self._sizes |= {(network, tensor): size for tensor, size in wanted_sizes(output).items()}
 
     def pack(self, looks: list[Look]) -> Floats:
         """One flat array: of each look its place, then of each array how many rows it has (-1: missing), and them."""
