@@ -168,6 +168,7 @@ def _task(judge: Judge, samples: Sequence[Sample], answers: Sequence[Answer | No
     """Rows with a label."""
     owner: list[int] = []
     times: list[tuple[float, float]] = []
+    last: list[tuple[float, float]] = []
     parts: list[Sample] = []
     given = [(place, answer) for place, answer in enumerate(answers) if answer is not None]
     for place, answer in given:
@@ -176,7 +177,8 @@ def _task(judge: Judge, samples: Sequence[Sample], answers: Sequence[Answer | No
             owner.append(place)
             times.append((since, until))
             parts.append(part_sample(samples[place], since, until) if judge.per_look else samples[place])
-    values, known = judge.encode(parts)
+            last.append((since, until) if judge.per_look else answer.times[-1])
+    values, known = judge.encode(parts, last)
     which: Any = np.flatnonzero(known)
     numbers = [a.raw[judge.name] for _, a in given]
     raw = judge.raw(np.concatenate(numbers)) if numbers else np.zeros((0, 1), np.float32)

@@ -198,7 +198,7 @@ def card(dataset: Dataset, wrong: Wrong) -> str:
     try:
         picture = strip(dataset, sample)
         if picture is not None:
-            seen = f'<img loading="lazy" alt="{escaped(sample.id)}" src="{data_address(picture, "image/jpeg")}">'
+            seen = f'<img alt="{escaped(sample.id)}" src="{data_address(picture, "image/jpeg")}">'
         heard = _heard(dataset, sample)
     except (OnlookerError, OSError) as error:
         problem = f'<div class="bad">{escaped(error)}</div>'

@@ -17,6 +17,7 @@ from onlooker.bundles.preprocess import clip_tensor, one_picture, picture_tensor
 from onlooker.bundles.running import Arrays, Engine, HeadRun, NetworkRun
 from onlooker.core.errors import ModelError
 from onlooker.core.media import UInt8Array
+from onlooker.learning.evaluate.boxes import box_rows
 from onlooker.learning.evaluate.material import Diet, Material, Ready, window_of
 
 __all__ = ["Answer", "Player", "Senses"]
@@ -92,10 +93,10 @@ class Player:
                 elif given:
                     outputs, memory = self._head.step(given, memory)
             if outputs:
-                looks.append({name: array.astype(np.float32) for name, array in outputs.items()})
+                looks.append(outputs)
         if not looks:
             raise ModelError(f"{self._manifest.name}: nothing is left that it could be given")
-        raw = {o.name: self._joined(o, looks) for o in self._manifest.outputs}
+        raw = {o.name: self._joined(o, looks, material) for o in self._manifest.outputs}
         return Answer(raw, material.times[: len(looks)])
 
     def _pictures(self, material: Material) -> list[NDArray[Any]] | None:
@@ -124,19 +125,29 @@ class Player:
         window = window_of(material.sound, *material.hears[number])
         return None if window is None else sound_tensor(window, facts)
 
-    def _joined(self, output: Output, looks: Sequence[Arrays]) -> NDArray[np.float32]:
-        arrays = [look[tensors(output)[0]] for look in looks]
+    def _joined(self, output: Output, looks: Sequence[Arrays], material: Material) -> NDArray[np.float32]:
+        if isinstance(output, Detection):
+            # boxes have no mean: those of the last picture count, as in training
+            return self._boxes(output, looks[-1], material)[None]
+        arrays = [look[tensors(output)[0]].astype(np.float32) for look in looks]
         if isinstance(output, Dense | Events):
             return np.stack([a.reshape(output.steps, -1) for a in arrays])
-        if isinstance(output, Detection):
-            # boxes have no mean: the sample's middle picture is what its boxes are about
-            middle = arrays[len(arrays) // 2]
-            return middle.reshape(1, -1, middle.shape[-1])
         rows = np.stack([a.reshape(-1) for a in arrays])
         made = rows[-1:] if self._diet.streams else rows.mean(0, keepdims=True)
         if isinstance(output, Embedding) and output.unit_length:
             made = made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
         return made
+
+    def _boxes(self, output: Detection, look: Arrays, material: Material) -> NDArray[np.float32]:
+        facts = self._diet.pictures
+        assert facts is not None
+        rows = box_rows(look, output, facts)
+        if facts.fit == "pad_corner" and material.inner is not None:
+            # labels are placed as if the picture lay in the middle
+            wide, high = material.inner
+            rows[:, [0, 2]] += (facts.width - wide) / 2 / facts.width
+            rows[:, [1, 3]] += (facts.height - high) / 2 / facts.height
+        return rows
 
 
 def _inner(picture: UInt8Array, inner: tuple[int, int] | None) -> UInt8Array:

@@ -226,10 +226,7 @@ class _Runner:
             tasks[judge.name] = measured(
                 judge, answers, CLEAN, overlap, draws=request.draws, seed=request.seed, full=samples
             )
-        slices = {
-            sort: {j.name: by_group(j, answers, CLEAN, sort) for j in self.judges if j.of != sort}
-            for sort in request.by
-        }
+        slices = {sort: {j.name: by_group(j, answers, CLEAN, sort) for j in self.judges} for sort in request.by}
         left = [o.name for o in self.subject.bundle.manifest.outputs if o.name not in tasks]
         notes = [f"the dataset has no task for the output {name}" for name in left]
         return Evaluation(

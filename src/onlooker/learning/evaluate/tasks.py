@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onlooker.bundles.inputs import ClipInput
 from onlooker.bundles.manifest import Manifest
-from onlooker.bundles.outputs import Anomaly, Dense, Detection, Embedding, Events, Ordinal, Output, Regression
+from onlooker.bundles.outputs import Anomaly, Dense, Detection, Embedding, Events, Ordinal, Output, Regression, tensors
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.dataset import Dataset
@@ -35,6 +36,8 @@ class Judge:
         config: its settings, as far as labels need them.
         facts: of the task, with the bundle's labels.
         calibration: temperature, thresholds and what else is known.
+        size: height and width of the pictures that the bundle looks at, (1, 1) where it sees nothing.
+        frames: pictures of a look.
     """
 
     output: Output
@@ -43,6 +46,8 @@ class Judge:
     config: HeadConfig
     facts: TaskFacts
     calibration: Calibration
+    size: tuple[int, int] = (1, 1)
+    frames: int = 1
 
     @property
     def name(self) -> str:
@@ -70,16 +75,34 @@ class Judge:
             return np.log(np.clip(numbers, _LEAST, 1)).astype(np.float32)
         return _logit(numbers)
 
-    def encode(self, samples: Sequence[Sample]) -> tuple[Array, NDArray[np.bool_]]:
-        """Labels (n, ...) of samples and where there are any; classes that the bundle does not know are none."""
-        clips = [Clip(self._known(s), None, None, None, s.text) for s in samples]
+    def encode(
+        self, samples: Sequence[Sample], times: Sequence[tuple[float, float]]
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """Labels (n, ...) of samples and where there are any; classes that the bundle does not know are none.
+
+        Args:
+            samples: or parts of them.
+            times: seconds in the medium that the last look of each covers.
+        """
+        if not samples:
+            return np.zeros((0, 1)), np.zeros(0, np.bool_)
+        clips = [self._clip(self._known(s), *covered) for s, covered in zip(samples, times, strict=True)]
         values, known = self.head.encode(self.facts, self.config, clips)
         return values, np.asarray(known, np.bool_)
+
+    def _clip(self, sample: Sample, since: float, until: float) -> Clip:
+        """A sample as heads know it; only those of boxes ask for the pictures, and of them for size and time alone."""
+        if not isinstance(self.output, Detection):
+            return Clip(sample, None, None, None, sample.text)
+        last = until - (until - since) / self.frames / 2
+        moving = until > since
+        pictures = np.broadcast_to(np.uint8(0), (1, *self.size, 1))
+        return Clip(sample, pictures, np.array([last]) if moving else None, None, sample.text)
 
     def _known(self, sample: Sample) -> Sample:
         """The sample without labels of classes that the bundle does not know."""
         label = sample.labels.get(self.of)
-        if label is None or not isinstance(label, tuple):
+        if not isinstance(label, tuple) or not self.facts.task.has_classes:
             return sample
         classes = set(self.facts.classes)
         kept = tuple(p for p in label if not _named(p) or _named(p) in classes)
@@ -126,7 +149,7 @@ def judges_of(
         manifest: of the bundle.
         dataset: with the labels.
         names: by output, the dataset's task, where they differ.
-        calibration: by output, what a run knows beyond the bundle.
+        calibration: by task of the run's recipe, what it knows beyond the bundle.
         heads: by task, the settings of a run's recipe.
 
     Raises:
@@ -141,10 +164,12 @@ def judges_of(
             raise UsageError(f"the dataset has no task {task!r}", hint=f"it has {known}")
     made: list[Judge] = []
     for name, output in outputs.items():
-        own = heads.get(name) or {}
-        of = names.get(name) or own.get("of") or name
-        if of in dataset.info.tasks and not isinstance(output, Anomaly):
-            made.append(_judge(output, of, dataset, manifest, calibration.get(name, {}), own))
+        # a run calls the tensor as its recipe calls the task; the output's name is a plain form of it
+        task = tensors(output)[0]
+        own = heads.get(task) or {}
+        of = names.get(name) or next((n for n in (own.get("of"), name, task) if n in dataset.info.tasks), None)
+        if of is not None and not isinstance(output, Anomaly):
+            made.append(_judge(output, of, dataset, manifest, calibration.get(task, {}), own))
     if not made:
         raise UsageError(
             f"no output of the bundle ({', '.join(outputs)}) is a task of the dataset "
@@ -184,7 +209,10 @@ def _judge(
     except ValueError:
         # a recipe of another version: only labels need the settings, and the usual ones do
         config = head.Config(head=part_of(head), of=of)
-    return Judge(output, of, head, config, facts, known)
+    seen = manifest.pictures
+    size = (1, 1) if seen is None else (seen.height, seen.width)
+    frames = seen.frames if isinstance(seen, ClipInput) else 1
+    return Judge(output, of, head, config, facts, known, size, frames)
 
 
 def part_of(head: type[Head]) -> str:
@@ -218,8 +246,3 @@ def part_sample(sample: Sample, since: float, until: float) -> Sample:
     if until <= since:
         return sample
     return sample.model_copy(update={"span": (max(0.0, since), until), "at": None})
-
-
-def shortened(facts: TaskFacts, seconds: float | None) -> TaskFacts:
-    """Facts with the length of a look."""
-    return replace(facts, seconds=seconds)
