@@ -19,13 +19,13 @@ from onlooker.learning.networks._blocks import Pooling, StagesConfig, check_pict
 from onlooker.learning.networks._streaming import StreamingNetwork
 from onlooker.learning.networks._temporal import Form, Sides, TemporalBlock, per_frame
 
-EXAMPLE: dict[str, Any] = {"config": {"widths": (8, 16)}, "shape": (12, 3, 16, 20)}
+EXAMPLE: dict[str, Any] = {"config": {"widths": (8, 16)}, "shape": (8, 3, 12, 16)}
 VARIANTS: tuple[dict[str, Any], ...] = (
     {"widths": (8, 16), "form": "3d", "time_strides": (1, 2), "norm": "group"},
     {"widths": (8,), "form": "2plus1d", "time_strides": (2,), "blocks": 2, "size": 12},
     {"widths": (8, 16), "form": "shift", "time_strides": (2, 1), "pool": "max"},
-    {"widths": (8, 16), "form": "3d", "causal": False},
-    {"widths": (8, 16), "form": "shift", "causal": False},
+    {"widths": (8,), "form": "3d", "causal": False},
+    {"widths": (8,), "form": "shift", "causal": False},
 )
 
 
