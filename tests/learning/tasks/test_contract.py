@@ -16,7 +16,11 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from onlooker.analyzers.bundle.boxes import boxes_of
+from onlooker.analyzers.bundle.scores import exclusive, probabilities
+from onlooker.bundles.inputs import FrameInput
 from onlooker.bundles.outputs import Detection, Output, wanted_size
+from onlooker.bundles.preprocess import Placed
 from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.network import Features
@@ -224,6 +228,37 @@ def test_the_deployed_form_is_a_bundles(case: Case):
         assert raw.ndim == 3
     else:
         assert wanted_size(output) == raw[0].numel()
+
+
+def test_what_is_observed_when_deployed_is_what_is_decoded(case: Case):
+    """Bundles are read by other code than heads: both have to decide alike, thresholds and temperature included."""
+    random = np.random.default_rng(5)
+    raw = case.perfect + random.normal(0, 0.3 * case.perfect.std(), case.perfect.shape).astype(np.float32)
+    calibration = case.head.calibrate(raw, case.values, case.facts)
+    fields = case.head.output(case.facts, case.config, calibration)
+    said = case.head.decode(raw, case.facts, calibration)
+    if case.head.task == "detection":
+        fields["boxes"] = {**fields["boxes"], "tensor": "y"}
+        output: Any = TypeAdapter(Output).validate_python({"name": "it", **fields})
+        facts = FrameInput(kind="frame", width=64, height=64)
+        for rows, boxes in zip(raw, said, strict=True):
+            seen = boxes_of({"y": rows[None]}, output, facts, Placed(0, 0, 64, 64))
+            seen = [(*row[:4], row[4], case.facts.classes[int(row[5])]) for row in seen if row[4] >= output.threshold]
+            assert [s[5] for s in seen] == [b.label for b in boxes]
+            for one, box in zip(seen, boxes, strict=True):
+                assert (*box.box, box.score) == pytest.approx(one[:5], abs=1e-4)
+        return
+    output = TypeAdapter(Output).validate_python({"name": "it", "tensor": "y", **fields})
+    if case.head.task not in ("classification", "multi_label", "ordinal"):
+        pytest.skip("its answers are not one for each moment")
+    for rows, answer in zip(raw, said, strict=True):
+        scores = probabilities(output, rows)
+        one = exclusive(output, scores)
+        if one is not None:
+            assert output.labels[one] == answer
+        else:
+            on = [output.thresholds.get(label, output.threshold) for label in output.labels]
+            assert tuple(n for n, s, t in zip(output.labels, scores, on, strict=True) if s >= t) == answer
 
 
 class All(nn.Module):

@@ -44,7 +44,7 @@ def nll(raw: Array, true: Array) -> float | None:
     """Mean negative log-likelihood of the true classes (n,) under logits (n, classes)."""
     if not len(true):
         return None
-    return float(-np.take_along_axis(log_softmax(raw), true.astype(np.int64)[:, None], 1).mean())
+    return float(0.0 - np.take_along_axis(log_softmax(raw), true.astype(np.int64)[:, None], 1).mean())
 
 
 def binary_nll(raw: Array, positive: Array) -> float | None:

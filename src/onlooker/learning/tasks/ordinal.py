@@ -152,7 +152,7 @@ def _middle(shares: Array) -> NDArray[np.int64]:
 
 def _nll(shares: Array, values: Array) -> float:
     true = np.take_along_axis(shares, values.astype(np.int64)[:, None], 1)
-    return float(-np.log(np.maximum(true, 1e-12)).mean())
+    return float(0.0 - np.log(np.maximum(true, 1e-12)).mean())
 
 
 def _weights(facts: TaskFacts, config: Config) -> Tensor:
