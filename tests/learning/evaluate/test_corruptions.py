@@ -23,7 +23,7 @@ RATE = 16_000
 
 @pytest.fixture(scope="module")
 def clip(data):
-    path = data("fight_surv/fight/fi010.mp4")
+    path = sorted(data("fight_surv/fight").glob("*.mp4"))[4]
     media = look_at(path.parent, Media(path=path.name, kind="video"), digest=False)
     frames = frames_at(path, [Fraction(n, 6) for n in range(9)], media)
     return np.stack([f.image(64, 48) for f in frames])
@@ -50,7 +50,8 @@ def test_pictures(clip, name, grey):
     again = [corrupt_pictures(name, pictures, severity, 7) for severity in SEVERITIES]
     assert all(np.array_equal(a, b) for a, b in zip(made, again, strict=True))
     assert all((m.shape, m.dtype) == (pictures.shape, np.uint8) for m in made)
-    wrong = [apart(pictures, m) for m in made]
+    # of what is farther away less is left; the grey around it may happen to be nearer to what was there
+    wrong = [float((m == 128).mean()) if name == "farther" else apart(pictures, m) for m in made]
     assert 0 < wrong[0] < wrong[1] < wrong[2]
 
 

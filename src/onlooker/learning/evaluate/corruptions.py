@@ -31,9 +31,9 @@ def corrupt_pictures(name: str, pictures: UInt8Array, severity: int, seed: int) 
         name: of the corruption.
         pictures: uint8 (n, height, width, channels).
         severity: 1, 2 or 3.
-        seed: of what is random in it.
+        seed: of what is random in it, the same for all severities: what is lost at one is lost at the next.
     """
-    return PICTURES[name](pictures, severity, np.random.default_rng([seed, severity]))
+    return PICTURES[name](pictures, severity, np.random.default_rng(seed))
 
 
 def corrupt_sound(name: str, sound: Floats, rate: int, severity: int, seed: int) -> Floats:
@@ -46,7 +46,7 @@ def corrupt_sound(name: str, sound: Floats, rate: int, severity: int, seed: int)
         severity: 1, 2 or 3.
         seed: of what is random in it.
     """
-    return SOUNDS[name](sound, rate, severity, np.random.default_rng([seed, severity]))
+    return SOUNDS[name](sound, rate, severity, np.random.default_rng(seed))
 
 
 def _bytes(values: NDArray[Any]) -> UInt8Array:
@@ -216,7 +216,7 @@ def babble(sound: Floats, others: Sequence[Floats], severity: int, seed: int) ->
         severity: 1, 2 or 3.
         seed: of the places.
     """
-    random = np.random.default_rng([seed, severity])
+    random = np.random.default_rng(seed)
     total = np.zeros(len(sound), np.float64)
     for other in others:
         loud = _loudness(other)
