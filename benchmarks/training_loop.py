@@ -21,7 +21,7 @@ import torch
 from _harness import save
 from _recipes import ROOT, dataset_of
 
-from onlooker.learning import train as training
+import onlooker.learning.train as training_module
 from onlooker.learning.batches import normalised
 from onlooker.learning.loop import Run, learning, one_step
 
@@ -30,6 +30,7 @@ STEPS, ROUNDS = 12, 7
 
 def prepared(recipe: str, settings: list[str]) -> Run:
     """A run of a recipe that is ready to begin."""
+    training: Any = training_module
     kept: list[Run] = []
     real = training.fit
     training.fit = kept.append

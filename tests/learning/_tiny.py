@@ -23,7 +23,7 @@ def tiny_dataset(folder: Path, *, count: int = 48, seed: int = 0) -> Dataset:
         side = number % 2
         picture[:, side * 8 : side * 8 + 8] += 90
         Image.fromarray(picture).save(folder / f"{number}.png")
-        labels = {"side": ("left", "right")[side]}
+        labels: dict[str, object] = {"side": ("left", "right")[side]}
         if number % 4 < 2:
             labels["shade"] = float(picture.mean() / 255)
         split = "train" if number < count * 2 // 3 else "val" if number < count * 5 // 6 else "test"

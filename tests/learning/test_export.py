@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 """Bundles made of runs: every form, compared with the model in PyTorch, and verified."""
 
 from __future__ import annotations

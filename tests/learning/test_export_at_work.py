@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
 """A bundle made of a run, at work on a real clip."""
 
 from __future__ import annotations

@@ -69,6 +69,12 @@ class AugmentConfig(BaseModel):
     mixup: float = Field(default=0.0, ge=0)
     cutmix: float = Field(default=0.0, ge=0)
 
+    def moves(self) -> str | None:
+        """The first setting that moves or mixes what is on the pictures, or None."""
+        moving = ("flip", "shift", "rotate", "time_shift", "drop_frames", "mixup", "cutmix")
+        scaled = "scale" if self.scale < 1 else None
+        return next((name for name in moving if getattr(self, name)), scaled)
+
 
 def _between(low: float, high: float, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator) * (high - low) + low

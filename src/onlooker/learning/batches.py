@@ -186,7 +186,7 @@ class Data:
         inputs, present = self._arrays(clips)
         values, known = self._labels(clips)
         tensors = [{k: torch.from_numpy(v) for k, v in part.items()} for part in (inputs, present, values, known)]
-        return Batch(*tensors, torch.tensor(numbers))
+        return Batch(tensors[0], tensors[1], tensors[2], tensors[3], torch.tensor(numbers))
 
     def _arrays(self, clips: Sequence[Clip]) -> tuple[Arrays, Arrays]:
         inputs: Arrays = {}
@@ -238,7 +238,7 @@ class Data:
         assert self.kept is not None
         where = torch.from_numpy(np.ascontiguousarray(numbers))
         parts = [{k: torch.from_numpy(v).index_select(0, where) for k, v in part.items()} for part in self.kept]
-        return Batch(*parts, where)
+        return Batch(parts[0], parts[1], parts[2], parts[3], where)
 
     def _chances(self, task: str) -> NDArray[np.float64]:
         """Each sample's chance to be drawn, by how rare its class is; without a label the mean chance."""

@@ -9,7 +9,7 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,7 +29,16 @@ from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe, Spectrum
 from onlooker.learning.task import HeadConfig, TaskFacts
 
-__all__ = ["Facts", "InputFacts", "SeriesInput", "find_facts", "load_facts", "preparation_of", "save_facts"]
+__all__ = [
+    "Facts",
+    "InputFacts",
+    "SeriesInput",
+    "check_tasks",
+    "find_facts",
+    "load_facts",
+    "preparation_of",
+    "save_facts",
+]
 
 _SEEN = 256
 
@@ -126,7 +135,10 @@ def find_facts(
             inputs[name] = TextInput(kind="text", size=512)
         else:
             inputs[name] = seen.series()
-    tasks = {name: _task(name, head, dataset, samples, seconds) for name, head in recipe.tasks.items()}
+    crop = preparation.pictures.crop if preparation.pictures is not None else "none"
+    tasks = {
+        name: replace(_task(name, head, dataset, samples, seconds), crop=crop) for name, head in recipe.tasks.items()
+    }
     return Facts(inputs, tasks, seconds)
 
 
@@ -183,12 +195,12 @@ def _pictures(recipe: Recipe, preparation: Preparation, seen: _Moments, seconds:
         "mean": tuple(round(v, 5) for v in values.mean(0).tolist()),
         "std": tuple(round(max(v, 1e-3), 5) for v in values.std(0).tolist()),
     }
+    # bars at the sides are mid-grey in datasets; the same in the network's measure
+    common["fill"] = (128 / 255 - common["mean"][0]) / common["std"][0] if how.crop == "pad" else 0.0
     if how.frames is None or how.frames == 1:
         return FrameInput(kind="frame", rate=recipe.export.rate, **common)
     rate = round(how.frames / (seconds or how.frames / 8), 4)
     stride = recipe.export.stride * rate if recipe.export.stride else how.frames / 4
-    # bars at the sides are mid-grey in datasets; the same in the network's measure
-    common["fill"] = (128 / 255 - common["mean"][0]) / common["std"][0] if how.crop == "pad" else 0.0
     return ClipInput(kind="clip", rate=rate, frames=how.frames, stride=max(1, round(stride)), **common)
 
 
@@ -223,17 +235,26 @@ def _fitted(samples: np.ndarray, count: int) -> np.ndarray:
     return samples[:count] if len(samples) >= count else np.pad(samples, (0, count - len(samples)))
 
 
+def check_tasks(recipe: Recipe, dataset: Dataset) -> None:
+    """Try that the dataset has what the recipe's tasks learn from.
+
+    Raises:
+        UsageError: it has not.
+    """
+    for name, head in recipe.tasks.items():
+        of = head.of or name
+        if of not in dataset.info.tasks:
+            known = ", ".join(dataset.info.tasks) or "none"
+            hint = f"tasks.{name}.of says which"
+            raise UsageError(f"tasks.{name}: the dataset has no task {of!r}; it has {known}", hint=hint)
+        kind, kinds = dataset.info.tasks[of].kind, load_part("tasks", head.head).kinds
+        if kind not in kinds:
+            raise UsageError(f"tasks.{name}: {head.head} learns from {', '.join(kinds)}; {of} is of kind {kind}")
+
+
 def _task(name: str, head: HeadConfig, dataset: Dataset, samples: Sequence[Sample], seconds: float | None) -> TaskFacts:
     of = head.of or name
-    if of not in dataset.info.tasks:
-        known = ", ".join(dataset.info.tasks) or "none"
-        raise UsageError(
-            f"tasks.{name}: the dataset has no task {of!r}; it has {known}", hint=f"tasks.{name}.of says which"
-        )
     task = dataset.info.tasks[of]
-    kinds = load_part("tasks", head.head).kinds
-    if task.kind not in kinds:
-        raise UsageError(f"tasks.{name}: {head.head} learns from {', '.join(kinds)}; {of} is of kind {task.kind}")
     labelled = [s for s in samples if of in s.labels]
     if not labelled:
         raise UsageError(f"tasks.{name}: no sample of the training part has a label of {of}")
@@ -274,6 +295,11 @@ def asdict_of(facts: TaskFacts) -> dict[str, Any]:
     return {name: getattr(facts, name) for name in facts.__dataclass_fields__ if name != "task"}
 
 
+def _task_of(told: dict[str, Any]) -> TaskFacts:
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+    return TaskFacts(**{**fields, "task": Task(**told["task"])})
+
+
 def load_facts(path: Path) -> Facts:
     """Facts that were saved.
 
@@ -283,13 +309,7 @@ def load_facts(path: Path) -> Facts:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         inputs = {n: _INPUTS.validate_json(json.dumps(f)) for n, f in found["inputs"].items()}
-        tasks = {
-            n: TaskFacts(
-                **{k: tuple(v) if isinstance(v, list) else v for k, v in t.items() if k != "task"},
-                task=Task(**t["task"]),
-            )
-            for n, t in found["tasks"].items()
-        }
+        tasks = {n: _task_of(t) for n, t in found["tasks"].items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"cannot read {path}: {error}", hint="is this the folder of a run?") from None
     return Facts(inputs, tasks, found["seconds"])

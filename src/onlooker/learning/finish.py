@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def finish(run: Run, test: Data | None, *, bundle: bool) -> None:
 
 def keep_answers(path: Path, found: Predictions, data: Data) -> None:
     """Write what was answered to each sample, for reports and comparisons."""
-    arrays = {f"raw.{n}": v for n, v in found.raw.items()}
+    arrays: dict[str, Any] = {f"raw.{n}": v for n, v in found.raw.items()}
     arrays |= {f"values.{n}": v for n, v in found.values.items()}
     arrays |= {f"known.{n}": v for n, v in found.known.items()}
     arrays |= {f"shares.{n}": v for n, v in found.shares.items()}

@@ -162,6 +162,7 @@ class Mean:
         """Take the weights of now in."""
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        lerp: Any = getattr(torch, "_foreach_lerp_")  # noqa: B009
         floats: tuple[list[Tensor], list[Tensor]] = ([], [])
         for name, value in model.state_dict().items():
             if value.dtype.is_floating_point:
@@ -169,4 +170,4 @@ class Mean:
                 floats[1].append(value)
             else:
                 self.values[name].copy_(value)
-        torch._foreach_lerp_(floats[0], floats[1], 1 - decay)
+        lerp(floats[0], floats[1], 1 - decay)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Sequence
 from functools import cache, reduce
 from pathlib import Path
@@ -237,6 +238,12 @@ class Recipe(_Model):
         if len(self.inputs) > 1 and self.fusion is None:
             raise ValueError("fusion: several inputs need one")
         for name, head in self.tasks.items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ -]*", name):
+                raise ValueError(f"tasks: expected a name of letters, digits and _, got {name!r}")
+            if head.head == "detection" and (moved := self.augment.moves()):
+                raise ValueError(f"augment.{moved}: it moves pictures and not the boxes of tasks.{name}; leave it out")
+            if head.head == "detection" and self.training.test_time:
+                raise ValueError(f"training.test_time: boxes of tasks.{name} cannot be averaged")
             if unknown := [i for i in head.inputs or () if i not in self.inputs]:
                 raise ValueError(f"tasks.{name}.inputs: there is no input {unknown[0]!r}")
         named = [("monitor", self.training.monitor), ("balanced", self.training.balanced)]
@@ -246,18 +253,22 @@ class Recipe(_Model):
         return self
 
 
+_UNIONS: tuple[tuple[Group, str], ...] = (
+    ("networks", "network"), ("tasks", "head"), ("fusion", "kind"), ("balancing", "kind"),
+)  # fmt: skip
+
+
 @cache
 def recipe_model() -> type[Recipe]:
     """`Recipe` with the settings of all parts that are there."""
-    balancing = load_part("balancing", "fixed").Config()
-    return create_model(
-        "TrainRecipe",
-        __base__=Recipe,
-        inputs=(dict[str, _union("networks", "network")], Field(min_length=1)),
-        fusion=(_union("fusion", "kind") | None, None),
-        tasks=(dict[str, _union("tasks", "head")], Field(min_length=1)),
-        balancing=(_union("balancing", "kind"), balancing),
-    )
+    network, head, fusion, balancing = (_union(g, by) for g, by in _UNIONS)
+    fields: dict[str, Any] = {
+        "inputs": (dict[str, network], Field(min_length=1)),
+        "fusion": (fusion | None, None),
+        "tasks": (dict[str, head], Field(min_length=1)),
+        "balancing": (balancing, load_part("balancing", "fixed").Config()),
+    }
+    return create_model("TrainRecipe", __base__=Recipe, **fields)
 
 
 def _union(group: Group, by: str) -> Any:

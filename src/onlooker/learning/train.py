@@ -25,7 +25,7 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.loader import Loader
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.preparation import Preparation
-from onlooker.learning.facts import Facts, find_facts, preparation_of
+from onlooker.learning.facts import Facts, check_tasks, find_facts, preparation_of
 from onlooker.learning.finish import finish
 from onlooker.learning.loop import Progress, Run, fit, new_balancing, parts_of
 from onlooker.learning.model import Model, build_model
@@ -153,6 +153,7 @@ def _prepared(
 ) -> _Made:
     """Facts, the model and the data of each part."""
     preparation = preparation_of(recipe, dataset)
+    check_tasks(recipe, dataset)
     samples = _labelled(dataset.of_split(recipe.splits.train), recipe)
     samples = _fewer_labels(samples, recipe)
     if not samples:

@@ -17,11 +17,12 @@ import optuna
 import yaml
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from onlooker.core.errors import OnlookerError, UsageError
 from onlooker.learning.datasets.typed_yaml import write_whole
-from onlooker.learning.recipe import Range, Recipe, load_recipe
+from onlooker.learning.recipe import Range, Recipe, load_recipe, read_values
 from onlooker.learning.train import Quiet, train
 from onlooker.learning.tune_report import write_tune_report
 
@@ -90,7 +91,7 @@ def tune(
     found = summary(out, recipe)
     write_whole(out / "search.json", json.dumps(found, indent=1))
     write_tune_report(out, found)
-    if found["best"]:
+    if found["best"] is not None:
         _write_best(path, overrides, found, out)
     return found
 
@@ -118,7 +119,7 @@ def _study(out: Path, recipe: Recipe, worker: int = 0) -> optuna.Study:
     return optuna.create_study(
         storage=storage,
         study_name=recipe.name,
-        directions=[DIRECTIONS[o] for o in objectives],
+        directions=[StudyDirection[DIRECTIONS[o].upper()] for o in objectives],
         sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=6),
         pruner=pruner if len(objectives) == 1 else optuna.pruners.NopPruner(),
         load_if_exists=True,
@@ -303,10 +304,11 @@ def summary(out: Path, recipe: Recipe) -> dict[str, Any]:
     front = [t.number for t in study.best_trials] if complete else []
     matters: dict[str, dict[str, float]] = {}
     if len(complete) >= 4:
-        for place, objective in enumerate(objectives):
+        for place, objective in enumerate(list(objectives)):
+            sign = -1 if DIRECTIONS[objective] == "maximize" else 1
 
-            def value(trial: optuna.trial.FrozenTrial, place: int = place) -> float:
-                return trial.values[place]
+            def value(trial: optuna.trial.FrozenTrial, place: int = place, sign: int = sign) -> float:
+                return sign * list(trial.values)[place]
 
             judge = optuna.importance.PedAnovaImportanceEvaluator()
             target = value if len(objectives) > 1 else None
@@ -323,7 +325,6 @@ def _write_best(path: Path, overrides: Sequence[str], found: Mapping[str, Any], 
     """The best trial's recipe, to train with."""
     best = next(line for line in found["trials"] if line["trial"] == found["best"])
     settings = [*overrides, *(f"{n}={json.dumps(v)}" for n, v in best["settings"].items())]
-    recipe = load_recipe(path, settings)
-    values = recipe.model_dump(mode="json", exclude_defaults=True)
-    values["dataset"] = str((path.parent / recipe.dataset).resolve())
+    values, _ = read_values(path, settings)
+    values["dataset"] = str((path.parent / values["dataset"]).resolve())
     write_whole(out / "best.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -39,11 +39,12 @@ class Pictures(_Model):
     margin: float = Field(default=0.1, ge=0, le=10)
     colour: Literal["rgb", "grey"] = "rgb"
 
-    @model_validator(mode="after")
-    def _says_how_many(self) -> Pictures:
-        if self.frames is None and self.rate is None:
-            return self.model_copy(update={"frames": 16})
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _says_how_many(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("frames") is None and values.get("rate") is None:
+            return {**values, "frames": 16}
+        return values
 
 
 class Sound(_Model):

@@ -195,6 +195,9 @@ def _outputs(
             seconds = None if facts.seconds is None else facts.seconds * steps / facts.steps
             facts = replace(facts, steps=steps, seconds=seconds)
         fields = part.output(facts, config, calibration.get(name, {}))
+        if getattr(config, "space", "") is None:
+            # vectors of two trainings of one task are not alike
+            fields["space"] = f"{recipe.name}/{fields['space']}"
         if "boxes" in fields:
             made.append({**fields, "name": names[name], "boxes": {"tensor": name, **fields["boxes"]}})
         else:

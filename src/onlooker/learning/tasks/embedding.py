@@ -45,7 +45,7 @@ class Config(LayerConfig):
         scale: what cosines are multiplied by before the softmax; None: by the number of individuals, as AdaCos has it
             (Zhang et al. 2019, arXiv 1905.00292), at least 10.
         temperature: of ``contrastive``.
-        space: name of the vector space when deployed; None: the task's name.
+        space: name of the vector space when deployed; None: the names of bundle and task.
         every_seconds: length of the observations when deployed.
     """
 
