@@ -1,4 +1,5 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOperatorIssue=false
+# pyright: reportCallIssue=false, reportOptionalMemberAccess=false, reportPrivateImportUsage=false
 """Bundles made of runs: every form, compared with the model in PyTorch, and verified."""
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,10 @@ def tune(
     recipe = load_recipe(path, overrides)
     out.mkdir(parents=True, exist_ok=True)
     _same_search(out, recipe)
+    study = _study(out, recipe)
+    _forget_killed(study)
+    if not study.trials:
+        study.enqueue_trial(_as_it_is(recipe, recipe.search.space or default_space(recipe)))
     end = None if budget is None else time.time() + budget
     if jobs == 1:
         _work(path, tuple(overrides), out, trials, end, 0, told)
@@ -133,10 +138,6 @@ def _work(
     recipe = load_recipe(path, overrides)
     study = _study(out, recipe, worker)
     space = recipe.search.space or default_space(recipe)
-    if worker == 0:
-        _forget_killed(study)
-        if not study.trials:
-            study.enqueue_trial(_as_it_is(recipe, space))
     while _counted(study) < trials and (end is None or time.time() < end):
         trial = study.ask()
         try:
@@ -312,10 +313,15 @@ def summary(out: Path, recipe: Recipe) -> dict[str, Any]:
 
             judge = optuna.importance.PedAnovaImportanceEvaluator()
             target = value if len(objectives) > 1 else None
-            matters[objective] = dict(optuna.importance.get_param_importances(study, evaluator=judge, target=target))
+            with warnings.catch_warnings():
+                # it says that low values of a target count as good, which the sign sees to
+                warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes", UserWarning)
+                told = optuna.importance.get_param_importances(study, evaluator=judge, target=target)
+            matters[objective] = dict(told)
     first = [line for line in lines if line["trial"] in front]
-    sign = 1 if DIRECTIONS[objectives[0]] == "maximize" else -1
-    best = max(first, key=lambda line: sign * line["values"][objectives[0]])["trial"] if first else None
+    leading: str = next(iter(objectives))
+    sign = 1 if DIRECTIONS[leading] == "maximize" else -1
+    best = max(first, key=lambda line: sign * line["values"][leading])["trial"] if first else None
     return {
         "objectives": list(objectives), "trials": lines, "front": front, "best": best, "importances": matters,
     }  # fmt: skip

@@ -1,0 +1,130 @@
+"""A run of anomaly learning from a recipe to a bundle: what ``onlooker train`` calls for ``kind: anomaly``.
+
+The run folder holds ``recipe.yaml`` with all defaults and overrides, ``fit.json`` (threshold, table of false alarms),
+``metrics.json``, ``scores.npz`` (by video: scores and truth), ``report.html``, and ``bundle/``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from onlooker.bundles import load_bundle
+from onlooker.bundles.outputs import Anomaly
+from onlooker.core.errors import UsageError
+from onlooker.learning.anomaly.budget import past_mean
+from onlooker.learning.anomaly.evaluating import Measured, measure, score_videos
+from onlooker.learning.anomaly.fitting import Progress, fit_anomaly
+from onlooker.learning.anomaly.footage import span_task, videos_of
+from onlooker.learning.anomaly.recipe import AnomalyRecipe, load_anomaly_recipe
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.typed_yaml import write_whole
+
+__all__ = ["train"]
+
+
+def train(recipe_path: Path, *, overrides: Sequence[str] = (), out: Path, resume: bool = False) -> Path:
+    """Fit, export, and measure on the test split where there is one.
+
+    Args:
+        recipe_path: the recipe.
+        overrides: settings such as ``budget.false_alarms_per_hour=0.5``.
+        out: the run folder.
+        resume: go on with a run that was stopped: a bundle that is there is kept, and what is missing is done.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        ConfigError, UsageError: the recipe is wrong, or ``out`` holds a run and ``resume`` is not set.
+        SourceError: footage cannot be read.
+    """
+    recipe = load_anomaly_recipe(recipe_path, overrides)
+    bundle = out / "bundle"
+    if bundle.exists() and not resume:
+        raise UsageError(f"{out} holds a run already", hint="--resume goes on with it; or give another --out")
+    if not (bundle.exists() and (out / "fit.json").exists()):
+        values = recipe.model_dump(mode="json")
+        write_whole(out / "recipe.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110))
+        if bundle.exists():
+            raise UsageError(f"{bundle} is there, but not fit.json", hint="remove the bundle, then resume")
+        fitted = fit_anomaly(recipe, out, _terminal())
+        write_whole(out / "fit.json", json.dumps(fitted.facts, indent=1))
+    _measured(recipe, out)
+    return out
+
+
+def _measured(recipe: AnomalyRecipe, out: Path) -> None:
+    fit = json.loads((out / "fit.json").read_text(encoding="utf-8"))
+    bundle = load_bundle(out / "bundle")
+    output = next(o for o in bundle.manifest.outputs if isinstance(o, Anomaly))
+    dataset = Dataset.load(Path(recipe.dataset))
+    told = {k: v for k, v in fit.items() if isinstance(v, int | float)}
+    metrics: dict[str, Any] = {"normal": {output.name: told}}
+    videos: list[Measured] = []
+    if recipe.splits.test is not None and recipe.splits.test in dataset.info.splits:
+        samples = videos_of(dataset, recipe.splits.test)
+        videos = score_videos(bundle, dataset, samples, span_task(dataset, recipe.task))
+        values = measure(videos, output, recipe.pictures.rate, overlap=dataset.info.overlap)
+        metrics["test"] = {output.name: {"auc": values["value"], **{k: v for k, v in values.items() if k != "value"}}}
+        arrays = {f"{what}.{v.sample.id}": getattr(v, what) for v in videos for what in ("scores", "truth")}
+        with (out / "scores.npz").open("wb") as file:
+            np.savez_compressed(file, **arrays)
+    write_whole(out / "metrics.json", json.dumps(metrics, indent=1))
+    write_whole(out / "report.html", _report(recipe, fit, metrics, videos, output))
+
+
+def _terminal() -> Progress:
+    def say(what: str, done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{what}: {done} of {of}" + ("\n" if done == of else ""))
+
+    return say
+
+
+def _report(
+    recipe: AnomalyRecipe,
+    fit: dict[str, Any],
+    metrics: dict[str, Any],
+    videos: Sequence[Measured],
+    output: Anomaly,
+) -> str:
+    """A page with the curves of the test videos, their abnormal parts shaded, and the threshold."""
+    rate, ticks = recipe.pictures.rate, round(output.spans.smooth_seconds * recipe.pictures.rate)
+    rows = "".join(f"<tr><td>{a:g}</td><td>{b:.4g}</td></tr>" for a, b in fit["false_alarms"])
+    drawn = "".join(_curve(v, past_mean(v.scores, ticks), output.threshold, rate) for v in videos)
+    said = escape(json.dumps(metrics, indent=1))
+    style = "body{font:15px system-ui;max-width:900px;margin:2em auto}svg{width:100%}td{padding:0 1em 0 0}"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(recipe.name)}</title>'
+        f"<style>{style}</style><h1>{escape(recipe.title or recipe.name)}</h1>"
+        f"<h2>False alarms on normal footage</h2><p>Counted on {fit['hours'] * 3600:.0f} s of footage that the model "
+        f"had not seen, down to {fit['counted_down_to']:g} an hour; rarer ones are extrapolated.</p>"
+        f"<table><tr><th>an hour</th><th>threshold</th></tr>{rows}</table>"
+        f"<h2>Scores of the test videos</h2><p>Smoothed over the past; shaded: labelled abnormal; dashed: the "
+        f"threshold.</p>{drawn}<h2>Measures</h2><pre>{said}</pre></html>"
+    )
+
+
+def _curve(video: Measured, series: np.ndarray[Any, np.dtype[np.float64]], threshold: float, rate: float) -> str:
+    wide, high = 860.0, 140.0
+    most = max(float(series.max()), threshold) * 1.05
+    step = wide / max(1, len(series))
+    bars = "".join(
+        f'<rect x="{n * step:.1f}" y="0" width="{step + 0.2:.1f}" height="{high}" fill="#f6c9c0"/>'
+        for n in np.flatnonzero(video.truth)
+    )
+    way = " ".join(f"{n * step:.1f},{high - v / most * high:.1f}" for n, v in enumerate(series))
+    line = high - threshold / most * high
+    return (
+        f"<h3>{escape(video.sample.id)} ({len(series) / rate:.0f} s)</h3>"
+        f'<svg viewBox="0 0 {wide:g} {high:g}" role="img">{bars}<polyline fill="none" stroke="#235" points="{way}"/>'
+        f'<line x1="0" x2="{wide:g}" y1="{line:.1f}" y2="{line:.1f}" stroke="#a33" stroke-dasharray="4 4"/></svg>'
+    )
