@@ -78,6 +78,9 @@ def command(
     from onlooker.learning.evaluate.run import EvaluationRequest, evaluate
 
     limits = _limits(at_least)
+    if _is_anomaly(bundle):
+        _anomaly(bundle, dataset, split, limits, as_json)
+        return
     request = EvaluationRequest(
         bundle, dataset, split, asked.pairs(task, "--task"), against, slices, tuple(by or ()), samples, slice_samples,
         looks, draws, seed, near, engine=runtime, threads=threads,
@@ -102,6 +105,43 @@ def command(
     for name in missed:
         print(f"onlooker: {name} is worse than {limits[name]:g}", file=sys.stderr)
     if missed:
+        raise typer.Exit(1)
+
+
+def _folder(bundle: str) -> Path:
+    """The folder of a bundle: its own, in that of a run, or that of an added one."""
+    from onlooker.bundles.added import added_bundle, added_names
+
+    path = Path(bundle)
+    if not path.exists() and bundle in added_names():
+        return added_bundle(bundle).folder
+    return path / "bundle" if (path / "bundle").is_dir() else path
+
+
+def _is_anomaly(bundle: str) -> bool:
+    """Whether a bundle tells how unusual moments are and nothing else, which has measures of its own."""
+    from onlooker.bundles import load_bundle
+    from onlooker.bundles.outputs import Anomaly
+
+    folder = _folder(bundle)
+    return folder.is_dir() and all(isinstance(o, Anomaly) for o in load_bundle(folder).manifest.outputs)
+
+
+def _anomaly(bundle: str, dataset: Path, split: str | None, limits: dict[str, float], as_json: bool) -> None:
+    from onlooker.learning.anomaly import evaluate_anomaly
+
+    found = evaluate_anomaly(_folder(bundle), dataset, split=split or "test")
+    missed = [n for n, limit in limits.items() if not (found["tasks"].get(n, {}).get("value") or 0) >= limit]
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        for name, values in found["tasks"].items():
+            low, high = values.get("ci95") or (None, None)
+            print(
+                f"{name}: {values['metric']} {values['value']:.4f} [{low}, {high}], mean over videos {values['macro']}"
+            )
+    if missed:
+        print(f"onlooker: {missed[0]} is worse than {limits[missed[0]]:g}", file=sys.stderr)
         raise typer.Exit(1)
 
 

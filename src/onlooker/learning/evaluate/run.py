@@ -196,7 +196,7 @@ class _Runner:
         if all(isinstance(o, Anomaly) for o in manifest.outputs):
             raise UsageError(
                 f"{manifest.name} scores how unusual moments are, which has measures of its own",
-                hint="onlooker.learning.anomaly.evaluate_anomaly gives them",
+                hint="onlooker evaluate gives them by itself; in Python onlooker.learning.anomaly.evaluate_anomaly",
             )
         heads: Any = subject.recipe.get("tasks") or {}
         self.judges: list[Judge] = judges_of(manifest, dataset, request.tasks, subject.calibration, heads)

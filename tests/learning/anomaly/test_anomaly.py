@@ -1,0 +1,87 @@
+"""Anomaly learning on real footage: from people who walk to a bundle that finds who does not."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from onlooker.bundles import load_bundle, verify_bundle
+from onlooker.cli.main import main
+from onlooker.core.errors import ConfigError
+from onlooker.learning.anomaly import load_anomaly_recipe
+from onlooker.learning.anomaly.budget import past_mean
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.manifest import LabelledSpan, Media, Sample, Task
+from onlooker.learning.datasets.media import look_at
+
+DATA = Path(os.environ.get("ONLOOKER_DATA") or Path(__file__).parents[4] / "shared" / "data") / "ucsd_ped2"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """Four normal videos and two with something unusual."""
+    if not DATA.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail("the set ucsd_ped2 is missing")
+        pytest.skip("the set ucsd_ped2 is not here")
+    tasks = {"abnormal": Task(kind="spans", classes=("abnormal",))}
+    dataset = Dataset.create(tmp_path / "set", name="walk", tasks=tasks, root=str(DATA))
+    ranges = json.loads((DATA / "frame_gt.json").read_text())
+
+    def sample(path: Path, split: str, labels: dict[str, object]) -> Sample:
+        media = look_at(DATA, Media(path=path.relative_to(DATA).as_posix(), kind="video"))
+        return Sample(id=path.stem, media=(media,), split=split, labels=labels)
+
+    videos = sorted((DATA / "train").glob("*.mp4"))[:4]
+    samples = [sample(v, "train", {"abnormal": ()}) for v in videos]
+    for name in ("Test002", "Test004"):
+        first, last = ranges[name]["abnormal_frames_1based_inclusive"]
+        span = LabelledSpan(label="abnormal", start=(first - 1) / 10, end=last / 10)
+        samples.append(sample(DATA / "test" / f"{name}.mp4", "test", {"abnormal": (span,)}))
+    dataset.put(samples)
+    dataset.save()
+    values = yaml.safe_load((Path(__file__).parents[3] / "recipes" / "anomaly_ped2.yaml").read_text())
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**values, "dataset": str(dataset.folder)}))
+    return path
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+def test_a_bundle_finds_what_normal_footage_did_not_hold(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.set_num_threads(1)
+    assert run("train", str(recipe), "--out", str(tmp_path / "run"), "--set", "method.memory=500", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["metrics"]["test"]["anomaly"]["auc"] > 0.9
+    assert (tmp_path / "run" / "report.html").is_file()
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert verify_bundle(bundle).good
+    assert run("evaluate", str(tmp_path / "run"), str(tmp_path / "set"), "--json") == 0
+    values = next(iter(json.loads(capsys.readouterr().out)["tasks"].values()))
+    assert values["metric"] == "auc"
+    assert values["value"] == pytest.approx(told["metrics"]["test"]["anomaly"]["auc"], abs=1e-6)
+    assert run("evaluate", str(tmp_path / "run"), str(tmp_path / "set"), "--at-least", "anomaly=0.9999") == 1
+    assert run("train", str(recipe), "--out", str(tmp_path / "run")) == 1, "a run is not overwritten"
+
+
+def test_a_wrong_recipe_is_told_with_its_line(recipe: Path) -> None:
+    recipe.write_text(recipe.read_text().replace("false_alarms_per_hour: 1", "false_alarms_per_hour: -1"))
+    with pytest.raises(ConfigError, match=r"recipe.yaml:\d+: budget.false_alarms_per_hour"):
+        load_anomaly_recipe(recipe)
+
+
+def test_the_mean_of_the_past_looks_at_the_past_alone() -> None:
+    values = np.array([0.0, 0.0, 4.0, 0.0, 0.0])
+    assert past_mean(values, 2).tolist() == [0.0, 0.0, 2.0, 2.0, 0.0]
