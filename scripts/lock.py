@@ -5,6 +5,7 @@ It installs pyproject.toml's dependencies, extras and the dev group into a throw
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ def main() -> None:
         python = str(Path(folder) / "bin" / "python")
         subprocess.run([python, "-m", "pip", "install", "--quiet", *sorted(set(wanted))], check=True)
         frozen = subprocess.run([python, "-m", "pip", "freeze"], check=True, capture_output=True, text=True).stdout
+    # a build's local label (2.13.0+cpu) is not on every registry; the version alone fits it too
+    frozen = re.sub(r"(?m)^([^=\n]+==[^+\n]+)\+\S+$", r"\1", frozen)
     head = f"# made by `make lock` with Python {sys.version_info.major}.{sys.version_info.minor}; do not edit\n"
     (ROOT / "requirements.lock").write_text(head + frozen)
     print(f"requirements.lock: {len(frozen.splitlines())} packages")
