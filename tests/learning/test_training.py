@@ -154,6 +154,18 @@ def test_what_does_not_fit_the_dataset_is_said(tmp_path: Path, dataset: Path) ->
         train(recipe, out=tmp_path / "run")
 
 
+def test_tensorboard_reads_what_a_run_wrote(tmp_path: Path, dataset: Path) -> None:
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    recipe = tiny_recipe(tmp_path, dataset)
+    run = train(
+        recipe, overrides=["training.epochs=3", "training.tensorboard=true"], out=tmp_path / "run", bundle=False
+    )
+    read = reading.EventAccumulator(str(run.path / "tensorboard"))
+    read.Reload()
+    told = [(e.step, e.value) for e in read.Scalars("loss/side")]
+    assert told == [(line["epoch"], pytest.approx(line["loss"]["side"], rel=1e-5)) for line in run.history()]
+
+
 def test_a_folder_that_is_not_empty_is_kept(tmp_path: Path, dataset: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("mine")

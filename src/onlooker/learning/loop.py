@@ -23,6 +23,7 @@ from onlooker.learning.optimise import Mean, rate_at
 from onlooker.learning.parts import load_part
 from onlooker.learning.peers import Peers
 from onlooker.learning.recipe import Recipe
+from onlooker.learning.run_events import write_tensorboard
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.score import main_metrics, measured, predict
 
@@ -285,6 +286,8 @@ def end_of_epoch(run: Run) -> bool:
     standing.epoch, standing.step = standing.epoch + 1, 0
     if run.peers.first:
         run.progress.epoch(line)
+        if settings.tensorboard:
+            write_tensorboard(run.folder.path / "tensorboard", line)
     return stop
 
 
