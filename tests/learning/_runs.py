@@ -13,7 +13,7 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import DatasetInfo, Task
 from onlooker.learning.facts import Facts, InputFacts, SeriesInput
 from onlooker.learning.model import Model, build_model
-from onlooker.learning.recipe import Recipe, parse_recipe
+from onlooker.learning.recipe import Recipe, recipe_model
 from onlooker.learning.run_folder import RunFolder, write_tensors
 from onlooker.learning.task import TaskFacts
 
@@ -51,7 +51,7 @@ ACTION: dict[str, dict[str, Any]] = {"action": {"head": "classification"}}
 
 def recipe_of(inputs: dict[str, Any], tasks: dict[str, Any], **more: Any) -> Recipe:
     """A recipe of small networks."""
-    return parse_recipe({"name": "tiny", "dataset": ".", "inputs": inputs, "tasks": tasks, **more})
+    return recipe_model().model_validate({"name": "tiny", "dataset": ".", "inputs": inputs, "tasks": tasks, **more})
 
 
 def facts_of(inputs: dict[str, InputFacts], kinds: dict[str, str], seconds: float | None = 1.0) -> Facts:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from onlooker.core.errors import ConfigError, UsageError
-from onlooker.core.located import first_complaint, line_of
 from onlooker.learning.augment import AugmentConfig
 from onlooker.learning.balance import BalancingConfig
 from onlooker.learning.datasets.preparation import Preparation
+from onlooker.learning.datasets.typed_yaml import read_yaml, validated
 from onlooker.learning.fusing import FusionConfig
 from onlooker.learning.network import NetworkConfig
 from onlooker.learning.optimise import OptimiserConfig, ScheduleConfig
@@ -288,16 +288,7 @@ def read_values(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
         ConfigError: it cannot be read or is not YAML.
         UsageError: a setting has no name or is not YAML.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}", hint="check the path") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from None
+    values, node = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected settings by name", hint=_HINT)
     for setting in overrides:
@@ -330,21 +321,4 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         UsageError: a setting is.
     """
     values, node = read_values(path, overrides)
-    return parse_recipe(values, node, str(path), overrides)
-
-
-def parse_recipe(
-    values: Any, node: yaml.Node | None = None, where: str = "recipe", overrides: Sequence[str] = ()
-) -> Recipe:
-    """A recipe from its values; ``where`` and ``node`` are for errors."""
-    try:
-        return recipe_model().model_validate(values)
-    except ValidationError as error:
-        location, place, message = first_complaint(error)
-        said = ".".join(str(part) for part in location)
-        if any(said.startswith(s.partition("=")[0]) for s in overrides):
-            raise UsageError(f"--set {said}: {message}", hint=_HINT) from None
-        line = f":{line_of(node, location)}" if node is not None and location else ""
-        raise ConfigError(
-            f"{where}{line}: {place}: {message}" if place else f"{where}: {message}", hint=_HINT
-        ) from None
+    return validated(recipe_model(), values, node, path, _HINT, overrides)

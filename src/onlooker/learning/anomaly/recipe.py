@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from onlooker.core.errors import ConfigError, UsageError
-from onlooker.core.located import first_complaint, line_of
+from onlooker.learning.datasets.typed_yaml import validated
 from onlooker.learning.recipe import read_values
 
 __all__ = [
@@ -166,15 +165,7 @@ def load_anomaly_recipe(path: Path, overrides: Sequence[str] = ()) -> AnomalyRec
         UsageError: a setting is.
     """
     values, node = read_values(path, overrides)
-    try:
-        recipe = AnomalyRecipe.model_validate(values)
-    except ValidationError as error:
-        location, place, message = first_complaint(error)
-        said = ".".join(str(part) for part in location)
-        if any(said.startswith(s.partition("=")[0]) for s in overrides):
-            raise UsageError(f"--set {said}: {message}", hint=_HINT) from None
-        line = f":{line_of(node, location)}" if node is not None and location else ""
-        raise ConfigError(f"{path}{line}: {place}: {message}" if place else f"{path}: {message}", hint=_HINT) from None
+    recipe = validated(AnomalyRecipe, values, node, path, _HINT, overrides)
     return recipe.model_copy(update={"dataset": str(_beside(path, recipe.dataset))})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.core.located import first_complaint, line_of
 
-__all__ = ["load_yaml", "write_whole"]
+__all__ = ["load_yaml", "read_yaml", "validated", "write_whole"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -24,20 +25,50 @@ def load_yaml(path: Path, model: type[M], hint: str) -> M:
     Raises:
         ConfigError: it cannot be read or is wrong; names file and line.
     """
+    values, document = read_yaml(path)
+    return validated(model, values, document, path, hint)
+
+
+def read_yaml(path: Path) -> tuple[Any, yaml.Node | None]:
+    """A file's values, unchecked, and its nodes, which know their lines.
+
+    Raises:
+        ConfigError: it cannot be read or is not YAML.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        document = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}", hint="check the path") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from None
+
+
+def validated(
+    model: type[M], values: Any, document: yaml.Node | None, path: Path, hint: str, overrides: Sequence[str] = ()
+) -> M:
+    """Values as a ``model``.
+
+    Args:
+        model: what they must be.
+        values: of the file, changed by ``overrides``.
+        document: the file's nodes.
+        path: the file.
+        hint: for errors.
+        overrides: ``key.key=value`` settings of the command line, which are told by their name in place of a line.
+
+    Raises:
+        ConfigError: the file is wrong; names file and line.
+        UsageError: a setting is.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
         location, where, message = first_complaint(error)
+        if any(where.startswith(s.partition("=")[0]) for s in overrides):
+            raise UsageError(f"--set {where}: {message}", hint=hint) from None
         line = line_of(document, location)
         raise ConfigError(f"{path}:{line}: {where}: {message}" if where else f"{path}: {message}", hint=hint) from None
 
