@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from _harness import save
 from _recipes import accuracy, dataset_of, run_of, spread, trained
-from onlooker.learning.complexity import count
 from torch import Tensor
 
+from onlooker.learning.complexity import count
 from onlooker.learning.gains import compare_with_single
 from onlooker.learning.run_folder import RunFolder, load_model
 from onlooker.learning.score import predict
