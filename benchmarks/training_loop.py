@@ -17,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from _harness import save
 from _recipes import ROOT, dataset_of
 
 import onlooker.learning.train as training_module
 from onlooker.learning.batches import normalised
 from onlooker.learning.loop import Run, learning, one_step
+from onlooker.learning.precision import computing_in
 
 STEPS, ROUNDS = 12, 7
 
@@ -56,7 +56,7 @@ def bare(run: Run, batches: list[Any]) -> float:
     for inputs, values in ready:
         for optimiser in run.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=run.precision is torch.bfloat16):
+        with computing_in(run.precision, "cpu"):
             raw = run.model(inputs).raw[task]
         head.loss(raw.float(), values).mean().backward()
         for optimiser in run.optimisers:

@@ -29,7 +29,6 @@ class Standing:
         history: a line for each epoch that is over.
         best: the best value of what is monitored, higher being better, and its epoch.
         weights: the best weights so far, or empty.
-        seconds: of all sittings together.
         losses: sums by task and the number of batches of the running epoch.
     """
 
@@ -39,7 +38,6 @@ class Standing:
     best: float | None = None
     best_epoch: int = -1
     weights: dict[str, Tensor] = field(default_factory=dict)
-    seconds: float = 0.0
     losses: dict[str, float] = field(default_factory=dict)
     batches: int = 0
 

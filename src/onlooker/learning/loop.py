@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 import torch
@@ -22,6 +22,7 @@ from onlooker.learning.model import Model
 from onlooker.learning.optimise import Mean, rate_at
 from onlooker.learning.parts import load_part
 from onlooker.learning.peers import Peers
+from onlooker.learning.precision import computing_in
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.run_events import write_tensorboard
 from onlooker.learning.run_folder import RunFolder
@@ -66,13 +67,19 @@ class Run:
     conflicts: Conflicts | None = None
     forward: Model | None = None
     """The model as it is called: compiled, or the model itself."""
+    shared: list[nn.Parameter] = field(init=False)
+    own: dict[str, list[nn.Parameter]] = field(init=False)
+    """Parameters that several tasks use, and by task those of its heads alone; only what is trained."""
+
+    def __post_init__(self) -> None:
+        self.shared, self.own = parameters_of(self.model)
 
 
 def fit(run: Run) -> None:
     """Train until all epochs are over or nothing gets better; ``run.standing.weights`` are the weights to keep."""
     settings, standing = run.recipe.training, run.standing
     steps = run.training.steps
-    saved = began = time.monotonic()
+    saved = time.monotonic()
     while standing.epoch < settings.epochs:
         learning(run)
         for batch in run.training.batches(standing.epoch, start=standing.step):
@@ -83,11 +90,9 @@ def fit(run: Run) -> None:
             standing.step += 1
             run.progress.step(standing.epoch, standing.step, steps, sum(losses.values()))
             if run.peers.first and time.monotonic() - saved > settings.checkpoint_seconds and standing.step < steps:
-                standing.seconds, began = standing.seconds + time.monotonic() - began, time.monotonic()
                 keep_state(run)
                 saved = time.monotonic()
         stop = end_of_epoch(run)
-        standing.seconds, began = standing.seconds + time.monotonic() - began, time.monotonic()
         if run.peers.first:
             run.folder.log(standing.history)
             keep_state(run)
@@ -116,15 +121,13 @@ def one_step(run: Run, batch: Batch) -> dict[str, float]:
     if partner is not None:
         inputs = mixed(inputs, *partner, generator)
     losses, gates = losses_of(run, batch, inputs, present, partner)
-    first = standing.step % settings.accumulate == 0
-    if first:
+    if standing.step % settings.accumulate == 0:
         for optimiser in run.optimisers:
             optimiser.zero_grad(set_to_none=True)
-    shared, own = parameters_of(run.model)
     if run.conflicts is not None and run.conflicts.due(number):
         run.conflicts.add(losses)
     if losses:
-        run.balancing.backward({n: loss / settings.accumulate for n, loss in losses.items()}, shared, own)
+        run.balancing.backward({n: loss / settings.accumulate for n, loss in losses.items()}, run.shared, run.own)
     if gates and run.recipe.fusion is not None:
         scale_gradients({n: run.model.encoders[n] for n in gates}, gates, run.recipe.fusion.balance)
     if (standing.step + 1) % settings.accumulate == 0 or standing.step + 1 == run.training.steps:
@@ -184,7 +187,7 @@ def losses_of(
     partner: tuple[Tensor, float, bool] | None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The weighted loss of each task, and with balanced senses how sure each is by itself."""
-    with torch.autocast(run.peers.device.type, torch.bfloat16, enabled=run.precision is torch.bfloat16):
+    with computing_in(run.precision, run.peers.device):
         answer = (run.forward or run.model)(inputs, present)
     losses: dict[str, Tensor] = {}
     sure: dict[str, Tensor] = {}
@@ -246,15 +249,12 @@ def move(run: Run, number: int) -> None:
     if settings.clip is not None:
         nn.utils.clip_grad_norm_(trained, settings.clip)
     rate = rate_at(run.recipe.schedule, number, settings.epochs * run.training.steps)
-    only_heads = run.standing.epoch < run.recipe.start.head_epochs
-    heads = {id(p) for n, p in run.model.named_parameters() if n.startswith(("heads.", "sides."))}
+    if run.standing.epoch < run.recipe.start.head_epochs:
+        for parameter in (*run.shared, *run.balancing.parameters()):
+            parameter.grad = None
     for optimiser in run.optimisers:
         for group in optimiser.param_groups:
             group["lr"] = run.recipe.optimiser.rate * group["scale"] * rate
-            if only_heads:
-                for parameter in group["params"]:
-                    if id(parameter) not in heads:
-                        parameter.grad = None
         optimiser.step()
     if run.mean is not None:
         run.mean.update(run.model)
@@ -328,7 +328,7 @@ def recalibrate(run: Run) -> None:
         batches = itertools.islice(run.training.batches(run.standing.epoch), run.recipe.training.recalibrate)
         for batch in batches:
             inputs, present = changed(run, batch, generator)
-            with torch.autocast(run.peers.device.type, torch.bfloat16, enabled=run.precision is torch.bfloat16):
+            with computing_in(run.precision, run.peers.device):
                 run.model(inputs, present)
     for norm, momentum in held:
         norm.momentum = momentum

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onlooker.learning.precision import multiplies_bfloat16
+
 __all__ = ["Muon", "orthogonal"]
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315
@@ -60,8 +62,7 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move all weights that have a gradient."""
         loss = None if closure is None else closure()
-        fast = bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
-        precision = torch.bfloat16 if fast else torch.float32
+        precision = torch.bfloat16 if multiplies_bfloat16() else torch.float32
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from onlooker.learning.batches import Batch, Data, normalised
 from onlooker.learning.model import Model
 from onlooker.learning.parts import load_part
+from onlooker.learning.precision import computing_in
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.task import Array, Calibration, TaskFacts
 
@@ -70,7 +71,7 @@ def predict(
         if change is not None:
             inputs = change(inputs)
         present = {n: p.to(device) * (n not in without) for n, p in batch.present.items()}
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision is torch.bfloat16):
+        with computing_in(precision, device):
             answer = model(inputs, present)
             answers = {n: r.float() for n, r in answer.raw.items()}
             if mirror:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from onlooker.core.errors import UsageError
-from onlooker.learning.batches import Data, fits_in_memory, normalised
+from onlooker.learning.batches import Batch, Data, fits_in_memory, normalised
 from onlooker.learning.checkpoint import Standing, restore
 from onlooker.learning.complexity import count, estimate_memory
 from onlooker.learning.conflicts import Conflicts
@@ -31,6 +31,7 @@ from onlooker.learning.loop import Progress, Run, fit, new_balancing, parts_of
 from onlooker.learning.model import Model, build_model
 from onlooker.learning.optimise import Mean, make_optimisers
 from onlooker.learning.peers import Peers
+from onlooker.learning.precision import computing_in, multiplies_bfloat16
 from onlooker.learning.recipe import Recipe, load_recipe
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.start import factors, freeze, take_weights
@@ -117,13 +118,14 @@ def train(
     with ExitStack() as stack:
         stack.callback(peers.close)
         made = _prepared(recipe, dataset, folder, resumed, peers, told, stack)
-        run, notes = _run(recipe, made, folder, peers, told)
+        first = next(made.training.batches())
+        run, notes = _run(recipe, made, first, folder, peers, told)
         if resumed:
             run.standing = restore(folder.path / "state.safetensors", parts_of(run))
         elif peers.first:
             folder.begin(recipe, made.facts, dataset, digest)
         peers.share(run.model)
-        told.begun(estimate(run), notes)
+        told.begun(estimate(run, first), notes)
         fit(run)
         if peers.first:
             finish(run, made.test, bundle=bundle)
@@ -218,12 +220,13 @@ def _found(
         return find_facts(recipe, dataset, samples, preparation, loader.epoch())
 
 
-def _run(recipe: Recipe, made: _Made, folder: RunFolder, peers: Peers, told: Any) -> tuple[Run, list[str]]:
+def _run(
+    recipe: Recipe, made: _Made, first: Batch, folder: RunFolder, peers: Peers, told: Any
+) -> tuple[Run, list[str]]:
     """The model at its start with all that moves it, and what there is to say."""
     model, notes = made.model, []
     if recipe.start.weights is not None:
         notes.append(take_weights(model, recipe.start.weights))
-    first = next(made.training.batches())
     for name, x in first.inputs.items():
         model.network(name).prepare(normalised(x, made.facts.inputs[name]))
     model.to(peers.device)
@@ -258,13 +261,9 @@ def _conflicts(model: Model, recipe: Recipe) -> Conflicts:
 
 
 def _precision(recipe: Recipe, device: torch.device) -> torch.dtype:
-    if recipe.training.precision == "auto":
-        if device.type == "cuda":
-            fast = torch.cuda.is_bf16_supported()
-        else:
-            fast = bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
-        return torch.bfloat16 if fast else torch.float32
-    return torch.bfloat16 if recipe.training.precision == "bfloat16" else torch.float32
+    asked = recipe.training.precision
+    fast = multiplies_bfloat16(device.type) if asked == "auto" else asked == "bfloat16"
+    return torch.bfloat16 if fast else torch.float32
 
 
 def _channels_last(model: nn.Module) -> None:
@@ -274,10 +273,9 @@ def _channels_last(model: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=forms[parameter.ndim])
 
 
-def estimate(run: Run) -> Estimate:
-    """What the run will take, from one step that is tried; weights and norms stay as they are."""
+def estimate(run: Run, batch: Batch) -> Estimate:
+    """What the run will take, from one batch that is tried; weights and norms stay as they are."""
     model, data = run.model, run.training
-    batch = next(data.batches())
     inputs = {n: normalised(x.to(run.peers.device), data.facts.inputs[n]) for n, x in batch.inputs.items()}
     one = {n: x[:1] for n, x in inputs.items()}
     held = {k: v.clone() for k, v in model.state_dict().items()}
@@ -286,7 +284,7 @@ def estimate(run: Run) -> Estimate:
     # the first step also pays for what is done once
     for _ in range(2):
         began = time.monotonic()
-        with torch.autocast(run.peers.device.type, torch.bfloat16, enabled=run.precision is torch.bfloat16):
+        with computing_in(run.precision, run.peers.device):
             answer = model(inputs, {n: p.to(run.peers.device) for n, p in batch.present.items()})
         sum(r.float().square().mean() for r in answer.raw.values()).backward()  # type: ignore[union-attr]
         each = time.monotonic() - began
