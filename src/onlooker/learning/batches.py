@@ -23,7 +23,7 @@ from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.preparation import Preparation
 from onlooker.learning.facts import Facts, InputFacts, SeriesInput
 from onlooker.learning.parts import load_part
-from onlooker.learning.task import HeadConfig, TaskFacts
+from onlooker.learning.task import HeadConfig, TaskFacts, as_tensor
 
 __all__ = ["Batch", "Data", "input_array", "normalised"]
 
@@ -150,7 +150,8 @@ class Data:
     @property
     def steps(self) -> int:
         """Batches of an epoch."""
-        count = len(self.order(0))
+        rank, parts = self.shard
+        count = len(range(rank, len(self.samples), parts))
         return max(1, count // self.batch) if self.shuffle else -(-count // self.batch)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
@@ -166,19 +167,16 @@ class Data:
 
     def batches(self, epoch: int = 0, *, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch; ``start`` are passed over."""
-        order = self.order(epoch)
-        steps = self.steps
-        for step in range(start, steps):
-            numbers = order[step * self.batch : (step + 1) * self.batch]
-            if self.kept is not None:
-                yield self._taken(numbers)
+        order = self.order(epoch)[start * self.batch : self.steps * self.batch]
         if self.kept is None:
-            yield from self._streamed(order[start * self.batch : steps * self.batch])
+            yield from self._streamed(order)
+            return
+        for first in range(0, len(order), self.batch):
+            yield self._taken(order[first : first + self.batch])
 
     def _streamed(self, order: NDArray[np.int64]) -> Iterator[Batch]:
         place = {s.id: n for n, s in enumerate(self.samples)}
-        self._loader.order = lambda epoch: [int(n) for n in order]  # type: ignore[method-assign]
-        for clips in self._loader.batches(0, size=self.batch):
+        for clips in self._loader.batches(size=self.batch, order=order.tolist()):
             yield self._made(clips, [place[c.sample.id] for c in clips])
         self.failures = self._loader.failures
 
@@ -208,7 +206,7 @@ class Data:
         for name, config in self.heads.items():
             part = load_part("tasks", config.head)
             array, has = part.encode(self.tasks[name], config, clips)
-            values[name] = array.astype(np.int64 if array.dtype.kind in "iu" else np.float32)
+            values[name] = as_tensor(array).numpy()
             known[name] = np.asarray(has, np.bool_)
         return values, known
 

@@ -21,7 +21,7 @@ from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.manifest import Task
 from onlooker.learning.network import Features
 
-__all__ = ["Array", "Calibration", "Head", "HeadConfig", "Metric", "Pool", "TaskFacts", "pooled"]
+__all__ = ["Array", "Calibration", "Head", "HeadConfig", "Metric", "Pool", "TaskFacts", "as_tensor", "pooled"]
 
 Array: TypeAlias = NDArray[Any]
 Pool: TypeAlias = Literal["mean", "last", "max"]

@@ -136,12 +136,13 @@ class Loader:
         rank, parts = self._shard
         return [int(n) for n in order[rank::parts]]
 
-    def epoch(self, epoch: int = 0, *, start: int = 0) -> Iterator[Clip]:
+    def epoch(self, epoch: int = 0, *, start: int = 0, order: Sequence[int] | None = None) -> Iterator[Clip]:
         """The clips of one epoch.
 
         Args:
             epoch: its number, which the order depends on.
             start: how many to pass over, to go on where a run was stopped.
+            order: places in ``samples`` in place of the epoch's own order.
 
         Raises:
             SourceError: a sample cannot be decoded (with ``on_error="raise"``).
@@ -149,7 +150,7 @@ class Loader:
         waiting: deque[_Job] = deque()
         chunk: list[int] = []
         limit = _AHEAD * max(1, self._workers)
-        for number in self.order(epoch)[start:]:
+        for number in (self.order(epoch) if order is None else order)[start:]:
             if self._is_cached(number):
                 if chunk:
                     waiting.append(self._submit(chunk))
@@ -167,10 +168,12 @@ class Loader:
         while waiting:
             yield from self._finished(waiting)
 
-    def batches(self, epoch: int = 0, *, size: int, start: int = 0, keep_last: bool = True) -> Iterator[list[Clip]]:
+    def batches(
+        self, epoch: int = 0, *, size: int, start: int = 0, keep_last: bool = True, order: Sequence[int] | None = None
+    ) -> Iterator[list[Clip]]:
         """The clips of an epoch in lists of ``size``; ``start`` counts lists. The last is shorter, or left out."""
         held: list[Clip] = []
-        for clip in self.epoch(epoch, start=start * size):
+        for clip in self.epoch(epoch, start=start * size, order=order):
             held.append(clip)
             if len(held) == size:
                 yield held
