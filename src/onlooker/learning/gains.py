@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.conflicts import suggest_splits
+from onlooker.learning.evaluate.bootstrap import Units, drawn, interval
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.report import write_run_report
-from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
+from onlooker.learning.run_folder import RunFolder, load_model
+from onlooker.learning.task import Metric
 from onlooker.learning.train import train
 
 __all__ = ["compare_with_single", "gains_of"]
-
-_DRAWS = 1000
 
 
 def compare_with_single(
@@ -72,33 +74,21 @@ def gains_of(out: Path) -> dict[str, Any]:
     alone_size = 0
     for name, head in recipe.tasks.items():
         folder = out / "single" / name
-        tensors, _ = read_tensors(folder / "model.safetensors")
-        alone_model, _, _ = load_model(folder)
-        alone_size += sum(tensors[n].numel() for n, _ in alone_model.named_parameters())
+        alone_size += sum(p.numel() for p in load_model(folder)[0].parameters())
         part = load_part("tasks", head.head)
         sign = 1 if part.main.higher else -1
         both = [_answers(out, name), _answers(folder, name)]
         calibrations = [RunFolder(f).read("calibration.json").get(name, {}) for f in (out, folder)]
-        values = [
-            part.metrics(raw, truth, model.tasks[name], c)[part.main.name]
-            for (raw, truth), c in zip(both, calibrations, strict=True)
+        metrics = [
+            part.resampled(raw, truth, model.tasks[name], c) for (raw, truth), c in zip(both, calibrations, strict=True)
         ]
-        random = np.random.default_rng(0)
-        draws: list[float] = []
-        for _ in range(_DRAWS if len(both[0][0]) == len(both[1][0]) else 0):
-            picked = random.integers(0, len(both[0][0]), len(both[0][0]))
-            drawn = [
-                part.metrics(raw[picked], truth[picked], model.tasks[name], c).get(part.main.name)
-                for (raw, truth), c in zip(both, calibrations, strict=True)
-            ]
-            if drawn[0] is not None and drawn[1] is not None:
-                draws.append(sign * (drawn[0] - drawn[1]))
+        values = [m(np.arange(len(raw)))[part.main.name] for m, (raw, _) in zip(metrics, both, strict=True)]
         tasks[name] = {
             "metric": part.main.name,
             "together": values[0],
             "alone": values[1],
             "gain": sign * (values[0] - values[1]),
-            "ci95": [float(q) for q in np.quantile(draws, [0.025, 0.975])] if draws else None,
+            "ci95": _interval(metrics, part.main, len(both[0][0])) if len(both[0][0]) == len(both[1][0]) else None,
         }
     size = sum(p.numel() for p in model.parameters())
     conflicts = out / "conflicts.json"
@@ -107,6 +97,20 @@ def gains_of(out: Path) -> dict[str, Any]:
         points = {name: 100 * t["gain"] for name, t in tasks.items()}
         found["suggestion"] = suggest_splits(json.loads(conflicts.read_text(encoding="utf-8")), points).as_dict()
     return found
+
+
+def _interval(metrics: Sequence[Callable[[Any], dict[str, float]]], main: Metric, count: int) -> list[float] | None:
+    """Of the gain, the 95 % interval: both runs are judged on the same draws of samples."""
+    sign = 1 if main.higher else -1
+
+    def gain(rows: NDArray[np.intp]) -> dict[str, float]:
+        together, alone = (m(rows).get(main.name) for m in metrics)
+        return {} if together is None or alone is None else {"gain": sign * (together - alone)}
+
+    single = np.arange(count)
+    found = drawn(gain, single, Units(single, count, "samples"), seconds=math.inf).values.get("gain")
+    held = None if found is None else interval(found)
+    return None if held is None else list(held)
 
 
 def _answers(folder: Path, task: str) -> tuple[Any, Any]:
