@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.datasets import asked
 
 if TYPE_CHECKING:
+    from onlooker.bundles import Bundle
     from onlooker.learning.evaluate.run import Evaluation
 
 __all__ = ["command"]
@@ -75,12 +76,16 @@ def command(
     from onlooker.learning.parts import require_torch
 
     require_torch()
+    from onlooker.bundles.outputs import Anomaly
+    from onlooker.learning.evaluate.opening import open_subject
     from onlooker.learning.evaluate.run import EvaluationRequest, evaluate
 
     limits = _limits(at_least)
-    if _is_anomaly(bundle):
-        _anomaly(bundle, dataset, split, limits, as_json)
-        return
+    with ExitStack() as stack:
+        opened = open_subject(bundle, stack).bundle
+        if all(isinstance(output, Anomaly) for output in opened.manifest.outputs):
+            _anomaly(opened, dataset, split, limits, as_json)
+            return
     request = EvaluationRequest(
         bundle, dataset, split, asked.pairs(task, "--task"), against, slices, tuple(by or ()), samples, slice_samples,
         looks, draws, seed, near, engine=runtime, threads=threads,
@@ -108,29 +113,10 @@ def command(
         raise typer.Exit(1)
 
 
-def _folder(bundle: str) -> Path:
-    """The folder of a bundle: its own, in that of a run, or that of an added one."""
-    from onlooker.bundles.added import added_bundle, added_names
-
-    path = Path(bundle)
-    if not path.exists() and bundle in added_names():
-        return added_bundle(bundle).folder
-    return path / "bundle" if (path / "bundle").is_dir() else path
-
-
-def _is_anomaly(bundle: str) -> bool:
-    """Whether a bundle tells how unusual moments are and nothing else, which has measures of its own."""
-    from onlooker.bundles import load_bundle
-    from onlooker.bundles.outputs import Anomaly
-
-    folder = _folder(bundle)
-    return folder.is_dir() and all(isinstance(o, Anomaly) for o in load_bundle(folder).manifest.outputs)
-
-
-def _anomaly(bundle: str, dataset: Path, split: str | None, limits: dict[str, float], as_json: bool) -> None:
+def _anomaly(bundle: Bundle, dataset: Path, split: str | None, limits: dict[str, float], as_json: bool) -> None:
     from onlooker.learning.anomaly import evaluate_anomaly
 
-    found = evaluate_anomaly(_folder(bundle), dataset, split=split or "test")
+    found = evaluate_anomaly(bundle, dataset, split=split or "test")
     missed = [n for n, limit in limits.items() if not (found["tasks"].get(n, {}).get("value") or 0) >= limit]
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
