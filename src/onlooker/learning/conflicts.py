@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.balancing._gradients import gradients_of
-from onlooker.learning.datasets.balance_picture import Fit, _plain
+from onlooker.learning.datasets.balance_picture import Fit, plain
 
 __all__ = ["ALL", "Conflicts", "SplitAdvice", "draw_conflicts", "suggest_splits"]
 
@@ -207,7 +207,7 @@ _INK, _SOFT, _GROUND = "#1a2028", "#5c6773", "#ffffff"
 _CELL, _LEFT, _TOP = 72, 160, 110
 
 
-def draw_conflicts(summary: Mapping[str, Any], group: str = ALL, fit: Fit = _plain) -> bytes:
+def draw_conflicts(summary: Mapping[str, Any], group: str = ALL, fit: Fit = plain) -> bytes:
     """PNG of the mean cosines as a matrix, blue where tasks agree, orange where they conflict.
 
     Below each cosine stands at how many looks of a hundred it was below 0.

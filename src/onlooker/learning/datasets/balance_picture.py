@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["Fit", "draw_balance"]
+__all__ = ["Fit", "draw_balance", "plain"]
 
 Fit = Callable[[str, int, float], tuple[str, Any]]
 """Fits words into a width: gives what there is room for, and the font."""
@@ -19,14 +19,15 @@ _LEFT, _RIGHT, _ROW, _WIDTH = 220, 110, 20, 1000
 _MOST = 60
 
 
-def _plain(words: str, size: int, room: float) -> tuple[str, Any]:
+def plain(words: str, size: int, room: float) -> tuple[str, Any]:
+    """Pillow's own font, and as much of the words as fits into ``room`` pixels."""
     font = ImageFont.load_default(size)
     while words and font.getlength(words) > room:
         words = words[:-1]
     return words, font
 
 
-def draw_balance(facts: Mapping[str, Any], fit: Fit = _plain) -> bytes:
+def draw_balance(facts: Mapping[str, Any], fit: Fit = plain) -> bytes:
     """PNG of the classes of each task as bars, split by split.
 
     Args:
