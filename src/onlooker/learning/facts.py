@@ -236,7 +236,7 @@ def _fitted(samples: np.ndarray, count: int) -> np.ndarray:
 
 
 def check_tasks(recipe: Recipe, dataset: Dataset) -> None:
-    """Try that the dataset has what the recipe's tasks learn from.
+    """Try that the dataset has what the recipe's tasks learn from, and that they can be tried as it says.
 
     Raises:
         UsageError: it has not.
@@ -250,6 +250,9 @@ def check_tasks(recipe: Recipe, dataset: Dataset) -> None:
         kind, kinds = dataset.info.tasks[of].kind, load_part("tasks", head.head).kinds
         if kind not in kinds:
             raise UsageError(f"tasks.{name}: {head.head} learns from {', '.join(kinds)}; {of} is of kind {kind}")
+        if head.head == "detection" and recipe.training.test_time:
+            hint = "--set training.test_time=[]"
+            raise UsageError(f"tasks.{name}: boxes cannot be averaged over mirrored pictures", hint=hint)
 
 
 def _task(name: str, head: HeadConfig, dataset: Dataset, samples: Sequence[Sample], seconds: float | None) -> TaskFacts:

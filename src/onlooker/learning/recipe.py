@@ -242,8 +242,6 @@ class Recipe(_Model):
                 raise ValueError(f"tasks: expected a name of letters, digits and _, got {name!r}")
             if head.head == "detection" and (moved := self.augment.moves()):
                 raise ValueError(f"augment.{moved}: it moves pictures and not the boxes of tasks.{name}; leave it out")
-            if head.head == "detection" and self.training.test_time:
-                raise ValueError(f"training.test_time: boxes of tasks.{name} cannot be averaged")
             if unknown := [i for i in head.inputs or () if i not in self.inputs]:
                 raise ValueError(f"tasks.{name}.inputs: there is no input {unknown[0]!r}")
         named = [("monitor", self.training.monitor), ("balanced", self.training.balanced)]
