@@ -18,25 +18,10 @@ from pathlib import Path
 from _harness import save
 from _recipes import ROOT, dataset_of
 
-from onlooker.bundles import load_bundle, noise, play
+from onlooker.bundles import load_bundle
 from onlooker.learning.anomaly import train
+from onlooker.learning.latency import look_milliseconds
 from onlooker.learning.run_folder import RunFolder
-
-STEPS = 200
-
-
-def speed(folder: Path) -> float:
-    """Pictures a second: one look of the bundle for each."""
-    bundle = load_bundle(folder)
-    inputs = {name: values[:1].repeat(STEPS, 0) for name, values in noise(bundle.manifest, steps=1).items()}
-    few = {name: values[:1] for name, values in inputs.items()}
-    play(bundle, few)
-    began = time.perf_counter()
-    play(bundle, few)
-    loading = time.perf_counter() - began
-    began = time.perf_counter()
-    play(bundle, inputs)
-    return (STEPS - 1) / (time.perf_counter() - began - loading)
 
 
 def main() -> None:
@@ -53,7 +38,7 @@ def main() -> None:
         train(recipe, out=out)
         seconds = time.perf_counter() - began
         metrics = RunFolder(out).read("metrics.json")["test"]["anomaly"]
-        pictures = speed(out / "bundle")
+        pictures = 1000 / look_milliseconds(load_bundle(out / "bundle"), looks=200)
     result = {"seconds of fitting and measuring": round(seconds), "pictures a second": round(pictures, 1), **metrics}
     print(result)
     save(name, result)

@@ -11,7 +11,7 @@ unpickled.
 from __future__ import annotations
 
 from onlooker.bundles.folder import Bundle, load_bundle, save_bundle, unpacked
-from onlooker.bundles.golden import noise, pack_golden, play
+from onlooker.bundles.golden import Player, noise, pack_golden, play
 from onlooker.bundles.importing import export_bundle, import_model
 from onlooker.bundles.manifest import Manifest, parse_manifest
 from onlooker.bundles.verify import Check, Verification, verify_bundle
@@ -20,6 +20,7 @@ __all__ = [
     "Bundle",
     "Check",
     "Manifest",
+    "Player",
     "Verification",
     "export_bundle",
     "import_model",

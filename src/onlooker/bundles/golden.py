@@ -18,7 +18,7 @@ from onlooker.bundles.preprocess import Still, clip_tensor, one_picture, picture
 from onlooker.bundles.running import Arrays, Engine, HeadRun, NetworkRun
 from onlooker.core.errors import ModelError
 
-__all__ = ["differences", "noise", "pack_golden", "play", "read_golden", "tensor_of"]
+__all__ = ["Player", "differences", "noise", "pack_golden", "play", "read_golden", "tensor_of"]
 
 _MAX_BYTES = 1 << 30
 _MAX_STEPS = 10_000
@@ -79,39 +79,70 @@ def play(
     Raises:
         ModelError: the inputs do not fit, or the engine failed.
     """
-    manifest = bundle.manifest
-    wanted = {f"in.{n.name}" for n in manifest.networks}
-    if manifest.head and manifest.head.text:
-        wanted.add("in.text")
-    if set(inputs) != wanted or len({len(v) for v in inputs.values()}) != 1:
-        raise ModelError(f"{manifest.name}: expected {sorted(wanted)} of equally many steps, got {sorted(inputs)}")
-    steps = len(next(iter(inputs.values())))
-    source = Engine(bundle, name=engine, threads=threads)
-    runs = {n.name: NetworkRun(source, n) for n in manifest.networks}
-    head = HeadRun(source, manifest.head) if manifest.head else None
+    player = Player(bundle, inputs, engine=engine, threads=threads, without=without)
     try:
-        states = {name: run.initial() for name, run in runs.items()}
-        head_state = head.initial() if head else {}
         made: dict[str, list[NDArray[Any]]] = {}
-        for step in range(steps):
-            given: dict[tuple[str, str], NDArray[Any]] = {}
-            outputs: Arrays = {}
-            for network in manifest.networks:
-                tensor = tensor_of(inputs[f"in.{network.name}"][step], network.input)
-                outputs, states[network.name] = runs[network.name].step(tensor, states[network.name])
-                if network.name not in without:
-                    given |= {(network.name, k): v for k, v in outputs.items()}
-            if head is not None and "in.text" in inputs:
-                outputs, head_state = head.read(inputs["in.text"][step], head_state)
-            elif head is not None:
-                outputs, head_state = head.step(given, head_state)
-            for name, array in outputs.items():
+        for step in range(player.steps):
+            for name, array in player.step(step).items():
                 made.setdefault(f"out.{name}", []).append(array)
         return {name: _stacked(arrays) for name, arrays in made.items()}
     except (ValueError, TypeError) as error:
-        raise ModelError(f"{manifest.name}: the golden run does not fit the bundle: {error}") from None
+        raise ModelError(f"{bundle.manifest.name}: the golden run does not fit the bundle: {error}") from None
     finally:
-        for run in (*runs.values(), *([head] if head else [])):
+        player.close()
+
+
+class Player:
+    """A loaded bundle that is run over the steps of some inputs; see `play` for its arguments.
+
+    Attributes:
+        steps: how many there are.
+
+    Raises:
+        ModelError: the inputs do not fit.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        inputs: Mapping[str, NDArray[Any]],
+        *,
+        engine: str | None = None,
+        threads: int = 1,
+        without: Collection[str] = (),
+    ) -> None:
+        manifest = bundle.manifest
+        wanted = {f"in.{n.name}" for n in manifest.networks}
+        if manifest.head and manifest.head.text:
+            wanted.add("in.text")
+        if set(inputs) != wanted or len({len(v) for v in inputs.values()}) != 1:
+            raise ModelError(f"{manifest.name}: expected {sorted(wanted)} of equally many steps, got {sorted(inputs)}")
+        self.steps = len(next(iter(inputs.values())))
+        self._inputs, self._without, self._networks = inputs, without, manifest.networks
+        source = Engine(bundle, name=engine, threads=threads)
+        self._runs = {n.name: NetworkRun(source, n) for n in manifest.networks}
+        self._head = HeadRun(source, manifest.head) if manifest.head else None
+        self._states = {name: run.initial() for name, run in self._runs.items()}
+        self._head_state = self._head.initial() if self._head else {}
+
+    def step(self, step: int) -> Arrays:
+        """The outputs by name of one step, from the state that the last one left."""
+        given: dict[tuple[str, str], NDArray[Any]] = {}
+        outputs: Arrays = {}
+        for network in self._networks:
+            tensor = tensor_of(self._inputs[f"in.{network.name}"][step], network.input)
+            outputs, self._states[network.name] = self._runs[network.name].step(tensor, self._states[network.name])
+            if network.name not in self._without:
+                given |= {(network.name, k): v for k, v in outputs.items()}
+        if self._head is not None and "in.text" in self._inputs:
+            outputs, self._head_state = self._head.read(self._inputs["in.text"][step], self._head_state)
+        elif self._head is not None:
+            outputs, self._head_state = self._head.step(given, self._head_state)
+        return outputs
+
+    def close(self) -> None:
+        """Release the models."""
+        for run in (*self._runs.values(), *([self._head] if self._head else [])):
             run.close()
 
 

@@ -23,6 +23,7 @@ from optuna.trial import TrialState
 
 from onlooker.core.errors import OnlookerError, UsageError
 from onlooker.learning.datasets.typed_yaml import write_whole
+from onlooker.learning.latency import look_milliseconds
 from onlooker.learning.recipe import Range, Recipe, load_recipe, read_values
 from onlooker.learning.train import Quiet, train
 from onlooker.learning.tune_report import write_tune_report
@@ -31,7 +32,6 @@ __all__ = ["DIRECTIONS", "default_space", "summary", "tune"]
 
 DIRECTIONS = {"score": "maximize", "latency": "minimize", "size": "minimize"}
 _BEFORE_PRUNING = 4
-_TRIES = 50
 
 
 def default_space(recipe: Recipe) -> dict[str, Range]:
@@ -253,7 +253,7 @@ def _tried(
 
         bundle = load_bundle(folder / "bundle")
         cost = {
-            "latency": _latency(bundle),
+            "latency": look_milliseconds(bundle),
             "size": sum(f.size for n, f in bundle.manifest.files.items() if _runs(n)) / 1e6,
         }
     return [max(scores) if o == "score" else cost[o] for o in objectives]
@@ -262,24 +262,6 @@ def _tried(
 def _runs(name: str) -> bool:
     """Whether a bundle's file is needed to run it."""
     return not name.endswith((".npz", ".safetensors"))
-
-
-def _latency(bundle: Any) -> float:
-    """Median milliseconds of one look: networks and head, one thread."""
-    from onlooker.bundles import noise, play
-
-    inputs = {k: v[:1].repeat(_TRIES, 0) for k, v in noise(bundle.manifest, steps=1).items()}
-    play(bundle, {k: v[:2] for k, v in inputs.items()})
-    few = {k: v[:1] for k, v in inputs.items()}
-    times: list[float] = []
-    for _ in range(3):
-        began = time.perf_counter()
-        play(bundle, few)
-        loading = time.perf_counter() - began
-        began = time.perf_counter()
-        play(bundle, inputs)
-        times.append((time.perf_counter() - began - loading) / (_TRIES - 1) * 1e3)
-    return sorted(times)[1]
 
 
 def _line(trial: optuna.trial.FrozenTrial, objectives: Sequence[str]) -> dict[str, Any]:
