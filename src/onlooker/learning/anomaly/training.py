@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from onlooker.learning.anomaly.footage import span_task, videos_of
 from onlooker.learning.anomaly.recipe import AnomalyRecipe, load_anomaly_recipe
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.typed_yaml import write_whole
+from onlooker.learning.evaluate.page import document, escaped, section, table
 
 __all__ = ["train"]
 
@@ -98,19 +98,16 @@ def _report(
 ) -> str:
     """A page with the curves of the test videos, their abnormal parts shaded, and the threshold."""
     rate, ticks = recipe.pictures.rate, round(output.spans.smooth_seconds * recipe.pictures.rate)
-    rows = "".join(f"<tr><td>{a:g}</td><td>{b:.4g}</td></tr>" for a, b in fit["false_alarms"])
-    drawn = "".join(_curve(v, past_mean(v.scores, ticks), output.threshold, rate) for v in videos)
-    said = escape(json.dumps(metrics, indent=1))
-    style = "body{font:15px system-ui;max-width:900px;margin:2em auto}svg{width:100%}td{padding:0 1em 0 0}"
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(recipe.name)}</title>'
-        f"<style>{style}</style><h1>{escape(recipe.title or recipe.name)}</h1>"
-        f"<h2>False alarms on normal footage</h2><p>Counted on {fit['hours'] * 3600:.0f} s of footage that the model "
-        f"had not seen, down to {fit['counted_down_to']:g} an hour; rarer ones are extrapolated.</p>"
-        f"<table><tr><th>an hour</th><th>threshold</th></tr>{rows}</table>"
-        f"<h2>Scores of the test videos</h2><p>Smoothed over the past; shaded: labelled abnormal; dashed: the "
-        f"threshold.</p>{drawn}<h2>Measures</h2><pre>{said}</pre></html>"
+    about = (
+        f"Counted on {fit['hours'] * 3600:.0f} s of footage that the model had not seen, down to "
+        f"{fit['counted_down_to']:g} an hour; rarer ones are extrapolated."
     )
+    alarms = section("False alarms on normal footage", table(["an hour", "threshold"], fit["false_alarms"]))
+    drawn = (_curve(v, past_mean(v.scores, ticks), output.threshold, rate) for v in videos)
+    said = "<p>Smoothed over the past; shaded: labelled abnormal; dashed: the threshold.</p>"
+    measures = section("Measures", f"<pre>{escaped(json.dumps(metrics, indent=1))}</pre>")
+    parts = [alarms, section("Scores of the test videos", said, *drawn), measures]
+    return document(recipe.title or recipe.name, about, parts)
 
 
 def _curve(video: Measured, series: np.ndarray[Any, np.dtype[np.float64]], threshold: float, rate: float) -> str:
@@ -124,7 +121,7 @@ def _curve(video: Measured, series: np.ndarray[Any, np.dtype[np.float64]], thres
     way = " ".join(f"{n * step:.1f},{high - v / most * high:.1f}" for n, v in enumerate(series))
     line = high - threshold / most * high
     return (
-        f"<h3>{escape(video.sample.id)} ({len(series) / rate:.0f} s)</h3>"
+        f"<h3>{escaped(video.sample.id)} ({len(series) / rate:.0f} s)</h3>"
         f'<svg viewBox="0 0 {wide:g} {high:g}" role="img">{bars}<polyline fill="none" stroke="#235" points="{way}"/>'
         f'<line x1="0" x2="{wide:g}" y1="{line:.1f}" y2="{line:.1f}" stroke="#a33" stroke-dasharray="4 4"/></svg>'
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onlooker.learning.evaluate.page import escaped, number
 from onlooker.learning.metrics.calibration import Reliability
 
-__all__ = ["confusion_chart", "line_chart", "reliability_chart"]
+__all__ = ["Spot", "confusion_chart", "line_chart", "reliability_chart", "spot_chart"]
 
 Points = Sequence[tuple[float, float]]
 _COLOURS = 8
@@ -63,6 +63,31 @@ def line_chart(series: Mapping[str, Points], title: str, *, across: str = "epoch
             spot = f'cx="{frame.across(x):.1f}" cy="{frame.up(y):.1f}" r="2.5" fill="{colour}"'
             body += f"<circle {spot}><title>{said}</title></circle>"
     return _figure(title, body, _WIDE, _HIGH, list(kept) if len(kept) > 1 else [])
+
+
+class Spot(NamedTuple):
+    """A point with what it says when it is pointed at, and whether it stands out."""
+
+    x: float
+    y: float
+    said: str
+    main: bool = False
+
+
+def spot_chart(spots: Sequence[Spot], title: str, *, across: str) -> str:
+    """Points, of which those that stand out are joined in the order of x; empty where there are none."""
+    if not spots:
+        return ""
+    xs, ys = [s.x for s in spots], [s.y for s in spots]
+    frame = _Frame(_padded(min(xs), max(xs), 0.05), _padded(min(ys), max(ys), 0.05))
+    body = frame.grid(across)
+    way = " ".join(f"{frame.across(s.x):.1f},{frame.up(s.y):.1f}" for s in sorted(s for s in spots if s.main))
+    body += f'<polyline class="curve" stroke="var(--c1)" points="{way}"/>'
+    for spot in spots:
+        place = f'cx="{frame.across(spot.x):.1f}" cy="{frame.up(spot.y):.1f}" r="4"'
+        colour = "var(--c1)" if spot.main else "var(--c0)"
+        body += f'<circle {place} fill="{colour}"><title>{escaped(spot.said)}</title></circle>'
+    return _figure(title, body, _WIDE, _HIGH)
 
 
 def _padded(low: float, high: float, share: float) -> tuple[float, float]:
