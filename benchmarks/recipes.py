@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from _harness import save
-from _recipes import accuracy, dataset_of, run_of, spread, trained
+from _recipes import ROOT, accuracy, dataset_of, run_of, spread, trained
 from torch import Tensor
 
 from onlooker.learning.complexity import count
@@ -51,11 +51,9 @@ def digits(seeds: int) -> dict[str, Any]:
 
     seconds: list[float] = []
     for seed in range(seeds):
-        for sense, other in (("picture", "sound"), ("sound", "picture")):
-            recipe = f"digits_{sense}.yaml"
-            folder, _ = trained(recipe, f"digits_{sense}", seed=seed)
+        for sense in ("picture", "sound"):
+            folder, _ = trained(f"digits_{sense}.yaml", f"digits_{sense}", seed=seed)
             note(f"{sense} alone", RunFolder(folder).read("metrics.json")["test"]["digit"]["accuracy"])
-            del other
         folder, took = trained("digits_fused.yaml", "digits_fused", seed=seed)
         seconds.append(took)
         run = run_of(folder)
@@ -73,11 +71,10 @@ def digits(seeds: int) -> dict[str, Any]:
     return {**result, "seconds of a run": round(statistics.mean(seconds))}
 
 
-def _side_by_side(recipe: str, task: str, width: str, seeds: int, names: tuple[str, ...]) -> dict[str, Any]:
+def _side_by_side(recipe: str, task: str, widths: str, dropout: float, seeds: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
-    for name in names:
-        sizes, drop = width.split("/")
-        network = NETWORKS[name].format(sizes, drop)
+    for name, form in NETWORKS.items():
+        network = form.format(widths, dropout)
         values: list[float] = []
         facts: dict[str, Any] = {}
         for seed in range(seeds):
@@ -102,7 +99,7 @@ def _costs(folder: Any) -> dict[str, Any]:
     with torch.no_grad():
         for _ in range(20):
             began = time.perf_counter()
-            whole = model({"video": x})
+            model({"video": x})
             times.append(time.perf_counter() - began)
         net = model.network("video")
         gap = None
@@ -112,7 +109,6 @@ def _costs(folder: Any) -> dict[str, Any]:
                 features, state = net.stream(x[:, at : at + net.chunk], state)
                 steps.append(features.steps)
             gap = float((torch.cat(steps, 1) - net(x).steps).abs().max())
-    del whole
     torch.set_num_threads(2)
     return {
         "parameters": size.parameters,
@@ -125,13 +121,13 @@ def _costs(folder: Any) -> dict[str, Any]:
 def motions(seeds: int) -> dict[str, Any]:
     """Four networks on motions that only the order of frames tells apart."""
     dataset_of("motions")
-    return _side_by_side("motions.yaml", "motion", "16, 32, 64/0.1", seeds, tuple(NETWORKS))
+    return _side_by_side("motions.yaml", "motion", "16, 32, 64", 0.1, seeds)
 
 
 def actions(seeds: int) -> dict[str, Any]:
     """Four networks on fights, and with sound."""
     dataset_of("fights")
-    rows = _side_by_side("fights.yaml", "action", "24, 48, 96/0.3", seeds, tuple(NETWORKS))
+    rows = _side_by_side("fights.yaml", "action", "24, 48, 96", 0.3, seeds)
     pairs: dict[str, list[float]] = {
         "video": [],
         "video and sound": [],
@@ -165,8 +161,6 @@ def faces(seeds: int) -> dict[str, Any]:
             run = "faces" if not settings else "faces_half"
             own = [f"training.seed={seed}", *settings]
             folder, _ = trained("faces.yaml", run, seed=seed, settings=settings)
-            from _recipes import ROOT
-
             told = compare_with_single(
                 ROOT / "recipes" / "faces.yaml", overrides=own, out=folder, progress=lambda _: Quiet()
             )
