@@ -9,7 +9,6 @@ from torch import nn
 from onlooker.learning.balancing._gradients import gradients_of
 from onlooker.learning.parts import load_part, part_names
 
-torch.set_num_threads(1)
 NAMES = part_names("balancing")
 TASKS = ("who", "mood", "age")
 

@@ -11,14 +11,6 @@ from onlooker.learning.complexity import Complexity, activation_memory, count, e
 from onlooker.learning.parts import load_part, part_names
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 class _Attention(nn.Module):
     def forward(self, x):
         return functional.scaled_dot_product_attention(x, x, x)

@@ -13,7 +13,6 @@ from torch import nn
 from onlooker.core.errors import UsageError
 from onlooker.learning.conflicts import ALL, Conflicts, draw_conflicts, suggest_splits
 
-torch.set_num_threads(1)
 TASKS = ("who", "mood", "age")
 
 

@@ -9,7 +9,6 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.contribution import contributions, shares
 from onlooker.learning.parts import load_part
 
-torch.set_num_threads(1)
 METHODS = ("leave_one_out", "shapley")
 
 

@@ -33,14 +33,6 @@ from onlooker.learning.parts import part_names
 from onlooker.learning.run_folder import load_model
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def _streaming(*, variants: bool) -> list[Any]:
     """(network's settings, facts of its clips) of all networks of pictures with a streaming form."""
     found = []

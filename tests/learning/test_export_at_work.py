@@ -22,14 +22,6 @@ from onlooker.learning.run_folder import load_model
 from onlooker.timeline import open_store
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def onlooker(*words):
     said = io.StringIO()
     with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as code:

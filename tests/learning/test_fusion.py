@@ -15,7 +15,6 @@ from onlooker.learning.fusion._joining import aligned
 from onlooker.learning.fusion._ogm import scale_gradients
 from onlooker.learning.parts import load_part, part_names
 
-torch.set_num_threads(1)
 NAMES = part_names("fusion")
 SIZES = {"seen": 12, "heard": 7, "read": 5}
 STEPS = {"seen": 4, "heard": 9, "read": 1}

@@ -64,14 +64,6 @@ every = pytest.mark.parametrize("case", _cases())
 streaming = pytest.mark.parametrize("case", [c for c in _cases() if c.values[0].make().streams])
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def _in_windows(network: Network, x: Tensor, sizes: list[int], state: State | None = None) -> tuple[Features, State]:
     """What the streaming form gives, in windows of these sizes over and over."""
     state = network.initial_state(len(x)) if state is None else state

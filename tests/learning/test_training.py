@@ -20,11 +20,6 @@ from onlooker.learning.run_folder import load_model, read_tensors
 from onlooker.learning.train import train
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "set"

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from learning._tiny import tiny_dataset, tiny_recipe
 from onlooker.cli.main import main
@@ -19,11 +18,6 @@ SPACE = {
     "inputs.picture.widths": {"choices": [[4], [8, 16]]},
 }
 FEW = {"epochs": 2, "batch": 8, "threads": 1, "workers": 0}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

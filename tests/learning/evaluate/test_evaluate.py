@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from learning._runs import ACTION, CLIP, CNN, TASKS, TCONV, make_run, recipe_of
 from learning.evaluate._made import fights, motion_bundle
@@ -21,11 +20,6 @@ from onlooker.learning.facts import Facts
 from onlooker.learning.run_folder import dataset_digest, load_model
 from onlooker.learning.score import measured, predict
 from onlooker.learning.task import TaskFacts
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""One thread, and the same numbers each time."""
+"""The same numbers each time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,4 @@ import torch
 
 @pytest.fixture(autouse=True)
 def _steady():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
