@@ -1,4 +1,4 @@
-"""Finding networks, task heads, ways of fusion and of balancing by the place of their file.
+"""Finding networks, task heads, ways of fusion and of balancing and steps of compression by the place of their file.
 
 Each is one module in the folder of its group that defines ``PART``, the class; the module's name is what recipes call
 it. A new one is a new file and no edit elsewhere.
@@ -15,7 +15,7 @@ from onlooker.core.errors import UsageError
 
 __all__ = ["Group", "load_part", "part_names", "require_torch"]
 
-Group = Literal["networks", "tasks", "fusion", "balancing"]
+Group = Literal["networks", "tasks", "fusion", "balancing", "compress.steps"]
 
 
 def require_torch() -> None:

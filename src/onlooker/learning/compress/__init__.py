@@ -1,0 +1,1 @@
+"""From a bundle to a smaller and faster one that keeps a contract."""

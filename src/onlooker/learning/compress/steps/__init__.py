@@ -1,0 +1,1 @@
+"""Steps of compression, one module each; see `onlooker.learning.compress.step`."""
