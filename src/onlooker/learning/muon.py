@@ -62,7 +62,6 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move all weights that have a gradient."""
         loss = None if closure is None else closure()
-        precision = torch.bfloat16 if multiplies_bfloat16() else torch.float32
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:
@@ -73,6 +72,7 @@ class Muon(torch.optim.Optimizer):
                 held = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
                 way = weight.grad.add(held, alpha=group["momentum"]) if group["nesterov"] else held
                 rows = len(weight)
+                precision = torch.bfloat16 if multiplies_bfloat16(weight.device.type) else torch.float32
                 update = orthogonal(way.reshape(rows, -1).to(precision), group["iterations"]).view(weight.shape)
                 size = 1.0 if group["normalise"] else max(1.0, rows / (weight.numel() / rows)) ** 0.5
                 if group["normalise"]:
