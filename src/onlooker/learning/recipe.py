@@ -44,7 +44,13 @@ class _Model(BaseModel):
 
 
 class Splits(_Model):
-    """Which parts of the dataset are used for what; without a validation part the last epoch is kept."""
+    """Which parts of the dataset are used for what; without a validation part the last epoch is kept.
+
+    Attributes:
+        train: the part that is learned from; ``train+val`` are both.
+        validation: the part that the epoch, calibration and searches are chosen by.
+        test: the part that nothing is chosen by.
+    """
 
     train: str = "train"
     validation: str | None = "val"

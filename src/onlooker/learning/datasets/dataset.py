@@ -134,17 +134,18 @@ class Dataset:
         return new, len(typed) - new
 
     def of_split(self, split: str | None) -> list[Sample]:
-        """The samples of one split; all for None.
+        """The samples of one split, or of several joined by ``+``; all for None.
 
         Raises:
             UsageError: there is no such split.
         """
         if split is None:
             return list(self.samples)
-        if split not in self.info.splits:
+        wanted = split.split("+")
+        if missing := [name for name in wanted if name not in self.info.splits]:
             known = ", ".join(self.info.splits) or "none: onlooker dataset split makes them"
-            raise UsageError(f"{self.folder} has no split {split!r}", hint=f"there are {known}")
-        return [s for s in self.samples if s.split == split]
+            raise UsageError(f"{self.folder} has no split {missing[0]!r}", hint=f"there are {known}")
+        return [s for s in self.samples if s.split in wanted]
 
     def save(self) -> None:
         """Write both files, the samples first; each is whole or as it was.

@@ -22,7 +22,6 @@ __all__ = ["EXAMPLE", "PART", "Config", "WhitenedCnn"]
 
 EXAMPLE: dict[str, Any] = {"config": {"widths": (8, 16), "scale": 1.0}, "shape": (1, 3, 16, 16)}
 _PATCH = 2
-_SMALLEST = 5e-4
 Width = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -33,7 +32,10 @@ class Config(NetworkConfig):
         widths: channels of the groups; each halves height and width.
         activation: after each norm.
         momentum: of the norms' running values.
+        depth: convolutions of a group; from 3 on the later ones are added to what they are given.
         whitening_bias: whether the first convolution's bias is learned.
+        whitening_least: is added to the spread of each direction of the patches, so that faint ones, such as what JPEG
+            leaves of colours, are not blown up.
         scale: of the features, which with a small one keep the head's first answers small.
     """
 
@@ -41,7 +43,9 @@ class Config(NetworkConfig):
     widths: tuple[Width, ...] = Field(default=(64, 256, 256), min_length=1, max_length=6)
     activation: Activation = "gelu"
     momentum: float = Field(default=0.4, gt=0, le=1)
+    depth: int = Field(default=2, ge=2, le=6)
     whitening_bias: bool = True
+    whitening_least: float = Field(default=5e-4, gt=0, le=10)
     scale: float = Field(default=1 / 9, gt=0)
 
 
@@ -58,17 +62,22 @@ def _filters(before: int, after: int) -> nn.Conv2d:
 
 
 class _Group(nn.Module):
-    """(N, C, H, W) -> (N, C', H // 2, W // 2): filters, pooling, norm; filters, norm."""
+    """(N, C, H, W) -> (N, C', H // 2, W // 2): filters, pooling, norm; then filters and norm, one or more times."""
 
     def __init__(self, before: int, after: int, config: Config) -> None:
         super().__init__()
-        self.first, self.second = _filters(before, after), _filters(after, after)
-        self.norms = nn.ModuleList(_norm(after, config.momentum) for _ in range(2))
+        self.first = _filters(before, after)
+        self.rest = nn.ModuleList(_filters(after, after) for _ in range(config.depth - 1))
+        self.norms = nn.ModuleList(_norm(after, config.momentum) for _ in range(config.depth))
         self.active = activation_of(config.activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.active(self.norms[0](functional.max_pool2d(self.first(x), 2)))
-        return self.active(self.norms[1](self.second(x)))
+        x = given = self.active(self.norms[0](functional.max_pool2d(self.first(x), 2)))
+        for place, (filters, norm) in enumerate(zip(self.rest, self.norms[1:], strict=True), start=1):
+            x = norm(filters(x))
+            last = place == len(self.rest)
+            x = self.active(x + given if last and place > 1 else x)
+        return x
 
 
 class WhitenedCnn(Network):
@@ -88,6 +97,7 @@ class WhitenedCnn(Network):
         patch = channels * _PATCH**2
         self.whiten = nn.Conv2d(channels, 2 * patch, _PATCH)
         self.whiten.weight.requires_grad_(False)
+        self.least = config.whitening_least
         nn.init.zeros_(self.whiten.bias)  # type: ignore[arg-type]
         self.whiten.bias.requires_grad_(config.whitening_bias)  # type: ignore[union-attr]
         self.active = activation_of(config.activation)
@@ -103,7 +113,7 @@ class WhitenedCnn(Network):
         frames = x.flatten(0, 1).float()
         patches = functional.unfold(frames, _PATCH).transpose(1, 2).flatten(0, 1)
         values, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
-        filters = (directions.T / (values[:, None] + _SMALLEST).sqrt()).view(-1, x.shape[2], _PATCH, _PATCH)
+        filters = (directions.T / (values[:, None] + self.least).sqrt()).view(-1, x.shape[2], _PATCH, _PATCH)
         self.whiten.weight.copy_(torch.cat((filters, -filters)))
 
     def forward(self, x: Tensor) -> Features:
