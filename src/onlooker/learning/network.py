@@ -86,6 +86,13 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Features:
         """Features of a whole input."""
 
+    def follow_widths(self) -> None:
+        """Set ``size``, ``map_size`` and what else hangs on widths by the weights.
+
+        They may be narrower than the settings say (see `onlooker.learning.compress.narrow`). Parts of networks that
+        keep widths of their own have such a method too; those of the parts are called first.
+        """
+
     def prepare(self, x: Tensor) -> None:
         """Set what depends on the data from the first batch, before training; most networks have nothing such."""
 

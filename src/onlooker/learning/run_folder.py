@@ -5,7 +5,9 @@
     environment.json   versions, machine, digests of data and recipe
     log.jsonl          a line for each epoch
     state.safetensors  where the run stands: weights, optimiser, running mean, best weights
-    model.safetensors  the weights that are kept, once the run is over
+    model.safetensors  the weights that are kept, once the run is over; a head with ``narrow`` in it says that they may
+                       be narrower than the recipe says, see `onlooker.learning.compress.narrow`
+    lineage.json       of a compressed run: the bundle that it was made of, and the steps
     calibration.json   by task
     metrics.json       by part of the dataset and task
     report.html        curves, tables, confusion
@@ -169,16 +171,21 @@ class RunFolder:
 
 
 def load_model(path: Path) -> tuple[Model, Recipe, Facts]:
-    """The trained model of a run folder, in its deployed state.
+    """The trained model of a run folder, in its deployed state; its file may say that it is narrower than the recipe.
 
     Raises:
         UsageError: it is no folder of a run that is over.
     """
+    from onlooker.learning.compress.narrow import narrowed
+
     run = RunFolder(path)
     recipe, facts = run.recipe(), run.facts()
-    tensors, _ = read_tensors(path / "model.safetensors")
+    tensors, said = read_tensors(path / "model.safetensors")
     model = build_model(recipe, facts)
-    model.load_state_dict(tensors)
+    if "narrow" in said:
+        narrowed(model, tensors, said["narrow"])
+    else:
+        model.load_state_dict(tensors)
     return model.eval(), recipe, facts
 
 

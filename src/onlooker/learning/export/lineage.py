@@ -34,6 +34,8 @@ def origin(folder: RunFolder, recipe: Recipe) -> dict[str, Any]:
         "steps": [{"name": "train", "settings": _settings(recipe)}],
         "source": f"onlooker train {recipe.name}",
     }
+    if (folder.path / "lineage.json").is_file():
+        return made | folder.read("lineage.json")
     parent = _parent(recipe.start.weights)
     return made | ({"parent": parent} if parent else {})
 

@@ -26,8 +26,10 @@ __all__ = [
     "initialise",
     "norm_of",
     "pooled_maps",
+    "projected",
     "shortcut",
     "stem",
+    "width_of",
 ]
 
 Activation: TypeAlias = Literal["relu", "gelu", "silu"]
@@ -200,6 +202,21 @@ def initialise(module: nn.Module) -> None:
         last = getattr(part, "second_norm", None)
         if isinstance(last, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm):
             nn.init.zeros_(last.weight)
+
+
+def width_of(module: nn.Module) -> int:
+    """Channels of what comes out of a module that ends with a normalisation, by its weights."""
+    for part in reversed(list(module.modules())):
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            return part.num_features
+        if isinstance(part, nn.GroupNorm):
+            return part.num_channels
+    raise TypeError(f"{type(module).__name__} has no normalisation")
+
+
+def projected(project: nn.Module, width: int) -> int:
+    """Numbers that a projection makes of ``width``; as many where there is none."""
+    return width if isinstance(project, nn.Identity) else int(project.out_features)  # type: ignore[arg-type]
 
 
 def pooled_maps(maps: Tensor, pool: Pooling) -> Tensor:

@@ -7,7 +7,15 @@ from torch import Tensor, nn
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.network import Features, State
-from onlooker.learning.networks._blocks import Body, BodyConfig, Pooling, check_pictures, pooled_maps
+from onlooker.learning.networks._blocks import (
+    Body,
+    BodyConfig,
+    Pooling,
+    check_pictures,
+    pooled_maps,
+    projected,
+    width_of,
+)
 from onlooker.learning.networks._streaming import Remembered, StreamingNetwork
 
 __all__ = ["FrameNetwork", "FramesConfig"]
@@ -65,6 +73,11 @@ class FrameNetwork(StreamingNetwork):
         self.steps = frames
         self.memory = 1 if config.difference else 0
         self.name_memories()
+
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.map_size = width_of(self.body)
+        self.size = projected(self.project, self.map_size)
 
     def frame_maps(self, x: Tensor, before: State, after: State) -> Tensor:
         """(B, T, widths[-1], H', W') of each frame."""

@@ -35,6 +35,17 @@ class Recurrent(nn.Module):
         self.hidden = None if both_ways else Remembered((layers, size))
         self.inner = Remembered((layers, size)) if cell == "lstm" and not both_ways else None
 
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        for remembered in (self.hidden, self.inner):
+            if remembered is not None:
+                remembered.shape = (self.layers.num_layers, self.layers.hidden_size)
+
+    @property
+    def size(self) -> int:
+        """Numbers of a step, of both ways together."""
+        return self.layers.hidden_size * (1 + self.layers.bidirectional)
+
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             if self.hidden is None:
@@ -68,6 +79,13 @@ class RecurrentMaps(nn.Module):
             nn.init.xavier_uniform_(convolution.weight)
             if convolution.bias is not None:
                 nn.init.zeros_(convolution.bias)
+
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.width = self.kept.in_channels
+        for remembered in (self.hidden, self.inner):
+            if remembered is not None:
+                remembered.shape = (self.width, *remembered.shape[1:])
 
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         given = self.given(x.flatten(0, 1)).float().unflatten(0, (-1, x.shape[1]))

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from onlooker.learning.network import State
-from onlooker.learning.networks._blocks import Activation, Norm, StepNorm, activation_of, initialise
+from onlooker.learning.networks._blocks import Activation, Norm, StepNorm, activation_of, initialise, width_of
 from onlooker.learning.networks._streaming import Memory
 
 __all__ = ["Tcn", "TcnConfig"]
@@ -48,6 +48,10 @@ class _Dilated(nn.Module):
         batch = config.norm == "batch"
         self.norm = nn.BatchNorm1d(config.width) if batch else StepNorm(1, config.width)
 
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.memory.shape = (self.conv.in_channels, self.memory.length)
+
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         return self.norm(self.conv(self.memory(x, before, after)))
 
@@ -81,6 +85,11 @@ class Tcn(nn.Module):
         sizes = [channels, *[config.width] * (config.levels - 1)]
         self.levels = nn.ModuleList(_Block(size, config, 2**level) for level, size in enumerate(sizes))
         initialise(self)
+
+    @property
+    def size(self) -> int:
+        """Numbers of a step, by the weights."""
+        return width_of(self.levels[-1])
 
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         y = x.transpose(1, 2)

@@ -55,6 +55,11 @@ class _Around(nn.Module):
         self.memory = Memory(frames, sides[:3]) if sides.causal and frames else None
         self.padding = (0, 0, 0, 0, frames // 2, frames - frames // 2)
 
+    def follow(self, channels: int) -> None:
+        """Remember maps of so many channels."""
+        if self.memory is not None:
+            self.memory.shape = (channels, *self.memory.shape[1:])
+
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         return functional.pad(x, self.padding) if self.memory is None else self.memory(x, before, after)
 
@@ -74,6 +79,10 @@ class _Full(nn.Module):
         self.around = _Around(self.reach, sides)
         self.conv = nn.Conv3d(sides.channels, width, _KERNEL, (time_stride, stride, stride), (0, 1, 1), bias=False)
         self.norm = _norm_in_time(config.norm, width, 3)
+
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.around.follow(self.conv.in_channels)
 
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         return self.norm(self.conv(self.around(x, before, after)))
@@ -97,9 +106,18 @@ class _TwoPlusOne(nn.Module):
         self.conv = nn.Conv2d(width, width, (_KERNEL, 1), (time_stride, 1), bias=False)
         self.norm = _norm_in_time(config.norm, width, 2)
 
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.around.follow(self.conv.in_channels)
+
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         x = self.around(per_frame(self.space, x), before, after)
         return self.norm(self.conv(x.flatten(3))).unflatten(3, x.shape[3:])
+
+
+def shifted_of(channels: int, *, causal: bool) -> int:
+    """How many channels are taken from the frame before, and where the future may be seen, from that after."""
+    return max(1, channels // (_SHIFTED if causal else 2 * _SHIFTED))
 
 
 class _Shift(nn.Module):
@@ -112,10 +130,16 @@ class _Shift(nn.Module):
     def __init__(self, sides: Sides, width: int, config: StagesConfig, stride: int, time_stride: int) -> None:
         super().__init__()
         self.reach, self.time_stride = 1, time_stride
-        self.shifted = max(1, sides.channels // (_SHIFTED if sides.causal else 2 * _SHIFTED))
+        self.shifted = shifted_of(sides.channels, causal=sides.causal)
         self.memory = Memory(1, (self.shifted, *sides[1:3])) if sides.causal else None
         self.conv = nn.Conv2d(sides.channels, width, _KERNEL, stride, 1, bias=False)
         self.norm = norm_of(config.norm, width)
+
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.shifted = shifted_of(self.conv.in_channels, causal=self.memory is not None)
+        if self.memory is not None:
+            self.memory.shape = (self.shifted, *self.memory.shape[1:])
 
     def forward(self, x: Tensor, before: State, after: State) -> Tensor:
         x = self._shift(x, before, after)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.network import Features, Network
-from onlooker.learning.networks._blocks import Body, BodyConfig, Pooling
+from onlooker.learning.networks._blocks import Body, BodyConfig, Pooling, projected, width_of
 
 EXAMPLE: dict[str, Any] = {"config": {"widths": (8, 16)}, "shape": (1, 24, 16)}
 VARIANTS: tuple[dict[str, Any], ...] = ({"widths": (8, 16), "pool": "max", "size": 12, "form": "plain"},)
@@ -50,6 +50,10 @@ class AudioCnn(Network):
         self.dropout = nn.Dropout(config.dropout)
         self.pool: Pooling = config.pool
         self.steps = -(-windows // config.stride)
+
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.size = projected(self.project, width_of(self.body))
 
     def forward(self, x: Tensor) -> Features:
         """Features of log-mel (B, 1, F, M)."""

@@ -54,6 +54,11 @@ class CnnRnn(FrameNetwork):
         self.memory = None
         self.name_memories()
 
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        super().follow_widths()
+        self.size = self.recurrent.size
+
     def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next frames."""
         features = super().run(x, before, after)

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from onlooker.learning.network import Features, State
-from onlooker.learning.networks._blocks import pooled_maps
+from onlooker.learning.networks._blocks import pooled_maps, projected
 from onlooker.learning.networks._frames import FrameNetwork, FramesConfig
 from onlooker.learning.networks._recurrent import Cell, RecurrentMaps
 
@@ -53,6 +53,11 @@ class Crnn(FrameNetwork):
         self.project = nn.Linear(config.hidden, self.size) if config.size else nn.Identity()
         self.memory = None
         self.name_memories()
+
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.map_size = self.recurrent.width
+        self.size = projected(self.project, self.map_size)
 
     def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next frames."""

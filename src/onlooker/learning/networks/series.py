@@ -41,6 +41,10 @@ class Series(StreamingNetwork):
         self.layers = Tcn(numbers, config)
         self.name_memories()
 
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.size = self.layers.size
+
     def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next steps."""
         return Features(self.layers(self.even(x.transpose(1, 2)).transpose(1, 2), before, after))

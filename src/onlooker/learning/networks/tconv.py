@@ -15,7 +15,16 @@ from torch import Tensor, nn
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.network import Features, State
-from onlooker.learning.networks._blocks import Pooling, StagesConfig, check_pictures, initialise, pooled_maps, stem
+from onlooker.learning.networks._blocks import (
+    Pooling,
+    StagesConfig,
+    check_pictures,
+    initialise,
+    pooled_maps,
+    projected,
+    stem,
+    width_of,
+)
 from onlooker.learning.networks._streaming import StreamingNetwork
 from onlooker.learning.networks._temporal import Form, Sides, TemporalBlock, per_frame
 
@@ -92,6 +101,11 @@ class TConv(StreamingNetwork):
         self.steps = frames // self.chunk
         self.memory = -(-reach // self.chunk) if config.causal else None
         self.name_memories()
+
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.map_size = width_of(self.stages[-1])
+        self.size = projected(self.project, self.map_size)
 
     def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next frames."""

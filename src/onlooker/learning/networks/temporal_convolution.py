@@ -50,6 +50,11 @@ class TemporalConvolution(FrameNetwork):
         self.memory = config.head.reach + config.difference
         self.name_memories()
 
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        super().follow_widths()
+        self.size = self.head.size
+
     def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next frames."""
         features = super().run(x, before, after)

@@ -78,6 +78,14 @@ class TextEncoder(Network):
             )
         self.dropout = nn.Dropout(config.dropout)
 
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        if self.recurrent is not None:
+            self.size = self.recurrent.size
+        else:
+            made = self.project[-1].out_features if self.project is not None else self.vectors.embedding_dim  # type: ignore[union-attr]
+            self.size = int(made)  # type: ignore[arg-type]
+
     def forward(self, x: Tensor) -> Features:
         """Features of text (B, L, E)."""
         there = (x != 0).any(2, keepdim=True)

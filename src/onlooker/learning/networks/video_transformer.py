@@ -89,6 +89,11 @@ class _Layer(nn.Module):
         x = x + self.dropout(self.out(found.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.widen(self.second_norm(x)))
 
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        if self.memory is not None:
+            self.memory.shape = (self.keys_values.out_features, self.memory.length)
+
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
@@ -128,6 +133,10 @@ class VideoTransformer(StreamingNetwork):
         self.known = Memory(self.kept, (1,)) if config.causal else None
         self.space_norm, self.time_norm = nn.LayerNorm(config.size), nn.LayerNorm(config.size)
         self.name_memories()
+
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.size = self.map_size = self.time_norm.normalized_shape[0]
 
     def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next frames."""

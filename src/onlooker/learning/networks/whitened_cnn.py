@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.network import Features, Network, NetworkConfig
-from onlooker.learning.networks._blocks import Activation, activation_of
+from onlooker.learning.networks._blocks import Activation, activation_of, width_of
 
 __all__ = ["EXAMPLE", "PART", "Config", "WhitenedCnn"]
 
@@ -106,6 +106,10 @@ class WhitenedCnn(Network):
         self.size = self.map_size = config.widths[-1]
         self.map_stride = 2 ** len(config.widths)
         self.steps, self.scale = frames, config.scale
+
+    def follow_widths(self) -> None:
+        """See `Network.follow_widths`."""
+        self.size = self.map_size = width_of(self.groups)
 
     @torch.no_grad()
     def prepare(self, x: Tensor) -> None:
