@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,18 @@ from onlooker.learning.score import Predictions, calibrations, measured, predict
 __all__ = ["finish"]
 
 
-def finish(run: Run, test: Data | None, *, bundle: bool) -> None:
+def finish(run: Run, test: Data | None, *, bundle: bool, narrow: Mapping[str, Any] | None = None) -> None:
     """Make everything of a run folder that is made at the end.
 
     Args:
         run: whose epochs are over.
         test: the part that nothing was chosen by, or None.
         bundle: make the bundle too.
+        narrow: what the head of the file of weights says, of a model that is not as wide as its recipe says.
     """
     recipe, folder, model = run.recipe, run.folder, run.model
     model.load_state_dict(run.standing.weights)
-    write_tensors(folder.path / "model.safetensors", run.standing.weights)
+    write_tensors(folder.path / "model.safetensors", run.standing.weights, narrow)
     mirror = "mirror" in recipe.training.test_time
 
     def answers(data: Data) -> Predictions:

@@ -67,12 +67,23 @@ class Run:
     conflicts: Conflicts | None = None
     forward: Model | None = None
     """The model as it is called: compiled, or the model itself."""
+    teaching: nn.Module | None = None
+    """Changes the losses by what teachers answer: (losses by task, the answer, inputs, what is there) -> losses."""
+    deadline: float | None = None
+    """By `time.monotonic`; the epoch that is under way then is the last, and ends there."""
     shared: list[nn.Parameter] = field(init=False)
     own: dict[str, list[nn.Parameter]] = field(init=False)
     """Parameters that several tasks use, and by task those of its heads alone; only what is trained."""
 
     def __post_init__(self) -> None:
         self.shared, self.own = parameters_of(self.model)
+        if self.teaching is not None:
+            self.shared += [p for p in self.teaching.parameters() if p.requires_grad]
+
+    @property
+    def late(self) -> bool:
+        """Whether the deadline is over."""
+        return self.deadline is not None and time.monotonic() > self.deadline
 
 
 def fit(run: Run) -> None:
@@ -92,7 +103,9 @@ def fit(run: Run) -> None:
             if run.peers.first and time.monotonic() - saved > settings.checkpoint_seconds and standing.step < steps:
                 keep_state(run)
                 saved = time.monotonic()
-        stop = end_of_epoch(run)
+            if run.late:
+                break
+        stop = end_of_epoch(run) or run.late
         if run.peers.first:
             run.folder.log(standing.history)
             keep_state(run)
@@ -204,6 +217,8 @@ def losses_of(
                     if fusion.balance:
                         sure[side] = sure.get(side, torch.zeros(())) + torch.exp(-own.detach())
         losses[name] = loss * config.weight
+    if run.teaching is not None:
+        losses = run.teaching(losses, answer, inputs, present)
     return losses, sure
 
 

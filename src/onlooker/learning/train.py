@@ -36,7 +36,7 @@ from onlooker.learning.recipe import Recipe, load_recipe
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.start import factors, freeze, take_weights
 
-__all__ = ["Estimate", "Quiet", "estimate", "train"]
+__all__ = ["Estimate", "Made", "Quiet", "estimate", "moved", "opened", "settle", "train"]
 
 _FACTS_FROM = 1024
 
@@ -112,7 +112,7 @@ def train(
         raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
     told = progress or Quiet()
     peers = Peers()
-    _settle(recipe)
+    settle(recipe)
     dataset = Dataset.load((path.parent / recipe.dataset).resolve())
     resumed = resume and folder.begun
     with ExitStack() as stack:
@@ -132,7 +132,19 @@ def train(
     return folder
 
 
-def _settle(recipe: Recipe) -> None:
+def opened(
+    recipe: Recipe, dataset: Dataset, facts: Facts, model: Model, peers: Peers, told: Progress, stack: ExitStack
+) -> Made:
+    """The data of each part for a model that is there; closed with the stack.
+
+    Raises:
+        UsageError: recipe and dataset do not fit.
+    """
+    samples, cache = _samples(recipe, dataset, stack)
+    return _opened(recipe, dataset, facts, model, samples, peers, told, stack, cache)
+
+
+def settle(recipe: Recipe) -> None:
     """Threads and determinism of this process."""
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
@@ -142,7 +154,9 @@ def _settle(recipe: Recipe) -> None:
 
 
 @dataclass(slots=True)
-class _Made:
+class Made:
+    """A model and the data of each part."""
+
     facts: Facts
     model: Model
     training: Data
@@ -152,23 +166,22 @@ class _Made:
 
 def _prepared(
     recipe: Recipe, dataset: Dataset, folder: RunFolder, resumed: bool, peers: Peers, told: Progress, stack: ExitStack
-) -> _Made:
+) -> Made:
     """Facts, the model and the data of each part."""
     preparation = preparation_of(recipe, dataset)
-    check_tasks(recipe, dataset)
-    samples = _labelled(dataset.of_split(recipe.splits.train), recipe)
-    samples = _fewer_labels(samples, recipe)
-    if not samples:
-        raise UsageError(
-            f"the part {recipe.splits.train!r} has no labelled sample of any task", hint="onlooker dataset stats"
-        )
+    samples, cache = _samples(recipe, dataset, stack)
+    facts = folder.facts() if resumed else _found(recipe, dataset, samples, preparation, cache)
+    return _opened(recipe, dataset, facts, build_model(recipe, facts), samples, peers, told, stack, cache)
+
+
+def _opened(
+    recipe: Recipe, dataset: Dataset, facts: Facts, model: Model, samples: Sequence[Sample], peers: Peers,
+    told: Progress, stack: ExitStack, cache: ClipCache | None,
+) -> Made:  # fmt: skip
+    """The data of each part for a model."""
+    preparation = preparation_of(recipe, dataset)
     workers = recipe.training.workers
     workers = max(0, (os.cpu_count() or 1) - 1) if workers is None else workers
-    cache = None
-    if recipe.training.cache:
-        cache = stack.enter_context(ClipCache(dataset.folder / "cache", recipe.training.cache))
-    facts = folder.facts() if resumed else _found(recipe, dataset, samples, preparation, cache)
-    model = build_model(recipe, facts)
 
     def part(name: str | None, chosen: Sequence[Sample], *, learn: bool = False) -> Data | None:
         if name is None or not chosen:
@@ -189,7 +202,20 @@ def _prepared(
     training = part(recipe.splits.train, samples, learn=True)
     assert training is not None
     validation = part(recipe.splits.validation, split(recipe.splits.validation))
-    return _Made(facts, model, training, validation, part(recipe.splits.test, split(recipe.splits.test)))
+    return Made(facts, model, training, validation, part(recipe.splits.test, split(recipe.splits.test)))
+
+
+def _samples(recipe: Recipe, dataset: Dataset, stack: ExitStack) -> tuple[list[Sample], ClipCache | None]:
+    """The samples to learn from, and the cache of decoded ones."""
+    check_tasks(recipe, dataset)
+    samples = _fewer_labels(_labelled(dataset.of_split(recipe.splits.train), recipe), recipe)
+    if not samples:
+        raise UsageError(
+            f"the part {recipe.splits.train!r} has no labelled sample of any task", hint="onlooker dataset stats"
+        )
+    if not recipe.training.cache:
+        return samples, None
+    return samples, stack.enter_context(ClipCache(dataset.folder / "cache", recipe.training.cache))
 
 
 def _labelled(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
@@ -220,21 +246,42 @@ def _found(
         return find_facts(recipe, dataset, samples, preparation, loader.epoch())
 
 
-def _run(
-    recipe: Recipe, made: _Made, first: Batch, folder: RunFolder, peers: Peers, told: Any
-) -> tuple[Run, list[str]]:
+def _run(recipe: Recipe, made: Made, first: Batch, folder: RunFolder, peers: Peers, told: Any) -> tuple[Run, list[str]]:
     """The model at its start with all that moves it, and what there is to say."""
     model, notes = made.model, []
     if recipe.start.weights is not None:
         notes.append(take_weights(model, recipe.start.weights))
     for name, x in first.inputs.items():
         model.network(name).prepare(normalised(x, made.facts.inputs[name]))
-    model.to(peers.device)
+    if made.training.failures:
+        notes.append(f"{len(made.training.failures)} samples could not be decoded: onlooker dataset check says why")
+    return moved(recipe, made, folder, peers, told), notes
+
+
+def moved(
+    recipe: Recipe, made: Made, folder: RunFolder, peers: Peers, told: Any, teaching: nn.Module | None = None
+) -> Run:
+    """A model as it is, with all that moves it.
+
+    Args:
+        recipe: how.
+        made: the model and its data.
+        folder: where it is kept.
+        peers: that train together.
+        told: how it goes.
+        teaching: of a run that learns from teachers too.
+
+    Raises:
+        UsageError: nothing is left to train.
+    """
+    model = made.model.to(peers.device)
     if recipe.training.channels_last:
         _channels_last(model)
     frozen = freeze(model, recipe.start.freeze)
     balancing = new_balancing(recipe).to(peers.device)
     own = dict(balancing.named_parameters())
+    if teaching is not None:
+        own |= {f"teaching.{n}": p for n, p in teaching.named_parameters() if p.requires_grad}
     optimisers = make_optimisers(model, recipe.optimiser, factors(model, recipe.start), own)
     if not optimisers:
         raise UsageError("start.freeze: nothing is left to train")
@@ -242,13 +289,11 @@ def _run(
     conflicts = _conflicts(model, recipe) if recipe.training.conflicts and len(recipe.tasks) > 1 else None
     run = Run(
         recipe, folder, model, made.training, made.validation, optimisers, balancing, mean, Standing(), peers,
-        _precision(recipe, peers.device), told, frozen, conflicts,
+        _precision(recipe, peers.device), told, frozen, conflicts, teaching=teaching,
     )  # fmt: skip
     if recipe.training.compile:
         run.forward = torch.compile(model)  # type: ignore[assignment]
-    if made.training.failures:
-        notes.append(f"{len(made.training.failures)} samples could not be decoded: onlooker dataset check says why")
-    return run, notes
+    return run
 
 
 def _conflicts(model: Model, recipe: Recipe) -> Conflicts:
