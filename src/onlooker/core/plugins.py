@@ -7,7 +7,8 @@ Built-ins and third-party plug-ins are looked up the same way and imported only 
 - a third-party package declares an entry point ``name = "package.module:Class"`` in the group
   ``onlooker.<group>`` (``onlooker.analyzers``, ``onlooker.exports``, ...);
 - a *family* gives plug-ins that the user adds as data, such as the analyzers of added bundles: the group's package
-  names it by the module that holds it, ``FAMILIES = {"module": "package.module:Class"}``.
+  names it by the module that holds it, ``FAMILIES = {"module": "package.module:Class"}``. ``NAME@VARIANT`` is a variant
+  of one of them, such as another version of a bundle; variants are not listed.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Family(Protocol):
         ...
 
     def load(self, name: str) -> Any:
-        """The class that carries one of `names`.
+        """The class that carries one of `names`, or ``NAME@VARIANT`` of one.
 
         Raises:
             PluginError: it is damaged.
@@ -115,7 +116,7 @@ def load_plugin(group: Group, name: str) -> Any:
     point = _third_party(group).get(name)
     if point is None:
         for family in _families(group).values():
-            if name in family.names():
+            if name.partition("@")[0] in family.names():
                 return family.load(name)
         known = ", ".join(plugin_names(group)) or "none"
         raise PluginError(f"no {group.rstrip('s')} is called {name!r}", hint=f"known: {known}")

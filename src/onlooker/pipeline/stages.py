@@ -113,7 +113,7 @@ def select_stages(
         UsageError: unknown name in ``only``.
         ConfigError: settings that an analyzer refuses, or needs that go in a circle.
     """
-    unknown = [name for name in only if name not in plugin_names("analyzers")]
+    unknown = [name for name in only if name.partition("@")[0] not in plugin_names("analyzers")]
     if unknown:
         raise UsageError(f"no analyzer is called {unknown[0]!r}", hint=f"known: {', '.join(plugin_names('analyzers'))}")
     specs: dict[str, StageSpec] = {}

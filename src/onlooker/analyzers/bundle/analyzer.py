@@ -39,15 +39,20 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class BundleAnalyzer(Analyzer[BundleConfig]):
-    """Runs a bundle; `analyzer_for` makes the class of each."""
+    """Runs a bundle; `analyzer_for` makes the class of each.
+
+    Attributes:
+        called: the name under which the bundle was added; ``name`` is that too, or ``NAME@VERSION``.
+    """
 
     version: ClassVar[str] = "1"
+    called: ClassVar[str]
     Config = BundleConfig
     measurement_fields: ClassVar[frozenset[str] | None] = HEAVY_FIELDS
 
     def __init__(self, config: BundleConfig) -> None:
         super().__init__(config)
-        self._bundle = added_bundle(self.name, config.version or None)
+        self._bundle = added_bundle(self.called, config.version or None)
         manifest = self._bundle.manifest
         self._check(manifest)
         self._detection = next((o for o in manifest.outputs if isinstance(o, Detection)), None)
@@ -109,7 +114,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
     def open(self, context: Context) -> None:
         """Load the networks that the source has something for, and the head."""
         manifest = self._bundle.manifest
-        self._bundle = added_bundle(self.name, self._bundle.digest, check=True)
+        self._bundle = added_bundle(self.called, self._bundle.digest, check=True)
         engine = Engine(self._bundle, name=self.config.runtime, threads=context.threads)
         self._video = context.source.video
         pictured = self._pictured()
@@ -302,6 +307,7 @@ def analyzer_for(name: str, bundle: Bundle) -> type[BundleAnalyzer]:
             "__doc__": manifest.title or f"The bundle {name}.",
             "__module__": __name__,
             "name": name,
+            "called": name.partition("@")[0],
             "emits": manifest.kinds,
             "Config": config_for(name, bundle.digest[:16]),
         },

@@ -26,11 +26,12 @@ class AddedBundles:
         return added_names()
 
     def load(self, name: str) -> Any:
-        """The analyzer of the version in use."""
+        """The analyzer of the version in use, or of the version ``V`` for ``NAME@V``."""
         from onlooker.bundles.added import added_bundle
 
+        called, _, version = name.partition("@")
         try:
-            bundle = added_bundle(name)
+            bundle = added_bundle(called, version or None)
         except (ModelError, UsageError) as error:
             raise PluginError(
                 f"the bundle {name} cannot be used: {error.message}", hint="see onlooker models versions"
