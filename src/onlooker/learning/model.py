@@ -99,6 +99,10 @@ class Model(nn.Module):
         assert isinstance(net, Network)
         return net
 
+    def alone_on(self, task: str) -> str | None:
+        """The one input of several that a task is learned from; None where all are joined."""
+        return self._of[task]
+
     def head(self, task: str) -> Head:
         """The head of a task; with late fusion that of the first input, as all are of one form."""
         head = self.heads[task] if task in self.heads else next(iter(self.sides.values()))[task]  # type: ignore[index]

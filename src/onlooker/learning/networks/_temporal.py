@@ -21,7 +21,7 @@ from onlooker.learning.networks._blocks import (
 )
 from onlooker.learning.networks._streaming import Memory
 
-__all__ = ["Form", "Sides", "TemporalBlock", "per_frame"]
+__all__ = ["Form", "Shift", "Sides", "TemporalBlock", "per_frame"]
 
 Form: TypeAlias = Literal["3d", "2plus1d", "shift"]
 
@@ -120,7 +120,7 @@ def shifted_of(channels: int, *, causal: bool) -> int:
     return max(1, channels // (_SHIFTED if causal else 2 * _SHIFTED))
 
 
-class _Shift(nn.Module):
+class Shift(nn.Module):
     """Some channels come from the frame before (Lin et al. 2019, arXiv 1811.08383), then a convolution of each frame.
 
     A quarter of the channels where the future is not seen; else an eighth of the frame before and one of that after.
@@ -160,7 +160,7 @@ def frames_together(x: Tensor, stride: int) -> Tensor:
     return x if stride == 1 else x.unflatten(2, (-1, stride)).mean(3)
 
 
-_FORMS: dict[Form, type[_Full | _TwoPlusOne | _Shift]] = {"3d": _Full, "2plus1d": _TwoPlusOne, "shift": _Shift}
+_FORMS: dict[Form, type[_Full | _TwoPlusOne | Shift]] = {"3d": _Full, "2plus1d": _TwoPlusOne, "shift": Shift}
 
 
 class TemporalBlock(nn.Module):

@@ -89,14 +89,15 @@ class TextEncoder(Network):
     def forward(self, x: Tensor) -> Features:
         """Features of text (B, L, E)."""
         there = (x != 0).any(2, keepdim=True)
-        y = self.dropout(self._embedded(x)) * there
+        y = self.dropout(self.embedded(x)) * there
         if self.recurrent is not None:
             y = self.recurrent(y, {}, {})
         scores = there * 0.0 if self.score is None else self.score(y).float()
         weights = scores.masked_fill(~there, -1e4).softmax(1) * there
         return Features((weights * y).sum(1, keepdim=True))
 
-    def _embedded(self, x: Tensor) -> Tensor:
+    def embedded(self, x: Tensor) -> Tensor:
+        """(B, L, D) of text (B, L, E), each place by itself."""
         if self.vectors is not None:
             return self.vectors(x[:, :, 0].long() % self.vectors.num_embeddings)
         assert self.project is not None

@@ -57,7 +57,7 @@ class Config(NetworkConfig):
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
-class _Layer(nn.Module):
+class Layer(nn.Module):
     """Attention and a two-layer network, each with a way past it: (B, L, D) -> (B, L, D).
 
     Args:
@@ -78,6 +78,7 @@ class _Layer(nn.Module):
         self.memory = Memory(kept, (2 * size,)) if kept else None
 
     def forward(self, x: Tensor, before: State, after: State, bias: Tensor | None = None) -> Tensor:
+        """(B, L, D) of (B, L, D); ``bias`` is added to what each place's attention is worth."""
         y = self.first_norm(x)
         queries, known = self.queries(y), self.keys_values(y)
         if self.memory is not None:
@@ -128,8 +129,8 @@ class VideoTransformer(StreamingNetwork):
         patches = self.rows * (width // config.patch)
         self.embed = nn.Linear(channels * config.frames * config.patch**2, config.size)
         self.places = nn.Parameter(torch.randn(patches, config.size) * 0.02)
-        self.space = nn.ModuleList(_Layer(config) for _ in range(config.space_layers))
-        self.time = nn.ModuleList(_Layer(config, self.kept) for _ in range(config.time_layers))
+        self.space = nn.ModuleList(Layer(config) for _ in range(config.space_layers))
+        self.time = nn.ModuleList(Layer(config, self.kept) for _ in range(config.time_layers))
         self.known = Memory(self.kept, (1,)) if config.causal else None
         self.space_norm, self.time_norm = nn.LayerNorm(config.size), nn.LayerNorm(config.size)
         self.name_memories()

@@ -1,0 +1,277 @@
+"""How models are shown to Torch-Pruning, which finds out by a trace what channels hang together.
+
+It reads the trace of gradients and takes each layout of tensors for one of channels, so that memories, shifts,
+attention and the joining of inputs would mislead it. While it traces, these are replaced by surrogates of which each
+has the same layers and the same channels at both ends. Recurrent layers are wholes; `pruners` tells how they are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from onlooker.learning.fusion._joining import Feed, Inputs
+from onlooker.learning.model import Model
+from onlooker.learning.network import Features
+from onlooker.learning.networks._recurrent import Recurrent, RecurrentMaps
+from onlooker.learning.networks._streaming import Memory
+from onlooker.learning.networks._temporal import Shift
+from onlooker.learning.networks.text_encoder import TextEncoder
+from onlooker.learning.networks.video_transformer import Layer
+
+__all__ = ["fixed_layers", "pruners", "recurrent_scores", "surrogates", "traced"]
+
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class _Opaque(torch.autograd.Function):
+    """Zeros of another width in one step of the trace."""
+
+    @staticmethod
+    def forward(ctx: Any, width: int, axis: int, *given: Tensor) -> Tensor:
+        shape = list(given[0].shape)
+        shape[axis] = width
+        return given[0].new_zeros(shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        raise NotImplementedError
+
+
+def _opaque(width: int, axis: int, *given: Tensor) -> Tensor:
+    made = _Opaque.apply(width, axis, *given)
+    assert isinstance(made, Tensor)
+    return made
+
+
+def _surrogate(module: nn.Module, ends: list[Tensor]) -> tuple[str, Callable[..., Any]] | None:
+    """The method that is replaced and by what; ``ends`` gathers what else comes out."""
+    match module:
+        case Memory():
+            length = module.length
+            return "forward", lambda x, *_: functional.pad(x, (*[0, 0] * (x.dim() - 3), length, 0))
+        case Shift():
+            return "_shift", lambda x, *_: x
+        case Recurrent():
+            return "forward", lambda x, *_: _opaque(module.size, 2, x)
+        case RecurrentMaps():
+            return "forward", lambda x, *_: _opaque(module.width, 2, x)
+        case Layer():
+            return "forward", lambda x, *_: _attending(module, x)
+        case TextEncoder():
+            return "forward", lambda x: _reading(module, x, ends)
+        case _:
+            return None
+
+
+def _attending(layer: Layer, x: Tensor) -> Tensor:
+    y = layer.first_norm(x)
+    x = x + layer.out(_opaque(layer.out.in_features, 2, layer.queries(y), layer.keys_values(y)))
+    return x + layer.widen(layer.second_norm(x))
+
+
+def _reading(net: TextEncoder, x: Tensor, ends: list[Tensor]) -> Features:
+    y = net.embedded(x)
+    if net.recurrent is not None:
+        y = net.recurrent(y, {}, {})
+    if net.score is not None:
+        ends.append(net.score(y))
+    return Features(y.mean(1, keepdim=True))
+
+
+@contextmanager
+def surrogates(model: Model) -> Iterator[Callable[[Model, Mapping[str, Tensor]], list[Tensor]]]:
+    """While it is open, a model can be traced by what it gives: (the model, its inputs) -> ends of the trace."""
+    ends: list[Tensor] = []
+    replaced: list[tuple[nn.Module, str]] = []
+    for module in model.modules():
+        found = _surrogate(module, ends)
+        if found is not None:
+            setattr(module, *found)
+            replaced.append((module, found[0]))
+    try:
+        yield lambda given, inputs: [*traced(given, inputs), *ends]
+    finally:
+        for module, name in replaced:
+            delattr(module, name)
+
+
+def traced(model: Model, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    """Ends of a trace through all networks, what fusion makes of each, and the layers of all heads."""
+    features = {name: model.network(name)(x) for name, x in inputs.items()}
+    ends: list[Tensor] = []
+    for part in _inputs(model):
+        for name, norm, linear in zip(part.names, part._norms, part._linears, strict=True):
+            ends.append(linear(norm(features[name].steps)))
+    for feed in (m for m in model.modules() if isinstance(m, Feed)):
+        ends.append(feed._layers(_given(feed)))
+    for task, head in model.heads.items():
+        alone = model.alone_on(task)
+        if alone is not None or model.fusion is None:
+            ends.append(_answer(head, features[alone or next(iter(features))]))
+        else:
+            ends.append(_answer(head, Features(_given(head))))
+    for name, heads in model.sides.items():
+        ends += [_answer(head, Features(features[name].steps)) for head in heads.values()]  # type: ignore[operator, union-attr]
+    return ends
+
+
+def fixed_layers(model: Model) -> list[nn.Module]:
+    """Layers whose width is fixed: answers, what attention shares among its heads, the size of the joined, frozen."""
+    made: list[nn.Module] = [m for m in _layers(model) if not m.weight.requires_grad]
+    for module in model.modules():
+        match module:
+            case Layer():
+                made += [_last(module.queries), _last(module.keys_values)]
+            case Inputs():
+                made += [_last(linear) for linear in module._linears]
+            case Feed():
+                made.append(_last(module._layers))
+            case TextEncoder() if module.score is not None:
+                made.append(_last(module.score))
+            case _:
+                pass
+    heads: list[Any] = [*model.heads.values(), *(h for side in model.sides.values() for h in side.values())]  # type: ignore[operator]
+    return made + [_last(head.answer) for head in heads]
+
+
+def _inputs(model: Model) -> list[Inputs]:
+    return [] if model.fusion is None else [m for m in model.fusion.modules() if isinstance(m, Inputs)]
+
+
+def _answer(head: Any, features: Features) -> Tensor:
+    tower = getattr(head, "tower", None)
+    return head.answer(features.steps) if tower is None else head.answer(tower(features.maps))
+
+
+def _layers(module: nn.Module) -> list[Any]:
+    return [m for m in module.modules() if isinstance(m, LAYERS)]
+
+
+def _last(module: nn.Module) -> nn.Module:
+    return _layers(module)[-1]
+
+
+def _given(module: nn.Module) -> Tensor:
+    first = _layers(module)[0]
+    return first.weight.new_zeros(1, 1, first.in_features)
+
+
+def pruners(base: type) -> dict[type, Any]:
+    """How recurrent layers are cut, for Torch-Pruning.
+
+    Args:
+        base: Torch-Pruning's class of what cuts.
+    """
+
+    class OfSteps(base):  # type: ignore[misc]
+        def prune_out_channels(self, layer: Recurrent, idxs: Sequence[int]) -> Recurrent:
+            _cut_units(layer, idxs)
+            return layer
+
+        def prune_in_channels(self, layer: Recurrent, idxs: Sequence[int]) -> Recurrent:
+            kept = _kept(layer.layers.input_size, idxs)
+            for name in _names(layer, "weight_ih", only_first=True):
+                _take(layer.layers, name, kept, 1)
+            layer.layers.input_size = len(kept)
+            return layer
+
+        def get_out_channels(self, layer: Recurrent) -> int:
+            return layer.size
+
+        def get_in_channels(self, layer: Recurrent) -> int:
+            return layer.layers.input_size
+
+        def get_out_channel_groups(self, layer: Recurrent) -> int:
+            return 1 + layer.layers.bidirectional
+
+    class OfMaps(base):  # type: ignore[misc]
+        def prune_out_channels(self, layer: RecurrentMaps, idxs: Sequence[int]) -> RecurrentMaps:
+            kept = _kept(layer.width, idxs)
+            rows = _rows(kept, layer.width, layer.given.out_channels // layer.width)
+            for convolution in (layer.given, layer.kept):
+                _take(convolution, "weight", rows, 0)
+                if convolution.bias is not None:
+                    _take(convolution, "bias", rows, 0)
+                convolution.out_channels = len(rows)
+            _take(layer.kept, "weight", kept, 1)
+            layer.kept.in_channels = len(kept)
+            layer.follow_widths()
+            return layer
+
+        def prune_in_channels(self, layer: RecurrentMaps, idxs: Sequence[int]) -> RecurrentMaps:
+            kept = _kept(layer.given.in_channels, idxs)
+            _take(layer.given, "weight", kept, 1)
+            layer.given.in_channels = len(kept)
+            return layer
+
+        def get_out_channels(self, layer: RecurrentMaps) -> int:
+            return layer.width
+
+        def get_in_channels(self, layer: RecurrentMaps) -> int:
+            return layer.given.in_channels
+
+    return {Recurrent: OfSteps(), RecurrentMaps: OfMaps()}
+
+
+def _cut_units(layer: Recurrent, idxs: Sequence[int]) -> None:
+    """Leave units of all layers out, of both ways the same ones."""
+    own, size = layer.layers, layer.layers.hidden_size
+    kept = _kept(size, [i % size for i in idxs])
+    rows = _rows(kept, size, own.weight_hh_l0.shape[0] // size)  # type: ignore[union-attr]
+    given = torch.cat([kept, kept + size]) if own.bidirectional else kept
+    first = set(_names(layer, "weight_ih", only_first=True))
+    for name in _names(layer, ""):
+        _take(own, name, rows, 0)
+        if name.startswith("weight_hh"):
+            _take(own, name, kept, 1)
+        elif name.startswith("weight_ih") and name not in first:
+            _take(own, name, given, 1)
+    own.hidden_size = len(kept)
+    layer.follow_widths()
+
+
+def recurrent_scores(layer: Recurrent | RecurrentMaps, worth: Callable[[Tensor], Tensor], *, out: bool) -> Tensor:
+    """How much each unit that comes out, or each number that goes in, is worth.
+
+    Args:
+        layer: recurrent.
+        worth: of each number of a parameter.
+        out: of what comes out.
+    """
+    if isinstance(layer, RecurrentMaps):
+        given, kept = worth(layer.given.weight), worth(layer.kept.weight)
+        if not out:
+            return given.sum((0, 2, 3))
+        return (given.sum((1, 2, 3)) + kept.sum((1, 2, 3))).view(-1, layer.width).sum(0) + kept.sum((0, 2, 3))
+    own, size = layer.layers, layer.layers.hidden_size
+    if not out:
+        return torch.stack([worth(getattr(own, n)).sum(0) for n in _names(layer, "weight_ih", only_first=True)]).sum(0)
+    by_unit = [worth(getattr(own, n)).sum(1).view(-1, size).sum(0) for n in _names(layer, "weight")]
+    by_unit += [worth(getattr(own, n)).sum(0) for n in _names(layer, "weight_hh")]
+    return torch.stack(by_unit).sum(0).repeat(1 + own.bidirectional)
+
+
+def _names(layer: Recurrent, beginning: str, *, only_first: bool = False) -> list[str]:
+    names = [n for n, _ in layer.layers.named_parameters() if n.startswith(beginning)]
+    return [n for n in names if n in ("weight_ih_l0", "weight_ih_l0_reverse")] if only_first else names
+
+
+def _kept(count: int, without: Sequence[int]) -> Tensor:
+    gone = set(without)
+    return torch.tensor([n for n in range(count) if n not in gone])
+
+
+def _rows(kept: Tensor, size: int, gates: int) -> Tensor:
+    return torch.cat([kept + gate * size for gate in range(gates)])
+
+
+def _take(module: nn.Module, name: str, places: Tensor, axis: int) -> None:
+    before: nn.Parameter = getattr(module, name)
+    made = before.detach().index_select(axis, places.to(before.device))
+    setattr(module, name, nn.Parameter(made, requires_grad=before.requires_grad))
