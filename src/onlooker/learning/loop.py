@@ -218,7 +218,8 @@ def losses_of(
                         sure[side] = sure.get(side, torch.zeros(())) + torch.exp(-own.detach())
         losses[name] = loss * config.weight
     if run.teaching is not None:
-        losses = run.teaching(losses, answer, inputs, present)
+        with computing_in(run.precision, run.peers.device):
+            losses = run.teaching(losses, answer, inputs, present)
     return losses, sure
 
 
