@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from onlooker.core.errors import UsageError
 from onlooker.learning.complexity import count
 from onlooker.learning.compress.narrow import follow_widths
-from onlooker.learning.compress.surrogates import fixed_layers, pruners, recurrent_scores, surrogates
+from onlooker.learning.compress.surrogates import first_layer, fixed_layers, pruners, recurrent_scores, surrogates
 from onlooker.learning.model import Model
 from onlooker.learning.networks._recurrent import Recurrent, RecurrentMaps
 from onlooker.learning.networks._temporal import Shift, shifted_of
@@ -104,7 +104,7 @@ def _dependencies(model: Model, inputs: Mapping[str, Tensor]) -> Iterator[tuple[
 
 def _groups(model: Model, graph: Any, fixed: list[nn.Module]) -> list[_Group]:
     names = {module: name for name, module in model.named_modules()}
-    shifts: dict[nn.Module, Shift] = {m.conv: m for m in model.modules() if isinstance(m, Shift)}
+    shifts: dict[nn.Module, Shift] = {first_layer(m.conv): m for m in model.modules() if isinstance(m, Shift)}
     roots = (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding, Recurrent, RecurrentMaps)
     made: list[_Group] = []
     for found in graph.get_all_groups(ignored_layers=fixed, root_module_types=roots):

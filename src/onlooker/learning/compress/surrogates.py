@@ -24,7 +24,7 @@ from onlooker.learning.networks._temporal import Shift
 from onlooker.learning.networks.text_encoder import TextEncoder
 from onlooker.learning.networks.video_transformer import Layer
 
-__all__ = ["fixed_layers", "pruners", "recurrent_scores", "surrogates", "traced"]
+__all__ = ["first_layer", "fixed_layers", "pruners", "recurrent_scores", "surrogates", "traced"]
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -149,6 +149,11 @@ def _answer(head: Any, features: Features) -> Tensor:
     return head.answer(features.steps) if tower is None else head.answer(tower(features.maps))
 
 
+def first_layer(module: nn.Module) -> nn.Module:
+    """The first layer of a module, or itself."""
+    return _layers(module)[0]
+
+
 def _layers(module: nn.Module) -> list[Any]:
     return [m for m in module.modules() if isinstance(m, LAYERS)]
 
@@ -158,7 +163,7 @@ def _last(module: nn.Module) -> nn.Module:
 
 
 def _given(module: nn.Module) -> Tensor:
-    first = _layers(module)[0]
+    first: Any = first_layer(module)
     return first.weight.new_zeros(1, 1, first.in_features)
 
 

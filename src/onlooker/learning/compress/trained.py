@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,11 @@ from onlooker.learning.export import export_run
 from onlooker.learning.facts import Facts
 from onlooker.learning.loop import Run
 from onlooker.learning.model import Model
-from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.refit import Refit, gentler
 from onlooker.learning.run_folder import RunFolder, load_model
 
-__all__ = ["Trained", "TrainedConfig", "needs_run", "settings_of"]
+__all__ = ["Trained", "TrainedConfig", "folder_of", "lineage_of", "needs_run", "settings_of"]
 
 Settings = dict[str, bool | int | float | str]
 
@@ -119,13 +119,8 @@ def settings_of(config: StepConfig, **more: bool | int | float | str) -> Setting
         if isinstance(value, bool | int | float | str):
             made[name] = value
         elif value:
-            made[name] = str(value)
+            made[name] = json.dumps(value)
     return made | more
-
-
-def main_answers(recipe: Recipe) -> dict[str, str]:
-    """By task, the task of its output."""
-    return {name: load_part("tasks", config.head).task for name, config in recipe.tasks.items()}
 
 
 class _Told:
