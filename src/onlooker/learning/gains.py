@@ -55,6 +55,7 @@ def compare_with_single(
             "training.conflicts=0",
             "training.monitor=null",
             "balancing={kind: fixed}",
+            f"training.drop_labels={json.dumps({n: v for n, v in recipe.training.drop_labels.items() if n == name})}",
         ]
         train(path, overrides=settings, out=folder, resume=True, progress=progress(name), bundle=False)
     found = gains_of(out)

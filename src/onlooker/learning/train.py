@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -225,10 +226,10 @@ def _labelled(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
 
 
 def _fewer_labels(samples: list[Sample], recipe: Recipe) -> list[Sample]:
-    """The samples without the labels that are to be dropped, the same ones for the same seed."""
-    for place, (name, share) in enumerate(sorted(recipe.training.drop_labels.items())):
+    """The samples without the labels that are to be dropped: the same ones for a seed, with whatever other tasks."""
+    for name, share in sorted(recipe.training.drop_labels.items()):
         of = recipe.tasks[name].of or name
-        random = np.random.default_rng([recipe.training.seed, place])
+        random = np.random.default_rng([recipe.training.seed, zlib.crc32(name.encode())])
         dropped = random.random(len(samples)) < share
         samples = [
             s.model_copy(update={"labels": {k: v for k, v in s.labels.items() if k != of}}) if drop else s

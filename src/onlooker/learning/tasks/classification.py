@@ -31,6 +31,7 @@ from onlooker.learning.tasks._scored import ScoredConfig, layers, scored_output
 
 __all__ = ["PART", "Classification", "Config"]
 
+_MOST_WEIGHT = 10.0
 _MOST_FOR_AUC = 100
 
 
@@ -40,8 +41,8 @@ class Config(ScoredConfig):
     Attributes:
         pool: how steps become one: their mean, the last, or the greatest of each number.
         label_smoothing: share of each label that is given to all classes alike in training.
-        class_weights: ``balanced`` weighs a class by one over how often it occurs in the training part, so that the
-            mean weight of its samples is 1.
+        class_weights: ``balanced`` weighs a class by one over how often it occurs in the training part, but none more
+            than ten times as much as the most frequent, and so that the mean weight of a sample is 1.
         focal: the loss is weighted by (1 - probability of the true class) to this power; 0: not.
     """
 
@@ -146,10 +147,8 @@ def _weights(facts: TaskFacts, config: Config) -> Tensor:
     if config.class_weights == "none" or not facts.counts:
         return torch.ones(len(facts.classes))
     counts = np.array(facts.counts, np.float64)
-    there = counts > 0
-    weights = np.ones(len(counts))
-    weights[there] = counts.sum() / (there.sum() * counts[there])
-    return torch.from_numpy(weights.astype(np.float32))
+    weights = np.minimum(counts.max() / np.maximum(counts, 1), _MOST_WEIGHT)
+    return torch.from_numpy((weights * counts.sum() / (weights @ counts)).astype(np.float32))
 
 
 def _auc(scores: Array, values: Array) -> float | None:
