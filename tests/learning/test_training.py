@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from learning._tiny import tiny_dataset, tiny_recipe
+from onlooker.bundles.folder import load_bundle
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import load_model, read_tensors
@@ -48,6 +49,11 @@ def test_a_recipe_becomes_a_run_that_has_learned(tmp_path: Path, dataset: Path) 
     assert facts.tasks["side"].classes == ("left", "right")
     for name in ("report.html", "environment.json", "bundle/bundle.json"):
         assert (run.path / name).is_file(), name
+    told = [m for m in load_bundle(run.path / "bundle").manifest.metrics if (m.output, m.split) == ("shade", "test")]
+    error = next(m for m in told if m.name == "mae")
+    assert error.count == 4
+    assert error.ci95 is not None
+    assert error.ci95[0] < error.value < error.ci95[1]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Path, dataset: Path) -> None:

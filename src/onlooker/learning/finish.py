@@ -10,13 +10,18 @@ import numpy as np
 
 from onlooker.learning.batches import Data
 from onlooker.learning.conflicts import draw_conflicts
+from onlooker.learning.evaluate.bootstrap import drawn, interval, units_of
 from onlooker.learning.export import export_run
 from onlooker.learning.loop import Run
+from onlooker.learning.parts import load_part
 from onlooker.learning.report import write_run_report
 from onlooker.learning.run_folder import write_tensors
 from onlooker.learning.score import Predictions, calibrations, measured, predict
+from onlooker.learning.task import Calibration
 
 __all__ = ["finish"]
+
+_DRAWS, _SECONDS = 200, 10.0
 
 
 def finish(run: Run, test: Data | None, *, bundle: bool, narrow: Mapping[str, Any] | None = None) -> None:
@@ -37,11 +42,13 @@ def finish(run: Run, test: Data | None, *, bundle: bool, narrow: Mapping[str, An
         return predict(model, data, device=run.peers.device, mirror=mirror)
 
     metrics: dict[str, dict[str, dict[str, float]]] = {}
+    intervals: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
     calibration = {}
     if run.validation is not None:
         found = answers(run.validation)
         calibration = calibrations(found, recipe, model.tasks)
         metrics["validation"] = measured(found, recipe, model.tasks, calibration)
+        intervals["validation"] = intervals_of(run, found, run.validation, calibration)
         keep_answers(folder.path / "predictions-validation.npz", found, run.validation)
     if test is not None:
         found = answers(test)
@@ -49,9 +56,11 @@ def finish(run: Run, test: Data | None, *, bundle: bool, narrow: Mapping[str, An
         if mirror:
             single = predict(model, test, device=run.peers.device)
             metrics["test without averaging"] = measured(single, recipe, model.tasks, calibration)
+        intervals["test"] = intervals_of(run, found, test, calibration)
         keep_answers(folder.path / "predictions.npz", found, test)
     folder.write("calibration.json", calibration)
     folder.write("metrics.json", metrics)
+    folder.write("intervals.json", intervals)
     if run.conflicts is not None:
         told = run.conflicts.summary()
         folder.write("conflicts.json", told)
@@ -59,6 +68,30 @@ def finish(run: Run, test: Data | None, *, bundle: bool, narrow: Mapping[str, An
     if bundle:
         export_run(folder.path, folder.path / "bundle", overwrite=True)
     write_run_report(folder.path)
+
+
+def intervals_of(
+    run: Run, found: Predictions, data: Data, calibration: Mapping[str, Calibration]
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """By task and metric, 95 % intervals over samples that share no group or file, by the bootstrap."""
+    samples = [data.samples[n] for n in found.numbers]
+    made: dict[str, dict[str, tuple[float, float]]] = {}
+    for name, config in run.recipe.tasks.items():
+        rows = np.flatnonzero(found.known[name])
+        if len(rows) < 2:
+            continue
+        part, raw, values = load_part("tasks", config.head), found.raw[name][rows], found.values[name][rows]
+        facts, own = run.model.tasks[name], calibration.get(name, {})
+        units = units_of([samples[n] for n in rows], data.dataset.info.overlap)
+        draws = drawn(
+            lambda c, part=part, raw=raw, values=values, facts=facts, own=own: part.metrics(
+                raw[c], values[c], facts, own
+            ),
+            np.arange(len(rows)), units, draws=_DRAWS, seconds=_SECONDS,
+        )  # fmt: skip
+        between = {metric: interval(v) for metric, v in draws.values.items()}
+        made[name] = {metric: limits for metric, limits in between.items() if limits is not None}
+    return made
 
 
 def keep_answers(path: Path, found: Predictions, data: Data) -> None:

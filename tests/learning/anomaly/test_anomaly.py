@@ -71,6 +71,9 @@ def test_a_bundle_finds_what_normal_footage_did_not_hold(
     assert values["metric"] == "auc"
     assert values["value"] == pytest.approx(told["metrics"]["test"]["anomaly"]["auc"], abs=1e-6)
     assert run("evaluate", str(tmp_path / "run"), str(tmp_path / "set"), "--at-least", "anomaly=0.9999") == 1
+    capsys.readouterr()
+    assert run("evaluate", str(tmp_path / "run"), str(tmp_path / "set"), "--slices", "--by", "source") == 1
+    assert "--slices, --by: not for what tells how unusual moments are" in capsys.readouterr().err
     assert run("train", str(recipe), "--out", str(tmp_path / "run")) == 1, "a run is not overwritten"
 
 

@@ -84,6 +84,15 @@ def command(
     with ExitStack() as stack:
         opened = open_subject(bundle, stack).bundle
         if all(isinstance(output, Anomaly) for output in opened.manifest.outputs):
+            unfit = {
+                "--task": task, "--report": report, "--slices": slices, "--by": by, "--against": against,
+                "--samples": samples, "--runtime": runtime,
+            }  # fmt: skip
+            if given := [option for option, value in unfit.items() if value]:
+                raise UsageError(
+                    f"{', '.join(given)}: not for what tells how unusual moments are, whole videos are compared",
+                    hint="evaluate BUNDLE DATASET [--split PART] [--at-least TASK=VALUE] [--json]",
+                )
             _anomaly(opened, dataset, split, limits, as_json)
             return
     request = EvaluationRequest(

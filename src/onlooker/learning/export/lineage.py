@@ -79,6 +79,7 @@ def _parent(weights: str | None) -> str | None:
 def measured_metrics(folder: RunFolder, recipe: Recipe) -> list[dict[str, Any]]:
     """Fields of the bundle's metrics: all that the run measured, with how many samples where its answers are kept."""
     names, digest = plain_names(recipe.tasks, "task"), folder.environment["dataset"]
+    between = folder.read("intervals.json") if (folder.path / "intervals.json").is_file() else {}
     made: list[dict[str, Any]] = []
     for split, tasks in folder.read("metrics.json").items():
         counts = _counts(folder, split.split(" ")[0])
@@ -87,6 +88,8 @@ def measured_metrics(folder: RunFolder, recipe: Recipe) -> list[dict[str, Any]]:
                 if _METRIC.fullmatch(name) and math.isfinite(value):
                     row = {"output": names[task], "name": name, "value": float(value), "split": split}
                     row |= {"dataset": digest} | ({"count": counts[task]} if task in counts else {})
+                    limits = between.get(split, {}).get(task, {}).get(name)
+                    row |= {"ci95": limits} if limits else {}
                     made.append(row)
     return made
 
