@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -119,16 +121,15 @@ def factored(
 
 def milliseconds(module: nn.Module, x: Tensor) -> float:
     """Median time of a module in OpenVINO on one thread, once it is warm."""
-    import copy
-
     import openvino
 
     plain = copy.deepcopy(module).cpu().eval()
     x = x.float().cpu().contiguous()
-    compiled = openvino.compile_model(
-        openvino.convert_model(plain, example_input=x), "CPU",
-        {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"},
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # OpenVINO traces by what PyTorch calls deprecated
+        warnings.simplefilter("ignore")
+        read = openvino.convert_model(plain, example_input=x)
+    compiled = openvino.compile_model(read, "CPU", {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"})
     request, array = compiled.create_infer_request(), x.numpy()
     times: list[float] = []
     for _ in range(_WARM + _LOOKS):

@@ -103,6 +103,8 @@ def _made(subject: Subject, config: Config, seed: int = 0) -> tuple[Model, Recip
         return model, recipe, facts
     if others := config.student.keys() - {"inputs", "fusion"}:
         raise UsageError(f"student.{min(others)}: expected settings of inputs or fusion alone")
+    if others := config.student.get("inputs", {}).keys() - recipe.inputs.keys():
+        raise UsageError(f"student.inputs.{min(others)}: the original has {', '.join(recipe.inputs)}")
     values = recipe.model_dump(mode="json")
     _change(values, config.student)
     try:
@@ -110,8 +112,6 @@ def _made(subject: Subject, config: Config, seed: int = 0) -> tuple[Model, Recip
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"student.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    if student.inputs.keys() != recipe.inputs.keys():
-        raise UsageError(f"student.inputs: expected those of the original, {', '.join(recipe.inputs)}")
     for name, network in student.inputs.items():
         own, other = (load_part("networks", n.network).takes for n in (network, recipe.inputs[name]))
         if own != other:
