@@ -1,6 +1,6 @@
 """Trains the shipped recipes and measures what they reach, over several seeds.
 
-    python benchmarks/recipes.py digits             # seen and heard: fused, single senses, missing and spoilt senses
+    python benchmarks/recipes.py digits moods       # seen and heard: fused, single senses, missing and spoilt senses
     python benchmarks/recipes.py motions actions    # four networks beside each other; with sound
     python benchmarks/recipes.py faces              # together against alone, also with half of the labels
     python benchmarks/recipes.py cifar10 cifar10_three expression emotion sounds --seeds 3
@@ -12,6 +12,7 @@ are kept in runs/benchmarks and not made again.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from onlooker.learning.complexity import count
 from onlooker.learning.gains import compare_with_single
+from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import RunFolder, load_model
 from onlooker.learning.score import predict
 from onlooker.learning.train import Quiet
@@ -41,34 +43,59 @@ def digits(seeds: int) -> dict[str, Any]:
     """Fused against each single sense, with senses missing or spoilt."""
     dataset_of("digits")
     found: dict[str, list[float]] = {}
-
-    def note(name: str, value: float) -> None:
-        found.setdefault(name, []).append(value)
-        print(f"{name}: {100 * value:.2f}", flush=True)
-
-    def noisy(sense: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
-        return lambda x: {n: torch.randn_like(v) if n == sense else v for n, v in x.items()}
-
-    seconds: list[float] = []
     for seed in range(seeds):
         for sense in ("picture", "sound"):
             folder, _ = trained(f"digits_{sense}.yaml", f"digits_{sense}", seed=seed)
-            note(f"{sense} alone", RunFolder(folder).read("metrics.json")["test"]["digit"]["accuracy"])
-        folder, took = trained("digits_fused.yaml", "digits_fused", seed=seed)
-        seconds.append(took)
-        run = run_of(folder)
-        note("fused", accuracy(run, "digit"))
-        for sense in ("picture", "sound"):
-            note(f"fused, {sense} missing", accuracy(run, "digit", without=frozenset({sense})))
-            note(f"fused, {sense} noise", accuracy(run, "digit", change=noisy(sense)))
-    result = {name: spread(values) for name, values in found.items()}
-    best = max(result["picture alone"]["mean"], result["sound alone"]["mean"])
+            alone = RunFolder(folder).read("metrics.json")["test"]["digit"]["accuracy"]
+            _note(found, f"{sense} alone", alone)
+        folder, _ = trained("digits_fused.yaml", "digits_fused", seed=seed)
+        _fused(found, run_of(folder), "digit", ("picture", "sound"))
+    return _compared(found, ("picture", "sound"))
+
+
+def moods(seeds: int) -> dict[str, Any]:
+    """The mood of a face and a voice: fused against the same recipe with one of them."""
+    dataset_of("moods")
+    found: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        recipe = load_recipe(ROOT / "recipes" / "emotion_fused.yaml")
+        for sense in ("face", "voice"):
+            own = json.dumps({sense: recipe.inputs[sense].model_dump(mode="json")})
+            folder, _ = trained(
+                "emotion_fused.yaml", f"emotion_{sense}", seed=seed, settings=[f"inputs={own}", "fusion=null"]
+            )
+            _note(found, f"{sense} alone", RunFolder(folder).read("metrics.json")["test"]["mood"]["accuracy"])
+        folder, _ = trained("emotion_fused.yaml", "emotion_fused", seed=seed)
+        _fused(found, run_of(folder), "mood", ("face", "voice"))
+    return _compared(found, ("face", "voice"))
+
+
+def _note(found: dict[str, list[float]], name: str, value: float) -> None:
+    found.setdefault(name, []).append(value)
+    print(f"{name}: {100 * value:.2f}", flush=True)
+
+
+def _fused(found: dict[str, list[float]], run: tuple[Any, ...], task: str, senses: tuple[str, str]) -> None:
+    """The accuracy with both senses, with each missing, and with noise in the place of each."""
+    _note(found, "fused", accuracy(run, task))  # type: ignore[arg-type]
+    for sense in senses:
+
+        def noise(x: dict[str, Tensor], sense: str = sense) -> dict[str, Tensor]:
+            return {n: torch.randn_like(v) if n == sense else v for n, v in x.items()}
+
+        _note(found, f"fused, {sense} missing", accuracy(run, task, without=frozenset({sense})))  # type: ignore[arg-type]
+        _note(found, f"fused, {sense} noise", accuracy(run, task, change=noise))  # type: ignore[arg-type]
+
+
+def _compared(found: dict[str, list[float]], senses: tuple[str, str]) -> dict[str, Any]:
+    result: dict[str, Any] = {name: spread(values) for name, values in found.items()}
+    best = max(result[f"{sense} alone"]["mean"] for sense in senses)
     result["fused above the best single sense"] = round(result["fused"]["mean"] - best, 2)
-    for sense, left in (("picture", "sound"), ("sound", "picture")):
+    for sense, left in (senses, senses[::-1]):
         for how in ("missing", "noise"):
             key = f"fused, {sense} {how}"
             result[f"{key}, against {left} alone"] = round(result[key]["mean"] - result[f"{left} alone"]["mean"], 2)
-    return {**result, "seconds of a run": round(statistics.mean(seconds))}
+    return result
 
 
 def _side_by_side(recipe: str, task: str, widths: str, dropout: float, seeds: int) -> dict[str, Any]:
@@ -224,6 +251,7 @@ RECIPES: dict[str, Callable[[int], dict[str, Any]]] = {
     "cifar10": cifar("cifar10"),
     "cifar10_three": cifar("cifar10_three"),
     "digits": digits,
+    "moods": moods,
     "motions": motions,
     "actions": actions,
     "faces": faces,

@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from recipe_digits import make_digits
+from recipe_moods import pair_moods
 from recipe_motions import make_motions
 
 from onlooker.core.errors import OnlookerError, UsageError
@@ -110,6 +112,16 @@ def make_emotion(data: Path, dataset: Dataset) -> None:
     divide(dataset, {"train": 12, "val": 3, "test": 3}, near=False)
 
 
+def make_moods(data: Path, dataset: Dataset) -> None:
+    """Faces and voices are divided as they are by themselves: no person and no actor is on two sides."""
+    parts: list[Dataset] = []
+    for name, fill in (("faces", make_expression), ("voices", make_emotion)):
+        shutil.rmtree(dataset.folder / name, ignore_errors=True)
+        parts.append(Dataset.create(dataset.folder / name, name=name))
+        fill(data, parts[-1])
+    pair_moods(dataset, parts[0], parts[1])
+
+
 def faces(data: Path, dataset: Dataset) -> None:
     options = {
         "media": "images/{file}",
@@ -188,6 +200,9 @@ RECIPES = {
     "faces": Recipe(("lfw_multitask",), "faces (LFW): who, gender, expression; by person", make_faces),
     "fights": Recipe(("fight_surv",), "fights in footage of surveillance cameras (Akti et al. 2019)", make_fights),
     "known_faces": Recipe(("lfw_multitask",), "the same faces with everybody on all sides", make_known_faces),
+    "moods": Recipe(
+        ("ckplus48", "ravdess_speech"), "moods seen and heard: faces (CK+) with voices (RAVDESS)", make_moods
+    ),
     "motions": Recipe(("clips",), "eight motions of sprites over real footage, told by their order", make_motions),
     "ped2": Recipe(("ucsd_ped2",), "UCSD Pedestrian 2: normal training clips, test clips", make_ped2),
     "sounds": Recipe(("esc10",), "environmental sounds (ESC-10)", make_sounds),

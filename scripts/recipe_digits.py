@@ -27,7 +27,7 @@ RATE = 8000
 ENERGY = 0.25
 """Share of the training images' variance that the kept principal components have."""
 RATIO = -10.0
-"""dB of the spoken digit over the babble."""
+"""dB of the second with the spoken digit, silence around it counted, over the babble."""
 VOICES = 100
 """At once in the babble: a hall full of people, of whom none is understood."""
 LOUDNESS = 0.1
@@ -63,7 +63,7 @@ class Speech:
     def spoken(self, which: int, voices: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.float32]:
         """A second of a recording in the babble of many stretches of others."""
         said = self.sounds[which][:RATE]
-        said = said / loudness(said)
+        said = said / (loudness(said) * (len(said) / RATE) ** 0.5)
         babble = np.zeros(RATE, np.float32)
         for start in draw.integers(len(voices) - RATE, size=VOICES):
             babble += voices[start : start + RATE]

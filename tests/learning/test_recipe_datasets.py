@@ -22,6 +22,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 recipe_datasets: Any = importlib.import_module("recipe_datasets")
 recipe_digits: Any = importlib.import_module("recipe_digits")
+recipe_moods: Any = importlib.import_module("recipe_moods")
 recipe_motions: Any = importlib.import_module("recipe_motions")
 
 
@@ -88,7 +89,8 @@ class TestDigits:
             middle = mixed[start : start + len(said)]
             shares.append(float(middle @ said) / float(said @ said) * recipe_digits.loudness(said))
         share = float(np.mean(shares))
-        ratio = 20 * np.log10(share / np.sqrt(recipe_digits.LOUDNESS**2 - share**2 * len(said) / recipe_digits.RATE))
+        spoken = share**2 * len(said) / recipe_digits.RATE
+        ratio = 10 * np.log10(spoken / (recipe_digits.LOUDNESS**2 - spoken))
         assert ratio == pytest.approx(-10, abs=0.7)
 
     def test_it_goes_on_where_it_was_broken_off(self, digits, data, tmp_path):
@@ -188,3 +190,26 @@ def test_the_command_lists_and_refuses(tmp_path):
     assert missing.returncode == 1
     assert "there is no folder" in missing.stderr
     assert not (tmp_path / "made" / "ped2").exists()
+
+
+class TestMoods:
+    def test_pairs_are_of_one_mood_and_no_person_or_actor_is_on_two_sides(self, data, tmp_path):
+        root = data("ckplus48").parent
+        parts = []
+        for name, fill in (("faces", recipe_datasets.make_expression), ("voices", recipe_datasets.make_emotion)):
+            parts.append(empty(tmp_path / "moods" / name))
+            fill(root, parts[-1])
+        made = empty(tmp_path / "moods")
+        recipe_moods.pair_moods(made, *parts, {"train": 24, "val": 12, "test": 12})
+        assert counts(made) == {"train": 24, "val": 12, "test": 12}
+        assert errors(made) == []
+        assert set(Counter(s.labels["mood"] for s in made.of_split("test")).values()) == {2}
+        truth = [{m.path: s for s in part.samples for m in s.media} for part in parts]
+        for sample in made.samples:
+            face, voice = (
+                held[Path(m.path).relative_to(name).as_posix()]
+                for held, m, name in zip(truth, sample.media, ("faces", "voices"), strict=True)
+            )
+            mood = sample.labels["mood"]
+            assert face.labels["expression"] == recipe_moods.FACES.get(mood, mood)
+            assert voice.labels["emotion"] == recipe_moods.MOODS[mood]
