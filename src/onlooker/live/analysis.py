@@ -14,9 +14,10 @@ from onlooker.core.media import AudioBlock, AudioInfo, Frame, SourceInfo, VideoI
 from onlooker.core.observation import Observation
 from onlooker.core.store import Batch, Failure, RunState, Store
 from onlooker.core.time import NANOSECONDS, Timestamp
+from onlooker.live.beside import Beside, Nobody
 from onlooker.live.gate import MotionGate
 from onlooker.live.intake import Intake, Meter, due
-from onlooker.live.settings import GateSettings
+from onlooker.live.settings import AnalysisSettings
 from onlooker.live.sitting import Selection, Sitting
 from onlooker.pipeline.keeping import Keeper
 from onlooker.pipeline.spent import Stopwatch
@@ -34,23 +35,6 @@ _IDLE = 10 * _SECOND
 _LATEST = 5 * _SECOND
 """What comes this late after a pause is not looked at any more."""
 _MOST_UNWRITTEN = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisSettings:
-    """How a camera is analysed.
-
-    Args:
-        rate: frames a second at most.
-        gate: of the heavy analyzers; None: they look at every frame.
-        rotation: seconds after which the analyzers are flushed and opened anew, so that memory stays flat.
-        threads: how many a model may use.
-    """
-
-    rate: float = 5.0
-    gate: GateSettings | None = None
-    rotation: float = 3600.0
-    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +69,7 @@ class LiveAnalysis:
         beat: called before a commit with the moment up to which observations may reach, for the ledger.
         keeper: decides what may be kept.
         notify: called when there is work.
+        beside: looks at the same frames, without a part in what is told.
     """
 
     def __init__(
@@ -98,9 +83,11 @@ class LiveAnalysis:
         beat: Callable[[int], None] = lambda _: None,
         keeper: Keeper | None = None,
         notify: Callable[[], None] = lambda: None,
+        beside: Beside | None = None,
     ) -> None:
         self._info, self._selection, self._store, self._settings = info, selection, store, settings
         self._decided, self._beat, self._keeper, self._notify = decided, beat, keeper, notify
+        self._beside = beside or Nobody()
         self._intake = Intake(settings.rate, hears=selection.audio is not None, notify=notify)
         self._gate = None if settings.gate is None else MotionGate(settings.gate)
         self._lock = threading.Lock()
@@ -191,6 +178,7 @@ class LiveAnalysis:
             for block in sounds:
                 assert self._selection.audio is not None
                 sitting.sound(block, self._selection.audio)
+                self._beside.sound(block, self._selection.audio)
             if frame is not None:
                 self._look(sitting, frame)
             self._settle(sitting, sitting.step())
@@ -277,6 +265,7 @@ class LiveAnalysis:
         self._failing = {}
         stages, threads = self._selection.stages, self._settings.threads
         self._sitting = Sitting(name, at, info, stages, threads=threads, watch=self._watch, store=self._store)
+        self._beside.open(name, at, info, threads)
         self._heavily = self._followed = None
         if self._gate is not None:
             self._gate.restart()
@@ -290,6 +279,7 @@ class LiveAnalysis:
         else:
             self._heavily = frame.time
         sitting.frame(frame, skip)
+        self._beside.frame(frame, heavy=not skip)
 
     def _heavy_is_due(self, frame: Frame) -> bool:
         at, before = frame.time, self._heavily
@@ -319,6 +309,7 @@ class LiveAnalysis:
             self._trouble("store", str(error))
         finally:
             sitting.close()
+            self._beside.end()
 
     def _settle(self, sitting: Sitting, made: Sequence[Observation], *, last: bool = False) -> None:
         """Write what was made, and hand it on."""
@@ -335,6 +326,7 @@ class LiveAnalysis:
             self._write(sitting, at)
             fresh = [replace(o, attachments=()) if o.attachments else o for o in self._unwritten]
             self._unwritten = []
+        self._beside.made(made)
         marks = {} if last else {k: sitting.mark(k, at) for s in self._selection.stages for k in s.emits}
         self._hand_on(fresh, at, marks)
 

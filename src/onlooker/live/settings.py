@@ -1,4 +1,4 @@
-"""Settings of a link and of the motion gate."""
+"""Settings of a link, of the motion gate and of the analysis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from onlooker.core.errors import UsageError
 from onlooker.sources.policy import without_credentials
 
-__all__ = ["GateSettings", "LinkSettings"]
+__all__ = ["AnalysisSettings", "GateSettings", "LinkSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +87,20 @@ class GateSettings(BaseModel):
     apart: float = Field(default=0.5, gt=0, le=10)
     hold: float = Field(default=5.0, ge=0)
     glance: float = Field(default=10.0, ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisSettings:
+    """How a camera is analysed.
+
+    Args:
+        rate: frames a second at most.
+        gate: of the heavy analyzers; None: they look at every frame.
+        rotation: seconds after which the analyzers are flushed and opened anew, so that memory stays flat.
+        threads: how many a model may use.
+    """
+
+    rate: float = 5.0
+    gate: GateSettings | None = None
+    rotation: float = 3600.0
+    threads: int = 1

@@ -18,6 +18,7 @@ from onlooker.core.observation import Observation, Producer
 from onlooker.core.time import NANOSECONDS, Span, Timestamp
 from onlooker.events.config import Sinks
 from onlooker.live.analysis import AnalysisSettings, Decided, LiveAnalysis
+from onlooker.live.beside import Beside
 from onlooker.live.clock import CameraTime
 from onlooker.live.governor import Allowance, Load
 from onlooker.live.ledger import Ledger
@@ -51,6 +52,7 @@ class Camera(LinkTaker, PacketTaker):
         parts: what it shares with others.
         rules: what looks at it, or None.
         sinks: who is told of its events.
+        beside: looks on at what the analyzers look at.
 
     Raises:
         ConfigError: the profile is wrong.
@@ -58,8 +60,9 @@ class Camera(LinkTaker, PacketTaker):
     """
 
     def __init__(
-        self, name: str, config: CameraConfig, profile: str, parts: Parts, rules: RuleFile | None, sinks: Sinks
-    ) -> None:
+        self, name: str, config: CameraConfig, profile: str, parts: Parts, rules: RuleFile | None, sinks: Sinks,
+        beside: Beside | None = None,
+    ) -> None:  # fmt: skip
         self.name, self.config, self.profile = name, config, profile
         self._parts = parts
         selection = parts.select(profile)
@@ -88,6 +91,7 @@ class Camera(LinkTaker, PacketTaker):
             beat=self._ledger.heartbeat,
             keeper=self._keeper,
             notify=lambda: parts.wake(name),
+            beside=beside,
         )
         evidence = Evidence(self._event_begun, self._event_ended)
         self.teller = Teller(

@@ -59,6 +59,7 @@ class CameraConfig(BaseModel):
         audio: whether sound is analysed.
         loop: whether a file is played over and over.
         record: what is recorded, and how long it is kept.
+        shadow: candidates that look on, by the name of the bundle in use; without it the file's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,6 +75,7 @@ class CameraConfig(BaseModel):
     audio: bool = True
     loop: bool = False
     record: RecordSettings = RecordSettings()  # pyright: ignore[reportCallIssue]
+    shadow: dict[str, str] | None = None
 
     @property
     def address(self) -> str:
@@ -97,6 +99,8 @@ class WatchConfig(BaseModel):
         rules: rule files, relative to the file.
         policy: which addresses cameras may have.
         workers: cameras that are analysed at once; 0: one for each processor.
+        shadow: by the name of an added bundle, a candidate that looks on beside it: a version's digest or another
+            bundle. What it sees goes to no rule and not into the library; see docs/guides/improve.md.
         rotation: the analyzers of a camera are flushed and opened anew after this time, so that memory stays flat.
         cameras: by name. A camera is known by its name for good: another name is another source.
         sinks: who is told of events, by name.
@@ -111,6 +115,7 @@ class WatchConfig(BaseModel):
     policy: PolicyConfig = PolicyConfig()
     workers: int = Field(default=0, ge=0, le=256)
     rotation: Annotated[Seconds, Field(ge=10)] = 3600.0
+    shadow: dict[str, str] = Field(default_factory=dict[str, str])
     cameras: dict[Name, CameraConfig] = Field(min_length=1)
     sinks: Sinks = Sinks({})
 
@@ -126,6 +131,11 @@ class WatchConfig(BaseModel):
     def profile_of(self, camera: str) -> str:
         """The profile of a camera."""
         return self.cameras[camera].profile or self.profile
+
+    def shadow_of(self, camera: str) -> dict[str, str]:
+        """The candidates that look on at a camera."""
+        own = self.cameras[camera].shadow
+        return self.shadow if own is None else own
 
     def load_rules(self) -> RuleFile | None:
         """All rule files as one; None without any.

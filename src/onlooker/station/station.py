@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from onlooker.core.errors import OnlookerError, UsageError
 from onlooker.core.live import CameraStatus
 from onlooker.core.store import Store
 from onlooker.events import Journal
 from onlooker.events.delivery import Delivery
+from onlooker.live.beside import Beside
 from onlooker.live.governor import Demand, Governor
 from onlooker.live.scheduler import Scheduler
 from onlooker.live.sitting import Selection, live_stages
@@ -28,6 +30,9 @@ from onlooker.station.clips import Clips
 from onlooker.station.config import WatchConfig
 from onlooker.station.parts import Parts
 from onlooker.station.retention import forget_old
+
+if TYPE_CHECKING:
+    from onlooker.shadow.live import Watched
 
 __all__ = ["Changes", "Station"]
 
@@ -82,6 +87,7 @@ class Station:
         self._selections: dict[str, Selection] = {}
         for name in config.cameras:
             self._select(config.profile_of(name))
+            self._watched(name, config)
         self.journal = Journal.open(folder)
         self.recordings = Recordings(folder)
         self.delivery = Delivery(self.journal, config.sinks, folder)
@@ -146,6 +152,7 @@ class Station:
         rules = config.load_rules()
         for name in config.cameras:
             self._select(config.profile_of(name))
+            self._watched(name, config)
         with self._lock:
             old, self.config = self.config, config
             whole = (old.policy, old.rotation) != (config.policy, config.rotation)
@@ -179,7 +186,8 @@ class Station:
     def _alike(name: str, old: WatchConfig, new: WatchConfig) -> bool:
         if name not in old.cameras or name not in new.cameras:
             return False
-        return old.cameras[name] == new.cameras[name] and old.profile_of(name) == new.profile_of(name)
+        of = [(c.cameras[name], c.profile_of(name), c.shadow_of(name)) for c in (old, new)]
+        return of[0] == of[1]
 
     # -- what is known --
 
@@ -271,6 +279,19 @@ class Station:
             self._selections[profile] = live_stages(options.stages)
         return self._selections[profile]
 
+    @staticmethod
+    def _watched(name: str, config: WatchConfig) -> tuple[Watched, ...]:
+        """The candidates that look on at a camera."""
+        from onlooker.shadow.live import watched
+
+        return watched(config.shadow_of(name), config.profile_of(name)) if config.shadow_of(name) else ()
+
+    def _beside(self, name: str) -> Beside | None:
+        from onlooker.shadow.live import LiveShadow
+
+        shadows = self._watched(name, self.config)
+        return LiveShadow(shadows, self.folder, self.store, self._open_keeper()) if shadows else None
+
     def _open_keeper(self) -> Keeper | None:
         from onlooker.redaction.policy import open_keeper
 
@@ -291,7 +312,8 @@ class Station:
             self._clips.ask,
         )
         try:
-            camera = Camera(name, config.cameras[name], config.profile_of(name), parts, self.rules, config.sinks)
+            profile, beside = config.profile_of(name), self._beside(name)
+            camera = Camera(name, config.cameras[name], profile, parts, self.rules, config.sinks, beside)
             self._scheduler.add(name, camera.work, config.cameras[name].priority)
             camera.start()
         except OnlookerError as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onlooker.pipeline.run_local import RunReport, SourceReport
     from onlooker.pipeline.run_source import Progress
 
-__all__ = ["command", "stopping"]
+__all__ = ["command", "stopping", "watching"]
 
 _QUALITIES = ("fast", "balanced", "best")
 
@@ -80,7 +80,7 @@ def command(
     from onlooker.pipeline.run_local import analyze_paths
 
     saying = "onlooker: stopping; the same command will go on from here"
-    with stopping(saying) as stop, _watching(len(addresses), quiet=as_json) as progress:
+    with stopping(saying) as stop, watching(len(addresses), quiet=as_json) as progress:
         report = analyze_paths(addresses, options, workers=workers, progress=progress, stop=stop)
     if as_json:
         print(json.dumps({"library": str(library), **report.as_dict(), **_privacy(library)}, ensure_ascii=False))
@@ -141,7 +141,7 @@ def stopping(saying: str) -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _watching(count: int, *, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+def watching(count: int, *, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
     """A progress bar on a terminal; nothing when standard error is piped or JSON was asked for."""
     if quiet or not sys.stderr.isatty():
         yield None

@@ -17,7 +17,7 @@ import typer
 if TYPE_CHECKING:
     from onlooker.learning.train import Estimate
 
-__all__ = ["command"]
+__all__ = ["command", "progress_of"]
 
 Recipe = Annotated[Path | None, typer.Argument(metavar="RECIPE", help="A YAML file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="NAME.NAME=VALUE on top of the recipe; repeatable.")]
@@ -71,11 +71,11 @@ def command(
     else:
         from onlooker.learning.train import train
 
-        train(recipe, overrides=set_ or (), out=folder, resume=resume, progress=_progress(as_json), bundle=bundle)
+        train(recipe, overrides=set_ or (), out=folder, resume=resume, progress=progress_of(as_json), bundle=bundle)
         if single:
             from onlooker.learning.gains import compare_with_single
 
-            compare_with_single(recipe, overrides=set_ or (), out=folder, progress=lambda name: _progress(as_json))
+            compare_with_single(recipe, overrides=set_ or (), out=folder, progress=lambda name: progress_of(as_json))
     if int(os.environ.get("RANK", "0")) == 0:
         _say(folder, as_json)
 
@@ -103,7 +103,8 @@ def _say(folder: Path, as_json: bool) -> None:
         print(f"{'bundle':12} {made['bundle']}: onlooker models add {made['bundle']}")
 
 
-def _progress(as_json: bool) -> Any:
+def progress_of(as_json: bool) -> Any:
+    """Who is told of a run: a bar and lines on standard error, or nobody."""
     if as_json or int(os.environ.get("RANK", "0")) != 0:
         return None
     return _Terminal()

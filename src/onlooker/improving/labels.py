@@ -1,0 +1,224 @@
+"""From feedback to samples: what is labelled by it, what a person must still label, and what shall stay as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onlooker.bundles.manifest import Manifest
+from onlooker.bundles.outputs import Classification, Dense, Events, MultiLabel, Ordinal, Output, tensors
+from onlooker.core.errors import UsageError
+from onlooker.core.observation import Observation
+from onlooker.improving.feedback import Feedback, Said
+from onlooker.learning.datasets.manifest import LabelledSpan, Media, Sample
+from onlooker.shadow.compare import Span, overlap
+
+__all__ = ["Material", "Taught", "output_of", "samples_of", "taught_of", "windows"]
+
+_INSIDE = 0.8
+"""Share of a sample that must lie in an observation for its label to hold."""
+_MOST_KEPT = 240
+_MOST_WINDOWS = 12
+"""Of one stretch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """An output that feedback can teach.
+
+    Args:
+        output: of the bundle.
+        task: the dataset's task that it learns.
+    """
+
+    output: Output
+    task: str
+
+    def sure(self, said: Said) -> str | None:
+        """The one label that holds where ``said`` speaks, for outputs of which one label holds; None: not known."""
+        if said.verdict != "wrong":
+            return said.label
+        if said.instead is not None:
+            return said.instead
+        labels: tuple[str, ...] = self.output.labels  # pyright: ignore[reportAttributeAccessIssue]
+        others = [label for label in labels if label != said.label]
+        if len(others) == 1:
+            return others[0]
+        ignored: tuple[str, ...] = self.output.ignore  # pyright: ignore[reportAttributeAccessIssue]
+        return ignored[0] if len(ignored) == 1 and said.label not in ignored else None
+
+
+@dataclass(slots=True)
+class Material:
+    """Samples out of a library.
+
+    Args:
+        new: labelled by feedback, by its key.
+        proposed: by its key, one sample of a stretch whose label a person must say.
+        kept: what the bundle in use said elsewhere, as labels.
+    """
+
+    new: dict[str, list[Sample]] = field(default_factory=dict[str, list[Sample]])
+    proposed: dict[str, Sample] = field(default_factory=dict[str, Sample])
+    kept: list[Sample] = field(default_factory=list[Sample])
+
+
+def taught_of(manifest: Manifest, heads: Mapping[str, Any]) -> list[Taught]:
+    """The outputs that feedback can teach.
+
+    Args:
+        manifest: of the bundle.
+        heads: by task of the recipe, its settings.
+    """
+    made = []
+    for output in manifest.outputs:
+        if isinstance(output, Classification | MultiLabel | Ordinal | Dense | Events):
+            own = tensors(output)[0]
+            made.append(Taught(output, getattr(heads.get(own), "of", None) or own))
+    return made
+
+
+def output_of(said: Said, taught: Iterable[Taught]) -> Taught:
+    """The output that feedback speaks of.
+
+    Raises:
+        UsageError: there is none that can learn it.
+    """
+    for one in taught:
+        if said.label in one.output.labels and said.kind in (None, one.output.kind):  # pyright: ignore[reportAttributeAccessIssue]
+            return one
+    raise UsageError(
+        f"{said.analyzer}: feedback on {said.kind or 'observations'} {said.label!r} cannot be learned from",
+        hint="improve teaches labels of stretches and moments; for boxes use onlooker dataset from-library",
+    )
+
+
+def windows(span: Span, length: float, limit: float, *, most: int = _MOST_WINDOWS) -> list[Span]:
+    """Stretches of ``length`` seconds in a span, half overlapping; of a short span the one around its middle.
+
+    >>> windows((4.0, 8.0), 2.0, 100.0)
+    [(4.0, 6.0), (5.0, 7.0), (6.0, 8.0)]
+    >>> windows((0.0, 1.0), 2.0, 1.5)
+    [(0.0, 1.5)]
+    """
+    start, end = span
+    if end - start <= length:
+        first = max(0.0, min((start + end - length) / 2, limit - length))
+        return [(round(first, 3), round(min(limit, first + length), 3))]
+    count = min(most, max(2, 1 + int((end - start - length) / (length / 2) + 1e-6)))
+    return [(round(at, 3), round(at + length, 3)) for at in (float(v) for v in np.linspace(start, end - length, count))]
+
+
+def samples_of(
+    feedback: Sequence[Feedback],
+    taught: Sequence[Taught],
+    observed: Mapping[str, Sequence[Observation]],
+    files: Mapping[str, tuple[Path, float]],
+    length: float | None,
+) -> Material:
+    """Samples that teach what was said.
+
+    Args:
+        feedback: on sources whose files are there.
+        taught: outputs that can learn.
+        observed: by source id, what the bundle in use observes of it.
+        files: by source id, the video and how many seconds it has.
+        length: seconds of a clip; None: the model looks at single pictures.
+
+    Raises:
+        UsageError: feedback speaks of what cannot be learned.
+    """
+    made = Material()
+    pace = length if length is not None else 1.0
+    for one in feedback:
+        path, limit = files[one.said.source]
+        about = output_of(one.said, taught)
+        single = not isinstance(about.output, MultiLabel | Dense | Events)
+        if single and about.sure(one.said) is None:
+            labels = {about.task: ""}
+            made.proposed[one.key] = _sample(f"feedback {one.key}", path, one.span, None, labels, one)
+            continue
+        cuts = windows(one.span, pace, limit)
+        made.new[one.key] = [
+            _sample(
+                f"feedback {one.key} {n}", path, cut, length,
+                {about.task: _label(about, cut, observed.get(one.said.source, ()), feedback, one)}, one,
+            )
+            for n, cut in enumerate(cuts)
+        ]  # fmt: skip
+    made.kept = _kept(feedback, taught, observed, files, length)
+    return made
+
+
+def _sample(
+    id: str, path: Path, span: Span, length: float | None, labels: dict[str, Any], one: Feedback | None
+) -> Sample:
+    media = (Media(path=str(path.resolve())[1:], kind="video"),)
+    proposed = "" in labels.values()
+    place: dict[str, Any] = {"span": span}
+    if length is None and not proposed:
+        place = {"at": round((span[0] + span[1]) / 2, 3)}
+    origin: dict[str, Any] = {"reason": "kept as observed"} if one is None else {"feedback": one.key}
+    return Sample(
+        id=id, media=media, labels={} if proposed else labels, split="train",
+        status="proposed" if proposed else "labelled", origin=origin,
+        notes="" if one is None else json.dumps(one.as_dict(), ensure_ascii=False), **place,
+    )  # fmt: skip
+
+
+def _label(
+    about: Taught, cut: Span, observed: Sequence[Observation], feedback: Sequence[Feedback], one: Feedback
+) -> Any:
+    """The label of a stretch: what was said, and beside it what was observed and not called wrong."""
+    if not isinstance(about.output, MultiLabel | Dense | Events):
+        return about.sure(one.said)
+    said = [f.said for f in feedback if f.said.source == one.said.source and overlap(f.span, cut) > 0]
+    wrong = [(s.label, (s.start, s.end)) for s in said if s.verdict == "wrong"]
+    spans = [
+        (o.label or "", _span(o))
+        for o in observed
+        if o.kind == about.output.kind and o.data.get("task") == about.output.name and overlap(_span(o), cut) > 0
+    ]
+    spans = [(n, s) for n, s in spans if not any(n == w and overlap(s, t) > 0 for w, t in wrong)]
+    spans += [(s.label, (s.start, s.end)) for s in said if s.verdict != "wrong"]
+    if isinstance(about.output, MultiLabel):
+        return tuple(dict.fromkeys(n for n, s in spans if overlap(s, cut) >= 0.5 * (cut[1] - cut[0])))
+    return tuple(LabelledSpan(label=n, start=s[0], end=s[1]) for n, s in dict.fromkeys(spans))
+
+
+def _span(o: Observation) -> Span:
+    return o.span.start.seconds, o.span.end.seconds
+
+
+def _kept(
+    feedback: Sequence[Feedback],
+    taught: Sequence[Taught],
+    observed: Mapping[str, Sequence[Observation]],
+    files: Mapping[str, tuple[Path, float]],
+    length: float | None,
+) -> list[Sample]:
+    """What the bundle in use says elsewhere, as labels, so that it is not forgotten (Li and Hoiem 2016,
+    arXiv 1606.09282: the old network's answers on the new data stand for what it knew).
+    """
+    singles = {t.output.name: t for t in taught if isinstance(t.output, Classification | Ordinal)}
+    made: list[tuple[float, Sample]] = []
+    for source, observations in observed.items():
+        path, limit = files[source]
+        judged = [f.span for f in feedback if f.said.source == source and f.said.verdict != "right"]
+        for o in observations:
+            about = singles.get(str(o.data.get("task")))
+            if about is None or o.label is None:
+                continue
+            for cut in windows(_span(o), length if length is not None else 1.0, limit):
+                inside = overlap(cut, _span(o)) / (cut[1] - cut[0])
+                if inside < _INSIDE or any(overlap(cut, span) > 0 for span in judged):
+                    continue
+                id = f"kept {source[:12]} {about.task} {cut[0]:g}"
+                made.append((o.score or 0.0, _sample(id, path, cut, length, {about.task: o.label}, None)))
+    made.sort(key=lambda pair: -pair[0])
+    return [sample for _, sample in made[:_MOST_KEPT]]

@@ -1,0 +1,184 @@
+"""What an improvement fixed and what it broke: each piece of feedback, and each earlier observation of stored video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from onlooker.core.observation import Observation
+from onlooker.improving.feedback import Feedback
+from onlooker.shadow.compare import Span, overlap
+
+__all__ = ["Changed", "Fix", "Verdicts", "judge"]
+
+_COVERED = 0.5
+"""Share of a stretch that the same label must cover for it to be seen still."""
+_TOUCHED = 0.1
+"""Share of a false alarm that its label may still cover: what comes before or after may reach into it."""
+_LEAST = 0.2
+"""Seconds; shorter stretches are not judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A piece of feedback, and whether the candidate does as was asked.
+
+    Args:
+        feedback: what was said.
+        fixed: whether it is as it should be; of what was said to be right, whether it is there still.
+        covered: the share of its stretch in which the candidate tells its label.
+    """
+
+    feedback: Feedback
+    fixed: bool
+    covered: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The public JSON form."""
+        return {**self.feedback.as_dict(), "fixed": self.fixed, "covered": round(self.covered, 4)}
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A stretch that only one of both sees: ``used`` where the bundle in use does, so that it is lost; else new."""
+
+    source: str
+    kind: str
+    label: str
+    start: float
+    end: float
+    score: float
+    lost: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """The public JSON form."""
+        return {
+            "what": "lost" if self.lost else "new", "source": self.source, "kind": self.kind, "label": self.label,
+            "start": round(self.start, 3), "end": round(self.end, 3), "score": round(self.score, 4),
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """All of it.
+
+    Args:
+        fixes: by feedback.
+        kept: earlier observations that are there still.
+        changed: those that are lost, and new ones, away from what feedback speaks of.
+    """
+
+    fixes: list[Fix] = field(default_factory=list[Fix])
+    kept: int = 0
+    changed: list[Changed] = field(default_factory=list[Changed])
+
+    @property
+    def fixed(self) -> int:
+        """How much of the feedback is done, right ones left out: those were so before."""
+        return sum(f.fixed for f in self.fixes if f.feedback.said.verdict != "right")
+
+    @property
+    def asked(self) -> int:
+        """How much feedback asked for a change."""
+        return sum(f.feedback.said.verdict != "right" for f in self.fixes)
+
+    @property
+    def broken(self) -> int:
+        """Earlier observations that are lost, new ones that nobody asked for, and right ones that are gone."""
+        return len(self.changed) + sum(not f.fixed for f in self.fixes if f.feedback.said.verdict == "right")
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Lower is better."""
+        return self.broken, -self.fixed
+
+    def as_dict(self) -> dict[str, Any]:
+        """The public JSON form."""
+        return {
+            "fixed": self.fixed, "asked": self.asked, "kept": self.kept, "broken": self.broken,
+            "lost": sum(c.lost for c in self.changed), "new": sum(not c.lost for c in self.changed),
+            "feedback": [f.as_dict() for f in self.fixes], "changed": [c.as_dict() for c in self.changed],
+        }  # fmt: skip
+
+
+def judge(
+    feedback: Sequence[Feedback],
+    observations: Mapping[str, tuple[Sequence[Observation], Sequence[Observation]]],
+    kinds: Iterable[str],
+) -> Verdicts:
+    """Compare what both observed with what was said.
+
+    Args:
+        feedback: on these sources.
+        observations: by source id, of the bundle in use and of the candidate.
+        kinds: that are judged.
+    """
+    made, wanted = Verdicts(), frozenset(kinds)
+    for one in feedback:
+        if one.said.source in observations:
+            made.fixes.append(_fix(one, observations[one.said.source][1]))
+    for source, (used, candidate) in observations.items():
+        asked = [f for f in feedback if f.said.source == source and f.said.verdict != "right"]
+        ours, theirs = ([o for o in side if o.kind in wanted] for side in (used, candidate))
+        for o in ours:
+            rest = _rest(_span(o), [f.span for f in asked])
+            if _covered(rest, _alike(o, theirs)) >= _COVERED:
+                made.kept += 1
+            elif _length(rest) >= min(_LEAST, _length([_span(o)])):
+                made.changed.append(_changed(o, rest, source, lost=True))
+            # what lies within feedback alone is judged there
+        for o in theirs:
+            rest = _rest(_span(o), [f.span for f in asked])
+            if _length(rest) >= min(_LEAST, _length([_span(o)])) and _covered(rest, _alike(o, ours)) < _COVERED:
+                made.changed.append(_changed(o, rest, source, lost=False))
+    return made
+
+
+def _fix(one: Feedback, candidate: Sequence[Observation]) -> Fix:
+    said = one.said
+    same = [_span(o) for o in candidate if o.label == said.label and said.kind in (None, o.kind)]
+    covered = _covered([one.span], same)
+    if said.verdict == "wrong":
+        return Fix(one, covered < _TOUCHED, covered)
+    # a moment that is shorter than what was said of it lies in it
+    within = any(overlap(s, one.span) >= _COVERED * max(1e-6, s[1] - s[0]) for s in same)
+    return Fix(one, covered >= _COVERED or within, covered)
+
+
+def _span(o: Observation) -> Span:
+    return o.span.start.seconds, o.span.end.seconds
+
+
+def _alike(o: Observation, others: Iterable[Observation]) -> list[Span]:
+    return [_span(x) for x in others if (x.kind, x.label) == (o.kind, o.label)]
+
+
+def _length(spans: Iterable[Span]) -> float:
+    return sum(end - start for start, end in spans)
+
+
+def _rest(span: Span, without: Iterable[Span]) -> list[Span]:
+    """The span without those stretches."""
+    left = [span]
+    for start, end in without:
+        left = [p for a, b in left for p in ((a, min(b, start)), (max(a, end), b)) if p[1] > p[0]]
+    return left
+
+
+def _covered(parts: Sequence[Span], by: Sequence[Span]) -> float:
+    """The share of the parts that the others cover."""
+    whole = _length(parts)
+    if whole <= 0:
+        return 0.0
+    joined: list[Span] = []
+    for start, end in sorted(by):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return sum(overlap(p, b) for p in parts for b in joined) / whole
+
+
+def _changed(o: Observation, rest: Sequence[Span], source: str, *, lost: bool) -> Changed:
+    return Changed(source, o.kind, o.label or "", rest[0][0], rest[-1][1], o.score or 0.0, lost)
