@@ -3,14 +3,38 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onlooker.core.errors import ModelError
 from onlooker.core.plugins import load_plugin, plugin_names
 from onlooker.models import load, pull
-from onlooker.testing.runtime import check_parity, check_runtime
+from onlooker.testing.runtime import affine_model, check_parity, check_runtime
+
+WEIGHT, BIAS = np.ones((3, 2), np.float32), np.zeros(2, np.float32)
 
 
 @pytest.mark.parametrize("name", plugin_names("runtimes"))
 def test_engine(name, tmp_path):
     check_runtime(load_plugin("runtimes", name)(), tmp_path)
+
+
+@pytest.mark.parametrize("name", plugin_names("runtimes"))
+def test_a_device_that_is_not_there_is_refused(name, tmp_path):
+    """The engine would have computed on the CPU and called it the GPU."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(affine_model(WEIGHT, BIAS))
+    with pytest.raises(ModelError, match=r"Nowhere"):
+        load_plugin("runtimes", name)().load(path, device="Nowhere")
+
+
+def test_a_gpu_serves_where_there_is_one(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("no GPU that ONNX Runtime is built for")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(affine_model(WEIGHT, BIAS))
+    runtime = load_plugin("runtimes", "onnxruntime")()
+    found = [runtime.load(path, device=d) for d in ("auto", "CPU")]
+    assert [m.report.device for m in found] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    check_parity(found, [np.ones((2, 3), np.float32), BIAS])
 
 
 def _both(name):

@@ -16,6 +16,7 @@ from onlooker.models.runtimes._checks import checked
 __all__ = ["PLUGIN", "OnnxRuntime"]
 
 PLUGIN = "onlooker.models.runtimes.onnxruntime:OnnxRuntime"
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _DTYPES = {
     "float": "float32",
     "double": "float64",
@@ -52,8 +53,11 @@ class OnnxRuntime:
     ) -> LoadedModel:
         """Load a session; ``shapes`` can only fix dimensions that the model leaves free.
 
+        ``auto`` takes an NVIDIA GPU where the package is built for it (onnxruntime-gpu) and finds one, else the CPU; a
+        provider's own name asks for that one.
+
         Raises:
-            ModelError: the file cannot be read, or a shape is fixed otherwise in the model.
+            ModelError: the file cannot be read, a shape is fixed otherwise in the model, or there is no such provider.
         """
         import onnxruntime
 
@@ -61,14 +65,23 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        providers = ["CPUExecutionProvider"] if device in ("auto", "CPU") else [device]
+        providers = _providers(device, onnxruntime.get_available_providers())
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ModelError(f"ONNX Runtime cannot load {path.name}: {first}", hint="pull the model again") from None
-        report = RuntimeReport("onnxruntime", onnxruntime.__version__, providers[0], threads, "f32")
+        report = RuntimeReport("onnxruntime", onnxruntime.__version__, session.get_providers()[0], threads, "f32")
         return _Loaded(session, report, shapes or {})
+
+
+def _providers(device: str, available: Sequence[str]) -> list[str]:
+    if device == "auto":
+        return [p for p in (_CUDA, _CPU) if p in available]
+    wanted = _CPU if device == "CPU" else device
+    if wanted not in available:
+        raise ModelError(f"ONNX Runtime has no {device} here", hint=f"there are {', '.join(available)}")
+    return [wanted]
 
 
 def _info(port: Any, shapes: Mapping[str, Sequence[int]]) -> TensorInfo:
