@@ -6,6 +6,7 @@ All that a recipe says of data, augmentation, missing labels, fusion and balanci
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -141,15 +142,18 @@ class Refit:
         """The losses of a model on some batches of the training part, augmented, in its deployed state."""
         run = self._run(model, self.recipe, None)
         model.eval()
-        for number, batch in enumerate(self._made.training.batches()):
-            if number == batches:
-                return
+        for batch in itertools.islice(self._made.training.batches(), batches):
             inputs, present = self.tensors(batch)
             yield losses_of(run, batch, inputs, present, None)[0]
 
     def first(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The first batch of the training part as the networks get it, and what is there."""
-        return self.tensors(next(self._made.training.batches()))
+        return next(self.batches(1))
+
+    def batches(self, count: int) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+        """Some batches of the training part as the networks get them, not augmented, and what is there."""
+        for batch in itertools.islice(self._made.training.batches(), count):
+            yield self.tensors(batch)
 
     def tensors(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """A batch as the networks get it, and what is there."""

@@ -1,4 +1,5 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
+# pyright: reportOptionalOperand=false, reportOptionalMemberAccess=false, reportIndexIssue=false
 """Students that learn from teachers: what each task's loss says, and that learning so helps."""
 
 from __future__ import annotations

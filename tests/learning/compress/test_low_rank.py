@@ -1,4 +1,5 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
+# pyright: reportOptionalOperand=false, reportOptionalMemberAccess=false, reportIndexIssue=false
 """Layers in two factors: the best of their rank, taken where they pay, loaded and deployed."""
 
 from __future__ import annotations

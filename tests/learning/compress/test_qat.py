@@ -1,0 +1,81 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
+# pyright: reportOptionalOperand=false, reportOptionalMemberAccess=false, reportIndexIssue=false
+"""Training that gets weights used to being rounded."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+import torch
+
+from learning._runs import CLIP, MEL, facts_of, lively, recipe_of
+from learning.compress._moving import EAR, PICTURES, done, work_for
+from onlooker.bundles import load_bundle, verify_bundle
+from onlooker.core.errors import ModelError
+from onlooker.learning.compress.steps import prune
+from onlooker.learning.compress.steps.qat import Config, Qat, rounded
+from onlooker.learning.model import build_model
+from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is not installed")
+
+CASES = {
+    **{n: ({"video": PICTURES[n]}, None) for n in ("lstm", "conv_gru", "3d", "shift", "video_transformer")},
+    "gated": ({"video": PICTURES["2plus1d"], "sound": EAR}, {"kind": "gated", "size": 16}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_models_of_every_family_can_be_rounded_and_trained(case):
+    inputs, fusion = CASES[case]
+    recipe = recipe_of(inputs, {"way": {"head": "classification"}}, **({"fusion": fusion} if fusion else {}))
+    facts = facts_of({n: CLIP if n == "video" else MEL for n in inputs}, {"way": "class"})
+    model = lively(build_model(recipe, facts))
+    chance = torch.Generator().manual_seed(0)
+    x = {n: torch.randn(4, *facts.shape(n), generator=chance) for n in inputs}
+    there = {n: torch.ones(4) for n in inputs}
+    own = {k: v.clone() for k, v in model.state_dict().items()}
+    made = rounded(model, [(x, there)], "mixed")
+    assert sum(n.endswith("_num_bits") for n in made.state_dict()) > 5
+    assert all(torch.equal(v, own[k]) for k, v in model.state_dict().items())
+    plain, rough = model(x, there).raw["way"], made(x, there).raw["way"]
+    assert 0 < float((plain - rough).abs().max().detach()) < 0.1 * max(1.0, float(plain.abs().max().detach()))
+    made(x, there).raw["way"].square().mean().backward()
+    moved = [n for n, p in made.named_parameters() if p.grad is not None and bool(p.grad.abs().sum() > 0)]
+    assert any(n.startswith("encoders.") for n in moved)
+    assert not any(n.startswith("__nncf") for n in moved)
+
+
+def test_a_pruned_run_is_trained_with_rounding(tiny_subject, tmp_path, capfd):
+    subject, dataset = tiny_subject
+    pruned = prune.PART.apply(subject, prune.Config(epochs=0), work_for(tmp_path / "pruned", dataset, subject))
+    assert Qat.refusal(pruned, Config()) is None
+    found = [
+        Qat.apply(pruned, Config(epochs=4, rate=1.0), work_for(tmp_path / n, dataset, subject)) for n in ("a", "b")
+    ]
+    made = found[0]
+    assert done(made) == ["train", "prune", "qat"]
+    assert verify_bundle(load_bundle(made.bundle)).good
+    assert len(RunFolder(made.run).history()) == 4
+    weights, again, before = (read_tensors(r / "model.safetensors")[0] for r in (made.run, found[1].run, pruned.run))
+    assert weights.keys() == before.keys()
+    assert not any("nncf" in n for n in weights)
+    assert all(torch.equal(weights[n], again[n]) for n in weights)
+    assert not all(torch.equal(weights[n], before[n]) for n in weights)
+    assert load_model(made.run)[1].training.precision == "float32"
+    assert "Statistics" not in capfd.readouterr().out
+
+
+def test_what_cannot_be_traced_is_refused(tiny_subject, monkeypatch):
+    subject, _ = tiny_subject
+    from onlooker.learning.networks.frame_cnn import FrameCnn
+
+    def forward(self, x):
+        raise NotImplementedError("an operation that no trace knows")
+
+    monkeypatch.setattr(FrameCnn, "forward", forward)
+    assert "no trace knows" in Qat.refusal(subject, Config())
+    model = load_model(subject.run)[0]
+    with pytest.raises(ModelError, match="NNCF cannot round"):
+        rounded(model, [({"picture": torch.zeros(1, 1, 3, 16, 16)}, {"picture": torch.ones(1)})], "mixed")
