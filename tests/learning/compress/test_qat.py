@@ -8,15 +8,19 @@ import importlib.util
 
 import pytest
 import torch
+import yaml
 
 from learning._runs import CLIP, MEL, facts_of, lively, recipe_of
+from learning._tiny import tiny_recipe
 from learning.compress._moving import EAR, PICTURES, done, work_for
 from onlooker.bundles import load_bundle, verify_bundle
 from onlooker.core.errors import ModelError
+from onlooker.learning.compress.step import Subject
 from onlooker.learning.compress.steps import prune
 from onlooker.learning.compress.steps.qat import Config, Qat, rounded
 from onlooker.learning.model import build_model
 from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
+from onlooker.learning.train import train
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is not installed")
 
@@ -49,15 +53,16 @@ def test_models_of_every_family_can_be_rounded_and_trained(case):
 
 def test_a_pruned_run_is_trained_with_rounding(tiny_subject, tmp_path, capfd):
     subject, dataset = tiny_subject
-    pruned = prune.PART.apply(subject, prune.Config(epochs=0), work_for(tmp_path / "pruned", dataset, subject))
+    settings = yaml.safe_load((subject.run / "recipe.yaml").read_text())["training"]
+    recipe = tiny_recipe(tmp_path, dataset.folder, training={**settings, "epochs": 1, "keep": "last"})
+    first = Subject(subject.bundle, train(recipe, out=tmp_path / "run", bundle=False).path)
+    pruned = prune.PART.apply(first, prune.Config(epochs=0), work_for(tmp_path / "pruned", dataset, first))
     assert Qat.refusal(pruned, Config()) is None
-    found = [
-        Qat.apply(pruned, Config(epochs=4, rate=1.0), work_for(tmp_path / n, dataset, subject)) for n in ("a", "b")
-    ]
+    found = [Qat.apply(pruned, Config(epochs=2), work_for(tmp_path / n, dataset, first)) for n in ("a", "b")]
     made = found[0]
     assert done(made) == ["train", "prune", "qat"]
     assert verify_bundle(load_bundle(made.bundle)).good
-    assert len(RunFolder(made.run).history()) == 4
+    assert len(RunFolder(made.run).history()) == 2
     weights, again, before = (read_tensors(r / "model.safetensors")[0] for r in (made.run, found[1].run, pruned.run))
     assert weights.keys() == before.keys()
     assert not any("nncf" in n for n in weights)
