@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from onlooker.bundles.drift import Reference
 from onlooker.bundles.inputs import ClipInput, FrameInput, Input, LogMelInput, TextInput, WaveformInput
 from onlooker.bundles.outputs import Anomaly, Dense, Detection, Events, Output, emitted, tensors
 from onlooker.bundles.values import (
@@ -264,6 +265,7 @@ class Manifest(Part):
         runtime: the engine that runs it best, or None.
         metrics, provenance, golden: see there.
         weights: a file of safetensors for fine-tuning, or None.
+        reference: what inputs and scores looked like, by which drift is seen; None: it is not looked for.
         files: all files but ``bundle.json``.
     """
 
@@ -280,6 +282,7 @@ class Manifest(Part):
     provenance: Provenance = Provenance()
     golden: Golden | None = None
     weights: FileName | None = None
+    reference: Reference | None = None
     files: Annotated[dict[FileName, FileFact], Field(min_length=1, max_length=64)]
 
     @field_validator("files")

@@ -12,10 +12,11 @@ import numpy as np
 
 from onlooker.bundles.manifest import Manifest
 from onlooker.bundles.outputs import Classification, Dense, Events, MultiLabel, Ordinal, Output, tensors
-from onlooker.core.errors import UsageError
+from onlooker.core.errors import SourceError, UsageError
 from onlooker.core.observation import Observation
 from onlooker.improving.feedback import Feedback, Said
 from onlooker.learning.datasets.manifest import LabelledSpan, Media, Sample
+from onlooker.learning.datasets.media import look_at
 from onlooker.shadow.compare import Span, overlap
 
 __all__ = ["Material", "Taught", "output_of", "samples_of", "taught_of", "windows"]
@@ -133,20 +134,20 @@ def samples_of(
     Raises:
         UsageError: feedback speaks of what cannot be learned.
     """
-    made = Material()
+    made, media = Material(), {source: _medium(*file) for source, file in files.items()}
     pace = length if length is not None else 1.0
     for one in feedback:
-        path, limit = files[one.said.source]
+        medium, limit = media[one.said.source], files[one.said.source][1]
         about = output_of(one.said, taught)
         single = not isinstance(about.output, MultiLabel | Dense | Events)
         if single and about.sure(one.said) is None:
             labels = {about.task: ""}
-            made.proposed[one.key] = _sample(f"feedback {one.key}", path, one.span, None, labels, one)
+            made.proposed[one.key] = _sample(f"feedback {one.key}", medium, one.span, None, labels, one)
             continue
         cuts = windows(one.span, pace, limit)
         made.new[one.key] = [
             _sample(
-                f"feedback {one.key} {n}", path, cut, length,
+                f"feedback {one.key} {n}", medium, cut, length,
                 {about.task: _label(about, cut, observed.get(one.said.source, ()), feedback, one)}, one,
             )
             for n, cut in enumerate(cuts)
@@ -155,17 +156,26 @@ def samples_of(
     return made
 
 
+def _medium(path: Path, seconds: float) -> Media:
+    """A video of the library, from the root of the file system."""
+    root = Path(path.anchor)
+    media = Media(path=str(path.resolve().relative_to(root)), kind="video", seconds=seconds)
+    try:
+        return look_at(root, media, digest=False)
+    except SourceError:
+        return look_at(root, media.model_copy(update={"kind": "audio"}), digest=False)
+
+
 def _sample(
-    id: str, path: Path, span: Span, length: float | None, labels: dict[str, Any], one: Feedback | None
+    id: str, media: Media, span: Span, length: float | None, labels: dict[str, Any], one: Feedback | None
 ) -> Sample:
-    media = (Media(path=str(path.resolve())[1:], kind="video"),)
     proposed = "" in labels.values()
     place: dict[str, Any] = {"span": span}
     if length is None and not proposed:
         place = {"at": round((span[0] + span[1]) / 2, 3)}
     origin: dict[str, Any] = {"reason": "kept as observed"} if one is None else {"feedback": one.key}
     return Sample(
-        id=id, media=media, labels={} if proposed else labels, split="train",
+        id=id, media=(media,), labels={} if proposed else labels, split="train",
         status="proposed" if proposed else "labelled", origin=origin,
         notes="" if one is None else json.dumps(one.as_dict(), ensure_ascii=False), **place,
     )  # fmt: skip
@@ -208,7 +218,7 @@ def _kept(
     singles = {t.output.name: t for t in taught if isinstance(t.output, Classification | Ordinal)}
     made: list[tuple[float, Sample]] = []
     for source, observations in observed.items():
-        path, limit = files[source]
+        medium, limit = _medium(*files[source]), files[source][1]
         judged = [f.span for f in feedback if f.said.source == source and f.said.verdict != "right"]
         for o in observations:
             about = singles.get(str(o.data.get("task")))
@@ -219,6 +229,6 @@ def _kept(
                 if inside < _INSIDE or any(overlap(cut, span) > 0 for span in judged):
                     continue
                 id = f"kept {source[:12]} {about.task} {cut[0]:g}"
-                made.append((o.score or 0.0, _sample(id, path, cut, length, {about.task: o.label}, None)))
+                made.append((o.score or 0.0, _sample(id, medium, cut, length, {about.task: o.label}, None)))
     made.sort(key=lambda pair: -pair[0])
     return [sample for _, sample in made[:_MOST_KEPT]]

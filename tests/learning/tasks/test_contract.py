@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from onlooker.analyzers.bundle.boxes import boxes_of
-from onlooker.analyzers.bundle.scores import exclusive, probabilities
+from onlooker.bundles.scores import exclusive, probabilities
 from onlooker.bundles.inputs import FrameInput
 from onlooker.bundles.outputs import Detection, Output, wanted_size
 from onlooker.bundles.preprocess import Placed

@@ -14,16 +14,18 @@ from onlooker.analyzers._sound_stream import BLOCK
 from onlooker.analyzers.bundle.boxes import boxes_of
 from onlooker.analyzers.bundle.config import HEAVY_FIELDS, BundleConfig, config_for
 from onlooker.analyzers.bundle.deciding import Decider, decider_for
+from onlooker.analyzers.bundle.drift import DRIFT, DriftWatch
 from onlooker.analyzers.bundle.hearing import Ear, SideSound
-from onlooker.analyzers.bundle.looks import Key, Layout, Look, Moment, Pace
+from onlooker.analyzers.bundle.looks import STATISTICS, Key, Layout, Look, Moment, Pace
 from onlooker.analyzers.bundle.seeing import Eye, look_back
 from onlooker.analyzers.bundle.tracking import Tracks
 from onlooker.bundles import Bundle
 from onlooker.bundles.added import added_bundle
+from onlooker.bundles.drift import picture_statistics, sound_statistics
 from onlooker.bundles.inputs import ClipInput, FrameInput, SoundInput
 from onlooker.bundles.manifest import Manifest, Network
 from onlooker.bundles.outputs import Dense, Detection, Events, Output, tensors
-from onlooker.bundles.preprocess import Placed
+from onlooker.bundles.preprocess import Placed, picture_size
 from onlooker.bundles.running import Engine, HeadRun, NetworkRun
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.errors import ConfigError
@@ -143,6 +145,8 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             self._tracks = Tracks(self._detection, config, ratio)
             self._cuts = CutFinder(float(1 / self._pace.tick))
         self._state: Arrays = self._head.initial() if self._head else {}
+        watched = manifest.reference is not None and config.drift_seconds > 0
+        self._drift = DriftWatch(manifest, config.drift_seconds) if watched else None
         self._last: Moment | None = None
         self._tail: list[tuple[str, Timestamp, Timestamp, NDArray[np.float32]]] = []
 
@@ -163,6 +167,8 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         looks: list[Look] = []
         for place, outputs, placed in self._eye.see(frame):
             arrays = self._arrays(outputs, placed, cut=cut)
+            if self._bundle.manifest.reference is not None:
+                arrays[STATISTICS] = self._statistics(frame)
             if self._side is not None:
                 moment = self._pace.moment(Measurement(frame.time, frame.duration, np.zeros(0)), place)
                 heard = self._side.at((moment.start.value + moment.end.value) / 2)
@@ -181,6 +187,14 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             arrays["", self._detection.name] = with_cut(rows, cut)
         return arrays
 
+    def _statistics(self, frame: Frame) -> NDArray[np.float32]:
+        """Of the picture as the network gets it, before it is normalised."""
+        network = self._pictured()
+        assert network is not None
+        assert isinstance(network.input, FrameInput | ClipInput)
+        wide, high = picture_size(frame.width, frame.height, network.input)
+        return picture_statistics(frame.image(wide, high, "gray" if network.input.colour == "gray" else "rgb24"))
+
     def warm(self, frame: Frame, given: Mapping[str, Measurement]) -> None:
         """Only clips, states and the look for cuts have memory."""
         if self._cuts:
@@ -193,7 +207,12 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         if self._ear is None or self._layout is None:
             return None
         name = self._bundle.manifest.sounds[0].name
-        looks = [Look(place, _flat(name, outputs)) for place, outputs in self._ear.hear(block)]
+        looks = []
+        for place, outputs, samples in self._ear.hear(block):
+            arrays = _flat(name, outputs)
+            if self._bundle.manifest.reference is not None:
+                arrays[STATISTICS] = sound_statistics(samples)
+            looks.append(Look(place, arrays))
         return Measurement(block.time, block.duration, self._layout.pack(looks)) if looks else None
 
     # -- light part --
@@ -213,7 +232,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
 
     def _take(self, moment: Moment, look: Look) -> list[Observation]:
         made: list[Observation] = []
-        arrays = {key[1]: array for key, array in look.arrays.items() if array is not None}
+        arrays = {key[1]: array for key, array in look.arrays.items() if array is not None and key != STATISTICS}
         if (head := self._bundle.manifest.head) is not None:
             if self._head is None:
                 return []
@@ -223,6 +242,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             given = {key: array for key, array in look.arrays.items() if array is not None}
             arrays, self._state = self._head.step(given, self._state)
         there = {network for (network, _), array in look.arrays.items() if array is not None}
+        told: Arrays = {}
         for output in self._bundle.manifest.outputs:
             if output.rests_on is not None and output.rests_on not in there:
                 continue
@@ -232,8 +252,11 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
                 made += self._tracks.take(moment.since, moment.until, rows, cut=cut)
             else:
                 values = _joined(arrays, output)
+                told[output.name] = values
                 steps = output.steps if isinstance(output, Dense | Events) else 1
                 made += self._steps(output.name, moment, values, steps)
+        if self._drift is not None:
+            made += self._drift.take(moment.since, moment.until, look.arrays.get(STATISTICS), told)
         self._last = moment
         return made
 
@@ -271,6 +294,8 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         ]
         if self._tracks is not None and self._detection is not None and kind in ("object", "track"):
             begins.append(self._tracks.held(kind))
+        if self._drift is not None and kind == DRIFT:
+            begins.append(self._drift.since)
         if self._last is not None:
             begins.append(self._last.until)
         return min((b for b in begins if b is not None), default=None)
@@ -284,6 +309,8 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             made += decider.flush()
         if self._tracks is not None:
             made += self._tracks.finish()
+        if self._drift is not None:
+            made += self._drift.flush()
         self._restart()
         return made
 
@@ -308,7 +335,7 @@ def analyzer_for(name: str, bundle: Bundle) -> type[BundleAnalyzer]:
             "__module__": __name__,
             "name": name,
             "called": name.partition("@")[0],
-            "emits": manifest.kinds,
+            "emits": (*manifest.kinds, *((DRIFT,) if manifest.reference is not None else ())),
             "Config": config_for(name, bundle.digest[:16]),
         },
     )

@@ -31,6 +31,8 @@ class BundleConfig(AnalyzerConfig):
         match: least overlap, of boxes grown by ``margin``, by which a detection goes on a track.
         margin: share of its size by which a box is grown on each side before boxes are compared.
         least_seconds: shorter tracks are not reported.
+        drift_seconds: length of the windows over which inputs and scores are compared with the bundle's reference;
+            0: they are not.
     """
 
     version: str = ""
@@ -49,6 +51,7 @@ class BundleConfig(AnalyzerConfig):
     match: float = Field(default=0.15, ge=0, le=1)
     margin: float = Field(default=0.2, ge=0, le=2)
     least_seconds: float = Field(default=0.3, ge=0)
+    drift_seconds: float = Field(default=300.0, ge=0, le=86_400)
 
 
 def config_for(name: str, version: str) -> type[BundleConfig]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from onlooker.analyzers._spans import Stretch, StretchFinder
 from onlooker.analyzers.bundle.config import BundleConfig
-from onlooker.analyzers.bundle.scores import exclusive, probabilities
 from onlooker.bundles.outputs import Anomaly, Dense, Detection, Embedding, Events, Output, Regression, Scored, Spans
+from onlooker.bundles.scores import exclusive, probabilities
 from onlooker.core.errors import ConfigError
 from onlooker.core.observation import Box, Json, Observation
 from onlooker.core.time import Span, Timestamp

@@ -20,6 +20,7 @@ from onlooker.core.time import Timestamp
 __all__ = ["Ear", "SideSound"]
 
 Reader = Callable[[ReadRequest], Iterator[ReadItem]]
+Heard = tuple[int, dict[str, NDArray[Any]], NDArray[np.float32]]
 
 
 class Ear:
@@ -40,8 +41,10 @@ class Ear:
         self._next = 0
         self._state = run.initial()
 
-    def hear(self, block: AudioBlock) -> list[tuple[int, dict[str, NDArray[Any]]]]:
-        """The answers to the windows that the block completes, with their number counted from the block's start."""
+    def hear(self, block: AudioBlock) -> list[Heard]:
+        """The answers to the windows that the block completes, with their number counted from the block's start, and
+        the samples of each.
+        """
         facts = self._facts
         begin = round(block.time.value * facts.sample_rate)
         if not (self._heard and self._sound.follows(block)):
@@ -53,10 +56,10 @@ class Ear:
                 self._answer()
         self._heard = True
         self._sound.add(block.samples[:, 0])
-        made: list[tuple[int, dict[str, NDArray[Any]]]] = []
+        made: list[Heard] = []
         while self._next * facts.hop + facts.length <= self._sound.end:
             place = self._next - begin // facts.hop
-            made.append((place, self._answer()))
+            made.append((place, *self._answer()))
         self._sound.drop(self._next * facts.hop)
         return made
 
@@ -76,15 +79,15 @@ class Ear:
             return 0
         return max(1, round(state.reset_seconds * self._facts.sample_rate / self._facts.hop))
 
-    def _answer(self) -> dict[str, NDArray[Any]]:
+    def _answer(self) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
         facts = self._facts
         if (every := self._every()) and self._next % every == 0:
             self._state = self._run.initial()
         start = self._next * facts.hop
-        tensor = sound_tensor(self._sound.samples(start, start + facts.length), facts)
-        outputs, self._state = self._run.step(tensor, self._state)
+        samples = self._sound.samples(start, start + facts.length)
+        outputs, self._state = self._run.step(sound_tensor(samples, facts), self._state)
         self._next += 1
-        return outputs
+        return outputs, samples
 
     def close(self) -> None:
         """Release the network."""

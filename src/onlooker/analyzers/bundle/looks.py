@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onlooker.bundles.drift import PICTURE, SOUND
 from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, WaveformInput
 from onlooker.bundles.manifest import Manifest
 from onlooker.bundles.outputs import Detection, wanted_sizes
 from onlooker.core.measurement import Measurement
 from onlooker.core.time import Timestamp
 
-__all__ = ["Key", "Layout", "Look", "Moment", "Pace"]
+__all__ = ["STATISTICS", "Key", "Layout", "Look", "Moment", "Pace"]
 
 Key = tuple[str, str]
-"""Network and output; of detections, ``("", name of the output)``."""
+"""Network and output; of detections, ``("", name of the output)``; of what drift is seen by, `STATISTICS`."""
+STATISTICS: Key = ("", "input statistics")
 _COLUMNS = 6
 Floats = NDArray[np.float32]
 
@@ -55,6 +57,8 @@ class Layout:
                     self._sizes["", output.name] = None
                 else:
                     self._sizes |= {(network, tensor): size for tensor, size in wanted_sizes(output).items()}
+        if manifest.reference is not None:
+            self._sizes[STATISTICS] = len(PICTURE if manifest.pictures is not None else SOUND)
 
     def pack(self, looks: list[Look]) -> Floats:
         """One flat array: of each look its place, then of each array how many rows it has (-1: missing), and them."""

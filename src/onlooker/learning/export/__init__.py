@@ -19,6 +19,7 @@ from onlooker.learning.export.graph import to_onnx
 from onlooker.learning.export.lineage import measured_metrics, origin
 from onlooker.learning.export.parity import ALLOWED, beyond, compare
 from onlooker.learning.export.plan import Plan, plan
+from onlooker.learning.export.reference import reference_of
 from onlooker.learning.run_folder import RunFolder, load_model
 
 __all__ = ["export_run"]
@@ -75,6 +76,8 @@ def export_run(run: Path, target: Path, *, overwrite: bool = False) -> Bundle:
         largest = max(t["largest"] for tensors in found["engines"].values() for t in tensors.values())
         fields["golden"] = {"file": "golden.npz", "tolerance": max(ALLOWED, 4 * largest), "relative": ALLOWED}
         files["golden.npz"] = pack_golden(inputs, play(draft, inputs))
+        if (reference := reference_of(draft, recipe, folder.environment["dataset"])) is not None:
+            fields["reference"] = reference.model_dump(mode="json")
         save_bundle(Path(work) / "made", fields, files)
         if target.exists():
             target.rename(Path(work) / "before")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from onlooker.bundles.folder import Bundle, load_bundle
+from onlooker.core.errors import SourceError
 from onlooker.learning.checkpoint import restore
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.export import export_run
@@ -96,6 +97,8 @@ def finetune(
     with ExitStack() as stack:
         stack.callback(peers.close)
         made = opened(recipe, dataset, facts, model, peers, told, stack)
+        if lost := [f"{i}: {why}" for i, why in made.training.failures.items() if i.startswith("feedback")]:
+            raise SourceError(f"{lost[0]} ({len(lost)} in all)", hint="check the stored video")
         tuned = moved(recipe, made, out, peers, told)
         if out.begun:
             tuned.standing = restore(folder / "state.safetensors", parts_of(tuned))

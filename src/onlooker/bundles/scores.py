@@ -37,7 +37,7 @@ def probabilities(output: Scored, values: NDArray[np.float32]) -> Floats:
 def exclusive(output: Scored, scores: Floats) -> int | None:
     """The one label that holds, where only one can: the most probable class, the middle level; None: any may hold."""
     if isinstance(output, Ordinal):
-        return int(np.searchsorted(np.cumsum(scores), scores.sum() / 2))
+        return int((np.cumsum(scores) < scores.sum() / 2).sum())
     if isinstance(output, Classification) or (not isinstance(output, MultiLabel) and output.activation == "softmax"):
         return int(scores.argmax())
     return None
