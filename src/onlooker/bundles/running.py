@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -114,6 +114,10 @@ class _Run:
         shapes = {**shapes, **{s.input: s.shape for s in self._states}}
         self._model, self._places = engine.load(file, shapes, wanted)
         self.inputs: dict[str, TensorInfo] = {t.name: t for t in self._model.inputs}
+
+    def watch(self, wrap: Callable[[LoadedModel], LoadedModel]) -> None:
+        """Put something between this and the model, such as what keeps its inputs."""
+        self._model = wrap(self._model)
 
     def initial(self) -> Arrays:
         """The state at the beginning, by input name."""

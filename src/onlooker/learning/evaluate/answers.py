@@ -21,7 +21,7 @@ from onlooker.learning.evaluate.player import Answer, Player, Senses
 from onlooker.learning.evaluate.tasks import Judge, part_sample
 from onlooker.learning.task import Array
 
-__all__ = ["CLEAN", "Answers", "TaskAnswers", "Variant", "answers_of"]
+__all__ = ["CLEAN", "Answers", "TaskAnswers", "Variant", "answers_of", "task_answers"]
 
 Told = Callable[[int, int], None]
 CLEAN = ""
@@ -147,7 +147,7 @@ def answers_of(
     if not kept:
         reason = next(iter(failures.values()), "there is none")
         raise SourceError(f"no sample could be answered: {reason}", hint="see onlooker dataset check")
-    tasks = {name: {j.name: _task(j, kept, [a[name] for a in answers]) for j in judges} for name in kinds}
+    tasks = {name: {j.name: task_answers(j, kept, [a[name] for a in answers]) for j in judges} for name in kinds}
     return Answers(kept, tasks, failures, made[0].engine)
 
 
@@ -164,8 +164,8 @@ def _answered(player: Player, material: Material, kinds: Mapping[str, Variant], 
     return found
 
 
-def _task(judge: Judge, samples: Sequence[Sample], answers: Sequence[Answer | None]) -> TaskAnswers:
-    """Rows with a label."""
+def task_answers(judge: Judge, samples: Sequence[Sample], answers: Sequence[Answer | None]) -> TaskAnswers:
+    """Rows with a label, of the answers to samples; None where a sample was not answered."""
     owner: list[int] = []
     times: list[tuple[float, float]] = []
     last: list[tuple[float, float]] = []

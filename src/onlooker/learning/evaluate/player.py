@@ -63,6 +63,14 @@ class Player:
             self.close()
             raise
 
+    @property
+    def runs(self) -> dict[str, NetworkRun | HeadRun]:
+        """By file of the bundle, the model that is loaded."""
+        made: dict[str, NetworkRun | HeadRun] = {n.file: self._runs[n.name] for n in self._manifest.networks}
+        if self._head is not None and self._manifest.head is not None:
+            made[self._manifest.head.file] = self._head
+        return made
+
     def close(self) -> None:
         """Release the models."""
         for run in (*self._runs.values(), *([self._head] if self._head else [])):
