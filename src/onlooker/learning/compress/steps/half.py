@@ -1,0 +1,109 @@
+"""Weights of 16 bits: half the size, at nearly the same answers.
+
+Weights are kept in IEEE half precision and become float32 when the model is loaded; both engines compute in float32 as
+before, so that answers are the same on every processor and nothing is faster. OpenVINO would compute in bfloat16 where
+the processor has it, if it was asked to; bundles are not run so, since other processors would answer otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from onlooker.bundles.folder import load_bundle
+from onlooker.bundles.manifest import Step
+from onlooker.core.errors import ModelError
+from onlooker.learning.compress.onnx_bundle import (
+    Changed,
+    Made,
+    needs_models,
+    parts_of,
+    remade,
+    settings_of,
+    verdict_of,
+)
+from onlooker.learning.compress.onnx_files import checked_model, read_onnx, require_onnx, unused_name, weights_of
+from onlooker.learning.compress.onnx_ir import ir_bytes, openvino_model
+from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
+
+__all__ = ["PART", "Config", "Half"]
+
+_LARGEST = 65504.0
+_FARTHEST = 0.05
+
+
+class Config(StepConfig):
+    """Settings of half precision.
+
+    Attributes:
+        least: weights with fewer numbers stay as they are.
+        validation: so many samples of the validation part judge the result.
+    """
+
+    step: Literal["half"] = "half"
+    least: int = Field(default=256, ge=1, le=1 << 30)
+    validation: int = Field(default=400, ge=1, le=100_000)
+
+
+class Half(Compression):
+    """See the module."""
+
+    Config: ClassVar[type[StepConfig]] = Config
+    trains: ClassVar[bool] = False
+
+    @classmethod
+    def refusal(cls, subject: Subject, config: StepConfig) -> str | None:
+        """See `Compression.refusal`."""
+        assert isinstance(config, Config)
+        if (no := needs_models(subject, ("onnx", "openvino-ir", "tf-frozen", "tflite"))) is not None:
+            return no
+        bundle = load_bundle(subject.bundle, check=False)
+        for part in parts_of(bundle.manifest):
+            if part.format != "onnx" or weights_of(read_onnx(bundle.path(part.file)), config.least):
+                return None
+        return "it has no weights of 32 bits that are large enough"
+
+    @classmethod
+    def apply(cls, subject: Subject, config: StepConfig, work: Work) -> Subject:
+        """See `Compression.apply`.
+
+        Raises:
+            ModelError: a weight is larger than half precision holds, or the result is no working bundle.
+        """
+        assert isinstance(config, Config)
+        if (no := cls.refusal(subject, config)) is not None:
+            raise ModelError(f"half: {no}", hint="leave the step half out")
+        bundle = load_bundle(subject.bundle)
+        files: dict[str, Made] = {}
+        for part in parts_of(bundle.manifest):
+            path = bundle.path(part.file)
+            if part.format == "onnx":
+                files[part.file] = _halved(read_onnx(path), config.least)
+            else:
+                files[part.file] = ir_bytes(openvino_model(path, part.shapes)[0], half=True)
+        changed = Changed(files)
+        verdict = verdict_of(bundle, changed, work, config.validation)
+        step = Step(name="half", settings=settings_of(config))
+        return remade(subject, changed, work, step, allowed=_FARTHEST, verdict=verdict)
+
+
+def _halved(model: object, least: int) -> bytes:
+    """An ONNX model whose weights are float16 and become float32 by a Cast, which engines do once when they load."""
+    onnx = require_onnx()
+    graph = model.graph  # pyright: ignore[reportAttributeAccessIssue]
+    nodes = []
+    for tensor in weights_of(model, least):
+        values = onnx.numpy_helper.to_array(tensor)
+        if not np.abs(values).max(initial=0) <= _LARGEST:
+            raise ModelError(f"the weight {tensor.name} is larger than half precision holds", hint="leave half out")
+        name, small = tensor.name, unused_name(graph, f"{tensor.name}.half")
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), small))
+        nodes.append(onnx.helper.make_node("Cast", [small], [name], name=small, to=onnx.TensorProto.FLOAT))
+    for place, node in enumerate(nodes):
+        graph.node.insert(place, node)
+    return checked_model(model.SerializeToString())  # pyright: ignore[reportAttributeAccessIssue]
+
+
+PART = Half

@@ -1,0 +1,131 @@
+"""Weights of 8 bits that become float32 when the model is loaded: a quarter of the size, computed in full precision.
+
+Each channel of a weight has a scale by its largest number (Jacob et al. 2018, arXiv 1712.05877). Engines undo it once
+when they load, so that nothing is faster and nothing needs calibration. Models that are not ONNX go by NNCF.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from onlooker.bundles.folder import load_bundle
+from onlooker.bundles.manifest import Step
+from onlooker.core.errors import ModelError
+from onlooker.learning.compress.onnx_bundle import (
+    Changed,
+    Made,
+    needs_models,
+    parts_of,
+    remade,
+    settings_of,
+    verdict_of,
+)
+from onlooker.learning.compress.onnx_files import checked_model, read_onnx, require_onnx, unused_name, weights_of
+from onlooker.learning.compress.onnx_int8 import quiet, require_nncf
+from onlooker.learning.compress.onnx_ir import ir_bytes, openvino_model
+from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
+
+__all__ = ["PART", "Config", "WeightOnly"]
+
+_STEPS = 127.0
+_FARTHEST = 0.5
+
+
+class Config(StepConfig):
+    """Settings of weights in int8.
+
+    Attributes:
+        least: weights with fewer numbers stay as they are.
+        max_drop: largest loss on the validation part, as of the step ``int8``.
+        validation: so many samples of the validation part judge.
+    """
+
+    step: Literal["weight_only"] = "weight_only"
+    least: int = Field(default=256, ge=1, le=1 << 30)
+    max_drop: float = Field(default=0.01, ge=0, le=1)
+    validation: int = Field(default=400, ge=1, le=100_000)
+
+
+class WeightOnly(Compression):
+    """See the module."""
+
+    Config: ClassVar[type[StepConfig]] = Config
+    trains: ClassVar[bool] = False
+
+    @classmethod
+    def refusal(cls, subject: Subject, config: StepConfig) -> str | None:
+        """See `Compression.refusal`."""
+        assert isinstance(config, Config)
+        if (no := needs_models(subject, ("onnx", "openvino-ir", "tf-frozen", "tflite"))) is not None:
+            return no
+        bundle = load_bundle(subject.bundle, check=False)
+        for part in parts_of(bundle.manifest):
+            if part.format != "onnx" or _weights(read_onnx(bundle.path(part.file)), config.least):
+                return None
+        return "it has no weights of 32 bits that are large enough"
+
+    @classmethod
+    def apply(cls, subject: Subject, config: StepConfig, work: Work) -> Subject:
+        """See `Compression.apply`.
+
+        Raises:
+            ModelError: too much is lost, or the result is no working bundle.
+            UsageError: NNCF is missing, for models that are not ONNX.
+        """
+        assert isinstance(config, Config)
+        if (no := cls.refusal(subject, config)) is not None:
+            raise ModelError(f"weight_only: {no}", hint="leave the step weight_only out")
+        bundle = load_bundle(subject.bundle)
+        files: dict[str, Made] = {}
+        for part in parts_of(bundle.manifest):
+            path = bundle.path(part.file)
+            if part.format == "onnx":
+                files[part.file] = _compressed(read_onnx(path), config.least)
+            else:
+                nncf = require_nncf()
+                with quiet():
+                    model = nncf.compress_weights(openvino_model(path, part.shapes)[0])
+                files[part.file] = ir_bytes(model)
+        changed = Changed(files)
+        verdict = verdict_of(bundle, changed, work, config.validation, max_drop=config.max_drop)
+        step = Step(name="weight_only", settings=settings_of(config))
+        return remade(subject, changed, work, step, allowed=_FARTHEST, verdict=verdict)
+
+
+def _weights(model: Any, least: int) -> list[tuple[Any, int]]:
+    """Weights with two axes or more, and the axis of their output channels."""
+    axes: dict[str, int] = {}
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            axes[node.input[1]] = 0
+        elif node.op_type in ("MatMul", "Gemm", "ConvTranspose"):
+            turned = any(a.name == "transB" and a.i for a in node.attribute)
+            axes |= dict.fromkeys(node.input[:2], 0 if turned else 1)
+        elif node.op_type in ("GRU", "LSTM"):
+            axes |= dict.fromkeys(node.input[1:3], 1)
+    return [(t, axes[t.name]) for t in weights_of(model, least) if t.name in axes and len(t.dims) > axes[t.name]]
+
+
+def _compressed(model: Any, least: int) -> bytes:
+    """An ONNX model whose weights are int8 numbers with a scale, multiplied by nodes that engines fold as they load."""
+    onnx = require_onnx()
+    graph, nodes = model.graph, []
+    for tensor, axis in _weights(model, least):
+        values = onnx.numpy_helper.to_array(tensor)
+        others = tuple(a for a in range(values.ndim) if a != axis)
+        scale = np.maximum(np.abs(values).max(others, keepdims=True), 1e-20).astype(np.float32) / np.float32(_STEPS)
+        small, factor = unused_name(graph, f"{tensor.name}.int8"), unused_name(graph, f"{tensor.name}.scale")
+        wide, name = unused_name(graph, f"{tensor.name}.wide"), tensor.name
+        tensor.CopyFrom(onnx.numpy_helper.from_array(np.rint(values / scale).astype(np.int8), small))
+        graph.initializer.append(onnx.numpy_helper.from_array(scale, factor))
+        nodes.append(onnx.helper.make_node("Cast", [small], [wide], name=wide, to=onnx.TensorProto.FLOAT))
+        nodes.append(onnx.helper.make_node("Mul", [wide, factor], [name], name=factor))
+    for place, node in enumerate(nodes):
+        graph.node.insert(place, node)
+    return checked_model(model.SerializeToString())
+
+
+PART = WeightOnly
