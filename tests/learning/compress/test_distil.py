@@ -20,7 +20,7 @@ from onlooker.learning.compress.steps.distil import Config, Distil
 from onlooker.learning.compress.teaching import Teaching, attention_loss, attention_of, relations, soft_loss
 from onlooker.learning.model import build_model
 from onlooker.learning.refit import Refit
-from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
+from onlooker.learning.run_folder import RunFolder, load_model
 
 HEADS = {
     "classification": ("class", {}),
@@ -110,15 +110,13 @@ def test_a_student_becomes_a_run_and_a_bundle(config, tiny_subject, tmp_path):
 
 
 def test_a_pruned_network_learns_from_the_original(tiny_subject, tmp_path):
-    """It comes nearer to the original's answers than pruning alone left it; the same seed gives the same."""
+    """It comes nearer to the original's answers than pruning alone left it."""
     subject, dataset = tiny_subject
     pruned = prune.PART.apply(subject, prune.Config(epochs=0), work_for(tmp_path / "pruned", dataset, subject))
     config = Config(soft=1.0, epochs=8, rate=1.0)
-    found = [Distil.apply(pruned, config, work_for(tmp_path / n, dataset, subject)) for n in ("one", "two")]
-    assert done(found[0]) == ["train", "prune", "distil"]
-    first, second = (read_tensors(f.run / "model.safetensors")[0] for f in found)
-    assert all(torch.equal(first[n], second[n]) for n in first)
-    apart = [_distance(run, subject.run, dataset) for run in (pruned.run, found[0].run)]
+    made = Distil.apply(pruned, config, work_for(tmp_path / "work", dataset, subject))
+    assert done(made) == ["train", "prune", "distil"]
+    apart = [_distance(run, subject.run, dataset) for run in (pruned.run, made.run)]
     assert apart[1] < apart[0]
 
 

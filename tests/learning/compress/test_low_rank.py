@@ -85,7 +85,7 @@ def test_time_is_measured_in_the_engine():
     assert 0 < milliseconds(small, torch.zeros(1, 4, 4, 4)) < milliseconds(large, torch.zeros(1, 32, 64, 64))
 
 
-@pytest.mark.parametrize("family", ["conv_lstm", "2plus1d", "video_transformer"])
+@pytest.mark.parametrize("family", ["conv_lstm", "2plus1d"])
 def test_a_run_in_factors_is_deployed_and_goes_on(family, moving, tiny_subject, tmp_path):
     run = trained_run(tmp_path / "first", moving, {"video": PICTURES[family]})
     subject = Subject(tiny_subject[0].bundle, run)

@@ -25,7 +25,7 @@ from onlooker.learning.train import train
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is not installed")
 
 CASES = {
-    **{n: ({"video": PICTURES[n]}, None) for n in ("lstm", "conv_gru", "3d", "shift", "video_transformer")},
+    **{n: ({"video": PICTURES[n]}, None) for n in ("lstm", "shift", "video_transformer")},
     "gated": ({"video": PICTURES["2plus1d"], "sound": EAR}, {"kind": "gated", "size": 16}),
 }
 

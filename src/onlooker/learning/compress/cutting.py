@@ -18,11 +18,13 @@ from torch import Tensor, nn
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.complexity import count
+from onlooker.learning.compress.attention import cut_heads, head_scores, head_size
 from onlooker.learning.compress.narrow import follow_widths
 from onlooker.learning.compress.surrogates import first_layer, fixed_layers, pruners, recurrent_scores, surrogates
 from onlooker.learning.model import Model
 from onlooker.learning.networks._recurrent import Recurrent, RecurrentMaps
 from onlooker.learning.networks._temporal import Shift, shifted_of
+from onlooker.learning.networks.video_transformer import Layer
 
 __all__ = ["Importance", "Scores", "cut", "ratio_for", "score_channels", "with_gradients"]
 
@@ -160,8 +162,21 @@ def score_channels(model: Model, inputs: Mapping[str, Tensor], importance: Impor
                     if isinstance(module, Recurrent | RecurrentMaps):
                         own = recurrent_scores(module, worth, out=out).float().cpu()
                         total.index_add_(0, torch.tensor(roots), own[torch.tensor(places)])
-            scores[group.name] = total / total.mean().clamp(min=1e-12)
+            scores[group.name] = _even(total)
+    with torch.no_grad():
+        for name, layer in attention_of(model):
+            own = head_scores(layer, worth)
+            scores |= {f"{name}.compared": _even(own[0].cpu()), f"{name}.values": _even(own[1].cpu())}
     return scores
+
+
+def _even(scores: Tensor) -> Tensor:
+    return scores / scores.mean().clamp(min=1e-12)
+
+
+def attention_of(model: Model) -> list[tuple[str, Layer]]:
+    """The layers of attention by name."""
+    return [(n, m) for n, m in model.named_modules() if isinstance(m, Layer)]
 
 
 @contextmanager
@@ -189,7 +204,8 @@ def cut(
         model: is changed in place; answers keep their form.
         inputs: a batch, by which it is traced.
         scores: from `score_channels`, of this model.
-        ratio: share of the channels that goes, of each group where ``even``, else of all together.
+        ratio: share of the channels that goes, of each group where ``even``, else of all together; of the heads of
+            attention each loses this share of its numbers.
         round_to: channels that are left are a multiple of this, where there are so many.
         even: see ``ratio``.
     """
@@ -208,6 +224,9 @@ def cut(
         with torch.no_grad():
             for group, gone in planned:
                 graph.get_pruning_group(group.root, group.function, gone).prune()
+    for name, layer in attention_of(model):
+        size = head_size(layer)
+        cut_heads(layer, (scores[f"{name}.compared"], scores[f"{name}.values"]), _left(size, ratio, 1))
     follow_widths(model)
 
 

@@ -24,7 +24,7 @@ from onlooker.learning.networks._temporal import Shift
 from onlooker.learning.networks.text_encoder import TextEncoder
 from onlooker.learning.networks.video_transformer import Layer
 
-__all__ = ["first_layer", "fixed_layers", "pruners", "recurrent_scores", "surrogates", "traced"]
+__all__ = ["first_layer", "fixed_layers", "last_layer", "pruners", "recurrent_scores", "surrogates", "traced"]
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -127,17 +127,17 @@ def fixed_layers(model: Model) -> list[nn.Module]:
     for module in model.modules():
         match module:
             case Layer():
-                made += [_last(module.queries), _last(module.keys_values)]
+                made += [last_layer(module.queries), last_layer(module.keys_values)]
             case Inputs():
-                made += [_last(linear) for linear in module._linears]
+                made += [last_layer(linear) for linear in module._linears]
             case Feed():
-                made.append(_last(module._layers))
+                made.append(last_layer(module._layers))
             case TextEncoder() if module.score is not None:
-                made.append(_last(module.score))
+                made.append(last_layer(module.score))
             case _:
                 pass
     heads: list[Any] = [*model.heads.values(), *(h for side in model.sides.values() for h in side.values())]  # type: ignore[operator]
-    return made + [_last(head.answer) for head in heads]
+    return made + [last_layer(head.answer) for head in heads]
 
 
 def _inputs(model: Model) -> list[Inputs]:
@@ -158,7 +158,8 @@ def _layers(module: nn.Module) -> list[Any]:
     return [m for m in module.modules() if isinstance(m, LAYERS)]
 
 
-def _last(module: nn.Module) -> nn.Module:
+def last_layer(module: nn.Module) -> nn.Module:
+    """The last layer of a module, or itself."""
     return _layers(module)[-1]
 
 
