@@ -44,6 +44,7 @@ def command(
     from onlooker.learning.parts import require_torch
 
     require_torch()
+    from onlooker.learning.datasets.asked import seconds_of
     from onlooker.learning.recipe import load_recipe
     from onlooker.learning.tune import tune
 
@@ -56,7 +57,7 @@ def command(
         )
         print(f"trial {line['trial']:3} {line['state']:9} {values}  {settings}", file=sys.stderr)
 
-    seconds = None if budget is None else _seconds(budget)
+    seconds = None if budget is None else seconds_of(budget, "--budget")
     found = tune(recipe, overrides=set_ or (), out=folder, trials=trials, budget=seconds, jobs=jobs, told=told)
     if as_json:
         print(json.dumps({**found, "folder": str(folder)}, ensure_ascii=False))
@@ -65,18 +66,3 @@ def command(
     print(f"report  {folder / 'report.html'}")
     if found["best"] is not None:
         print(f"train   onlooker train {folder / 'best.yaml'}")
-
-
-def _seconds(text: str) -> float:
-    """Seconds of ``90s``, ``30m``, ``2h``."""
-    from onlooker.core.errors import UsageError
-
-    units = {"s": 1, "m": 60, "h": 3600}
-    number = text[:-1] if text[-1:] in units else text
-    try:
-        seconds = float(number) * units.get(text[-1:], 1)
-    except ValueError:
-        seconds = -1.0
-    if not seconds > 0:
-        raise UsageError(f"--budget: expected a time such as 90s, 30m or 2h, got {text!r}")
-    return seconds

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from onlooker.learning.datasets.manifest import Task
     from onlooker.learning.datasets.preparation import Preparation
 
-__all__ = ["bytes_of", "pairs", "preparation_of", "range_of", "settings", "task_of"]
+__all__ = ["bytes_of", "pairs", "preparation_of", "range_of", "seconds_of", "settings", "task_of"]
 
 
 def pairs(given: Sequence[str] | None, what: str) -> dict[str, str]:
@@ -146,3 +146,23 @@ def range_of(text: str | None) -> tuple[float, float]:
         return float(low), float(high)
     except ValueError:
         raise UsageError(f"not a range: {text!r}", hint="0.3..0.6") from None
+
+
+def seconds_of(text: str, what: str) -> float:
+    """Seconds of ``90s``, ``30m``, ``2h``.
+
+    Raises:
+        UsageError: it is no such time; ``what`` says which option.
+
+    >>> seconds_of("30m", "--budget")
+    1800.0
+    """
+    units = {"s": 1, "m": 60, "h": 3600}
+    number = text[:-1] if text[-1:] in units else text
+    try:
+        seconds = float(number) * units.get(text[-1:], 1)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"{what}: expected a time such as 90s, 30m or 2h, got {text!r}")
+    return seconds

@@ -1,0 +1,86 @@
+"""``onlooker bench``: what bundles cost on this machine, beside each other."""
+
+# "\b" in the docstrings is the control character by which typer keeps lines apart
+# ruff: noqa: D301
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onlooker.core.errors import UsageError
+
+__all__ = ["command"]
+
+
+def command(
+    bundles: Annotated[
+        list[str], typer.Argument(metavar="BUNDLE...", help="Folders, zips, added bundles' names, runs' folders.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A dataset's folder: measure the main metrics too.")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Which part of it; test where there is one.")] = None,
+    samples: Annotated[int | None, typer.Option("--samples", min=1, help="At most so many, spread evenly.")] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=10, max=100_000, help="Looks of each that are timed.")] = 100,
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="openvino or onnxruntime; for each the faster without it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare bundles on this machine: time of a look, looks a second, size, memory, and what they are worth.
+
+    All are timed in turns, so that other work on the machine falls on all alike; ratios are to the first. A run's
+    folder is measured in eager PyTorch too.
+
+    \b
+    Examples:
+      onlooker bench runs/fights runs/fights-small/bundle
+      onlooker bench fights fights_small.zip --data datasets/fights --json
+    """
+    from onlooker.learning.parts import require_torch
+
+    require_torch()
+    from dataclasses import asdict
+
+    from onlooker.learning.compress.measure import costs_beside, eager_milliseconds, with_load, worth_of
+    from onlooker.learning.evaluate.opening import open_subject
+
+    if len(set(bundles)) != len(bundles):
+        raise UsageError("a bundle is named twice")
+    with ExitStack() as stack:
+        opened = {name: open_subject(name, stack) for name in bundles}
+        costs = costs_beside({n: s.bundle for n, s in opened.items()}, rounds=rounds, engine=engine)
+        rows: list[dict[str, Any]] = []
+        for name, subject in opened.items():
+            own = with_load(subject.bundle, costs[name])
+            row: dict[str, Any] = {"bundle": name, "digest": subject.bundle.digest, **asdict(own)}
+            row["times_as_fast"] = round(costs[bundles[0]].latency_ms / own.latency_ms, 3)
+            row["eager_ms"] = None if subject.run is None else eager_milliseconds(subject.run)
+            if data is not None:
+                worth, _ = worth_of(subject.bundle.folder, data, split, engine=own.engine, samples=samples, draws=1000)
+                row["tasks"] = {n: asdict(w) for n, w in worth.items()}
+            rows.append(row)
+    print(json.dumps({"bundles": rows}, ensure_ascii=False) if as_json else "\n".join(_lines(rows)))
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[str]:
+    wide = max(len(r["bundle"]) for r in rows)
+    made = [f"{'':{wide}}   ms a look [p5, p95]         times   a second   MB      memory MB  engine"]
+    for r in rows:
+        low, high = r["spread"]
+        cells = f"{r['latency_ms']:8.3f} [{low:.3f}, {high:.3f}]".ljust(28)
+        made.append(
+            f"{r['bundle']:{wide}}   {cells} x{r['times_as_fast']:<6.3g} {r['throughput']:<10.5g} {r['size_mb']:<7.3g} "
+            f"{r['memory_mb']:<10.4g} {r['engine']}"
+        )
+        if r["eager_ms"] is not None:
+            made.append(f"{'':{wide}}   {r['eager_ms']:8.3f} in eager PyTorch")
+        for name, task in r.get("tasks", {}).items():
+            between = "" if task["ci95"] is None else f" [{task['ci95'][0]:.4g}, {task['ci95'][1]:.4g}]"
+            made.append(f"{'':{wide}}   {name}: {task['metric']} {task['value']:.4g}{between}")
+    return made

@@ -1,0 +1,151 @@
+"""``onlooker compress``: a smaller and faster bundle that keeps a contract, or how near one comes."""
+
+# "\b" in the docstrings is the control character by which typer keeps lines apart
+# ruff: noqa: D301
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from onlooker.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from onlooker.learning.compress.step import Told
+
+__all__ = ["command"]
+
+_BROKEN = 4
+"""Exit code where the contract cannot be kept."""
+
+
+def command(
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="Folder, zip, added bundle's name, or a run's folder.")
+    ],
+    data: Annotated[Path, typer.Option("--data", help="The dataset's folder; it needs three parts.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the search; the chosen bundle is in OUT/bundle.")],
+    max_drop: Annotated[
+        float, typer.Option("--max-drop", help="Points that a task's main metric may lose, on samples held out.")
+    ] = 1.0,
+    max_latency: Annotated[
+        float | None, typer.Option("--max-latency", help="Milliseconds of a look here, one thread.")
+    ] = None,
+    speed_up: Annotated[
+        float | None, typer.Option("--speed-up", help="Times as fast as the bundle, measured beside it.")
+    ] = None,
+    max_size: Annotated[float | None, typer.Option("--max-size", help="MB of the files that are loaded.")] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu; other devices are measured where they are.")] = "cpu",
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="openvino or onnxruntime; for each bundle the faster without it.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option("--budget", help="Time of trying: 90s, 20m, 2h.")] = None,
+    steps: Annotated[str | None, typer.Option("--steps", help="Only these, such as prune,distil,int8.")] = None,
+    teacher: Annotated[
+        list[Path] | None, typer.Option("--teacher", help="A further run that teaches; repeatable.")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of learning after channels were pruned.")] = 3,
+    samples: Annotated[
+        int, typer.Option("--samples", min=20, help="Of the validation part, at most, for each candidate.")
+    ] = 2000,
+    slices: Annotated[
+        bool, typer.Option(help="Try the finalists on corrupted samples too: dark, blurred, occluded ...")
+    ] = True,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all chances.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="For training.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search in OUT.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+) -> None:
+    """Make a bundle smaller and faster and keep a contract, or refuse and show how near one comes.
+
+    Channels are pruned, weights learn from the original, numbers become int8, alone and after each other; what a
+    library cannot do to a network is told and passed over. Candidates are judged by the validation part; the fastest
+    that keeps the contract is held to it on the test part, beside the original. Exit code 4: none keeps it.
+
+    \b
+    Examples:
+      onlooker compress runs/fights --data datasets/fights --out runs/fights-small --max-drop 1 --speed-up 2
+      onlooker compress fights --data datasets/fights --max-latency 5 --budget 20m --out runs/fast --json
+      onlooker compress model.zip --data yard --max-size 1 --steps int8,weight_only --out runs/tiny
+    """
+    from onlooker.learning.datasets.asked import seconds_of
+    from onlooker.learning.parts import require_torch
+
+    require_torch()
+    from onlooker.learning.compress.contract import Contract
+    from onlooker.learning.compress.run import compress
+    from onlooker.learning.compress.search import Request
+
+    if device != "cpu":
+        raise UsageError(
+            f"--device: {device} is not measured by this version", hint="cpu; see onlooker bundles targets"
+        )
+    if out.exists() and any(out.iterdir()) and not resume:
+        raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
+    request = Request(
+        bundle, data, Contract(max_drop, max_latency, speed_up, max_size), out,
+        None if budget is None else seconds_of(budget, "--budget"), tuple(steps.split(",")) if steps else (),
+        tuple(teacher or ()), engine, epochs, samples, slices, seed, threads,
+    )  # fmt: skip
+    with _progress(as_json) as told:
+        found = compress(request, told)
+    print(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(_lines(found)))
+    if found["chosen"] is None:
+        print("onlooker: no candidate keeps the contract", file=sys.stderr)
+        raise typer.Exit(_BROKEN)
+
+
+def _lines(found: Mapping[str, Any]) -> list[str]:
+    from onlooker.learning.compress.plan import said
+
+    base, chosen = found["baseline"], found["chosen"]
+    eager = "" if base["eager_ms"] is None else f"; eager PyTorch {base['eager_ms']:.3g} ms"
+    made = [f"{'the baseline':34} {_cells(base)}{eager}"]
+    for row in found["candidates"]:
+        name = said(tuple(row["steps"]))
+        made.append(f"{name:34} {row['error']}" if "error" in row else f"{name:34} {_cells(row)}{_verdict(row)}")
+    if found["not_tried"]:
+        made.append(f"{found['not_tried']} more were not tried: the budget was used up")
+    if chosen is not None:
+        what = said(tuple(chosen["steps"])) or "the baseline itself"
+        made.append(f"chosen: {what}, {chosen['speed_up']:g} times as fast; kept on the test part too")
+        made += [f"  {n}: {t['metric']} {t['value']:.4g}" for n, t in chosen["tasks"].items()]
+        made += [
+            f"  fell far more: {c['kind']} {c['name']} of {c['task']}: {c['before']:.3g} to {c['after']:.3g}"
+            for c in chosen["collapsed"]
+        ]
+        made.append(f"bundle  {chosen['bundle']}")
+    else:
+        made += [f"near: {said(tuple(r['steps']))}: {'; '.join(r['broken'])}" for r in found["nearest"]]
+        made += [f"on the test part: {said(tuple(c['steps']))}: {'; '.join(c['broken'])}" for c in found["confirmed"]]
+    return [*made, f"report  {found['folder']}/report.html"]
+
+
+def _cells(row: Mapping[str, Any]) -> str:
+    speed = row.get("speed_up", 1.0)
+    return (
+        f"{row['accuracy']:.4f}  {row['latency_ms']:8.3f} ms  x{speed:<5.3g} {row['size_mb']:8.3f} MB  {row['engine']}"
+    )
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    return "  kept" if row["kept"] else f"  {'; '.join(row['broken'])}"
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Told]:
+    """A line for what is done, on a terminal; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda what, done, of: None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("") as status:
+        yield lambda what, done, of: status.update(f"{what}: {done} of {of}")

@@ -1,0 +1,95 @@
+"""What is tried: sequences of steps in a sensible order, and what comes between two of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.compress.step import Compression, StepConfig
+from onlooker.learning.parts import load_part, part_names
+
+__all__ = ["RATIOS", "Steps", "key_of", "pruned_by", "said", "sequences", "settings_of", "step_config", "with_ratio"]
+
+Steps = tuple[dict[str, Any], ...]
+"""Settings of steps, in order."""
+
+RATIOS = (0.3, 0.5, 0.65, 0.8)
+"""Shares of the channels that pruning tries first."""
+
+
+def sequences(
+    *, trains: bool, epochs: int, int8: Mapping[str, Any], only: Sequence[str] = (), ratios: Sequence[float] = RATIOS
+) -> list[Steps]:
+    """What is tried first, the cheap before the dear.
+
+    What changes weights comes before what only changes their form: channels are pruned, what is left learns from the
+    original, then it goes to int8.
+
+    Args:
+        trains: whether there is a run whose weights can be changed.
+        epochs: of distillation after pruning.
+        int8: further settings of the step of that name.
+        only: names of the steps that may be used; none: all that there are.
+        ratios: shares of the channels that pruning tries.
+
+    Raises:
+        UsageError: there is no step of such a name.
+    """
+    known = part_names("compress.steps")
+    if unknown := [name for name in only if name not in known]:
+        raise UsageError(f"--steps: there is no step {unknown[0]!r}", hint=f"there are {', '.join(known)}")
+    allowed = set(only or known)
+    distil: dict[str, Any] = {"step": "distil", "epochs": epochs}
+    whole: dict[str, Any] = {"step": "int8", **int8}
+    made: list[Steps] = [({"step": "graph"},), (whole,), ({"step": "half"},), ({"step": "weight_only"},)]
+    if trains:
+        for ratio in ratios:
+            cut: dict[str, Any] = {"step": "prune", "ratio": ratio}
+            cut |= {"epochs": 0} if "distil" in allowed else {"epochs": epochs}
+            shorter = (cut, distil) if "distil" in allowed else (cut,)
+            made += [shorter, (*shorter, whole)]
+        made += [({"step": "low_rank", "epochs": epochs}, whole), ({"step": "qat"},)]
+    return [steps for steps in made if all(s["step"] in allowed for s in steps)]
+
+
+def step_config(settings: dict[str, Any]) -> tuple[type[Compression], StepConfig]:
+    """The step that is meant and its settings, checked.
+
+    Raises:
+        UsageError: there is none of that name.
+        pydantic.ValidationError: a setting cannot be.
+    """
+    part: type[Compression] = load_part("compress.steps", settings["step"])
+    return part, part.Config.model_validate(settings)
+
+
+def key_of(steps: Steps) -> str:
+    """A short name of a sequence that is the same on every run."""
+    return hashlib.sha256(json.dumps(steps, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def said(steps: Steps) -> str:
+    """A sequence for people.
+
+    >>> said(({"step": "prune", "ratio": 0.5}, {"step": "int8"}))
+    'prune 0.5, int8'
+    """
+    return ", ".join(" ".join(str(s[k]) for k in ("step", "ratio") if k in s) for s in steps)
+
+
+def settings_of(steps: Steps) -> list[dict[str, Any]]:
+    """The public JSON form."""
+    return [dict(step) for step in steps]
+
+
+def pruned_by(steps: Steps) -> float | None:
+    """The share of channels that a sequence prunes, or None."""
+    return next((s["ratio"] for s in steps if s["step"] == "prune"), None)
+
+
+def with_ratio(steps: Steps, ratio: float) -> Steps:
+    """The same sequence with another share of pruning."""
+    return tuple({**s, "ratio": round(ratio, 3)} if s["step"] == "prune" else s for s in steps)

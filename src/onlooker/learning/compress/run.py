@@ -1,0 +1,212 @@
+"""Compression as a whole: from a bundle and a contract to the bundle that keeps it, or to how near one comes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from onlooker.bundles import Bundle, load_bundle
+from onlooker.bundles.folder import save_bundle
+from onlooker.bundles.verify import verify_bundle
+from onlooker.learning.compress.collapse import collapsed
+from onlooker.learning.compress.contract import Costs, Worth, broken
+from onlooker.learning.compress.measure import costs_beside, eager_milliseconds, worth_of
+from onlooker.learning.compress.plan import sequences, settings_of
+from onlooker.learning.compress.report_page import compression_page
+from onlooker.learning.compress.search import Candidate, Request, Search, Told
+from onlooker.learning.datasets.typed_yaml import write_whole
+
+__all__ = ["compress"]
+
+_CONFIRMED, _NEAREST, _NARROWED = 3, 3, 3
+
+
+def compress(request: Request, told: Told | None = None) -> dict[str, Any]:
+    """Search, confirm, and put what was chosen into ``request.out / "bundle"``.
+
+    Candidates are judged by the validation part. Those that keep the contract are held to it on the test part, the
+    fastest first, three at most, beside the baseline and with the latency measured once more; the first that keeps it
+    there too is chosen. A contract that none keeps on both parts is refused.
+
+    Args:
+        request: what is asked for.
+        told: how it goes.
+
+    Returns:
+        The public JSON form, which is also written to ``compression.json`` and shown in ``report.html``: ``baseline``,
+        ``candidates`` with ``steps``, ``accuracy`` (mean of the tasks' main metrics on the validation part),
+        ``latency_ms``, ``size_mb``, ``kept``; ``chosen`` or None; ``nearest``, where none was.
+
+    Raises:
+        UsageError: bundle and dataset do not fit.
+        ModelError: the bundle is damaged.
+    """
+    search = Search(request, told)
+    contract = request.contract
+    int8: dict[str, Any] = {"max_drop": round(min(1.0, contract.max_drop / 100), 4)}
+    if contract.max_size_mb is not None:
+        int8["least_gain"] = 0.0
+    wanted = sequences(
+        trains=search.original.run is not None, epochs=request.epochs, int8=int8, only=request.steps,
+        ratios=request.ratios,
+    )  # fmt: skip
+    say = told or (lambda what, done, of: None)
+    skipped = 0
+    for number, steps in enumerate(wanted):
+        if search.late:
+            skipped = len(wanted) - number
+            break
+        say("trying", number, len(wanted))
+        search.tried(steps)
+    for _ in range(_NARROWED):
+        between = None if search.late else search.narrower()
+        if between is None:
+            break
+        search.tried(between)
+    say("confirming", 0, 1)
+    confirmed = _confirmed(search)
+    found = _told(search, confirmed, skipped)
+    write_whole(request.out / "compression.json", json.dumps(found, ensure_ascii=False, indent=1))
+    write_whole(request.out / "report.html", compression_page(found))
+    return found
+
+
+def _fastest(candidates: Sequence[Candidate]) -> list[Candidate]:
+    kept = [c for c in candidates if c.kept and c.costs is not None]
+    return sorted(kept, key=lambda c: (-c.speed_up, c.costs.size_mb if c.costs else 0.0))
+
+
+def _confirmed(search: Search) -> list[dict[str, Any]]:
+    """What the test part says of the fastest that kept the contract so far; the last is the chosen one, if kept."""
+    request = search.request
+    made: list[dict[str, Any]] = []
+    base: dict[str, Worth] | None = None
+    before: Any = None
+    for one in _fastest(search.candidates)[:_CONFIRMED]:
+        assert one.bundle is not None
+        assert one.costs is not None
+        if base is None:
+            engine = search.candidates[0].costs
+            base, before = worth_of(
+                search.original.bundle, request.dataset, search.test, engine=engine.engine if engine else None,
+                slices=request.slices,
+            )  # fmt: skip
+        worth, after = worth_of(
+            one.bundle, request.dataset, search.test, engine=one.costs.engine, slices=request.slices,
+            against=str(search.original.bundle),
+        )  # fmt: skip
+        bundle = load_bundle(one.bundle)
+        costs = costs_beside({"baseline": search.base, "it": bundle}, rounds=120, engine=request.engine)
+        speed_up = round(costs["baseline"].latency_ms / costs["it"].latency_ms, 3)
+        wrong = broken(request.contract, base, worth, costs["it"], speed_up)
+        told = {
+            "steps": settings_of(one.steps),
+            "kept": not wrong,
+            "broken": wrong,
+            "speed_up": speed_up,
+            "latency_ms": costs["it"].latency_ms,
+            "baseline_latency_ms": costs["baseline"].latency_ms,
+            "engine": costs["it"].engine,
+            "baseline_tasks": _worths(base),
+            "tasks": _worths(worth),
+            "against_baseline": {name: d.as_dict() for name, d in after.against.items()},
+            "collapsed": collapsed(base, worth, before.robustness, after.robustness),
+        }
+        made.append(told)
+        if not wrong:
+            told["bundle"] = str(_kept(bundle, costs["it"].engine, request.out / "bundle"))
+            break
+    return made
+
+
+def _kept(bundle: Bundle, engine: str, target: Path) -> Path:
+    """A copy of the bundle that prefers the engine in which it was measured, with its golden run tried."""
+    shutil.rmtree(target, ignore_errors=True)
+    fields = bundle.manifest.model_dump(mode="json", by_alias=True)
+    fields["runtime"] = engine
+    files: dict[str, Path | bytes] = {name: bundle.path(name) for name in bundle.manifest.files}
+    if not verify_bundle(save_bundle(target, fields, files)).good:
+        shutil.rmtree(target)
+        shutil.copytree(bundle.folder, target)
+    return target
+
+
+def _worths(worth: dict[str, Worth]) -> dict[str, Any]:
+    return {name: asdict(one) for name, one in worth.items()}
+
+
+def _told(search: Search, confirmed: list[dict[str, Any]], skipped: int) -> dict[str, Any]:
+    request, base = search.request, search.candidates[0]
+    rows = [_row(search, c) for c in search.candidates[1:]]
+    _mark_front(rows)
+    chosen = next((c for c in confirmed if c["kept"]), None)
+    costs = search.loaded(base)
+    found: dict[str, Any] = {
+        "baseline": {
+            "name": search.base.manifest.name,
+            "digest": search.base.digest,
+            "accuracy": base.accuracy,
+            "tasks": _worths(base.worth or {}),
+            **_costs(costs),
+            "eager_ms": None if search.original.run is None else eager_milliseconds(search.original.run),
+        },
+        "candidates": rows,
+        "chosen": chosen,
+        "contract": request.contract.as_dict(),
+        "confirmed": confirmed,
+        "not_tried": skipped,
+        "dataset": {"folder": str(request.dataset), "validation": search.validation, "test": search.test},
+        "folder": str(request.out),
+    }
+    if chosen is not None:
+        one = next(c for c in search.candidates if settings_of(c.steps) == chosen["steps"])
+        chosen |= {"accuracy": one.accuracy, "size_mb": one.costs.size_mb if one.costs else None}
+        chosen |= {k: v for k, v in _costs(search.loaded(one)).items() if k in ("throughput", "memory_mb")}
+    else:
+        far = sorted((c for c in search.candidates[1:] if c.costs and c.worth), key=search.how_far)
+        found["nearest"] = [_row(search, c) for c in far[:_NEAREST]]
+    return found
+
+
+def _costs(costs: Costs) -> dict[str, Any]:
+    return asdict(costs) | {"spread": list(costs.spread)}
+
+
+def _row(search: Search, one: Candidate) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "steps": settings_of(one.steps),
+        "accuracy": one.accuracy,
+        "latency_ms": None,
+        "size_mb": None,
+        "kept": one.kept,
+        "seconds": one.seconds,
+        "front": False,
+    }
+    if one.error is not None:
+        return made | {"error": one.error}
+    assert one.costs is not None
+    drop = round(one.drop(search.base_worth), 3)
+    return made | {
+        **_costs(one.costs),
+        "tasks": _worths(one.worth or {}),
+        "drop": drop,
+        "speed_up": one.speed_up,
+        "broken": one.broken or [],
+        "bundle": None if one.bundle is None else str(one.bundle),
+    }
+
+
+def _mark_front(rows: list[dict[str, Any]]) -> None:
+    """Those that no other beats in accuracy, speed-up and size at once."""
+    whole = [r for r in rows if r["accuracy"] is not None]
+
+    def beats(a: dict[str, Any], b: dict[str, Any]) -> bool:
+        pairs = [(a["accuracy"], b["accuracy"]), (a["speed_up"], b["speed_up"]), (-a["size_mb"], -b["size_mb"])]
+        return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
+
+    for row in whole:
+        row["front"] = not any(beats(other, row) for other in whole)

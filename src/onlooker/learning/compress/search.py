@@ -1,0 +1,289 @@
+"""The search for bundles that keep a contract: what was tried, what it costs and what it is worth."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from onlooker.bundles import Bundle, load_bundle
+from onlooker.bundles.manifest import Step
+from onlooker.core.errors import OnlookerError, UsageError
+from onlooker.learning.compress.contract import Contract, Costs, Worth, broken, distance, drop_of
+from onlooker.learning.compress.measure import costs_beside, with_load, worth_of
+from onlooker.learning.compress.plan import RATIOS, Steps, key_of, pruned_by, said, step_config, with_ratio
+from onlooker.learning.compress.step import Subject, Work
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.typed_yaml import write_whole
+from onlooker.learning.evaluate.opening import open_subject
+
+__all__ = ["Candidate", "Request", "Search"]
+
+Told: TypeAlias = Callable[[str, int, int], None]
+_BASE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for.
+
+    Args:
+        bundle: a folder, zip, name of an added bundle, or the folder of a run.
+        dataset: its folder.
+        contract: what has to be kept.
+        out: the folder of the search.
+        budget: seconds of trying, or None; confirming comes on top.
+        steps: names of the steps that may be used; none: all.
+        teachers: folders of further runs that teach beside the original.
+        engine: the only engine that counts; None: for each bundle the fastest here.
+        epochs: of learning after channels were pruned.
+        samples: of the validation part that candidates are tried on, at most.
+        slices: whether the chosen one is tried on corrupted samples too.
+        seed: of all chances.
+        threads: for training.
+        ratios: shares of the channels that pruning tries first.
+    """
+
+    bundle: str
+    dataset: Path
+    contract: Contract
+    out: Path
+    budget: float | None = None
+    steps: tuple[str, ...] = ()
+    teachers: tuple[Path, ...] = ()
+    engine: str | None = None
+    epochs: int = 3
+    samples: int | None = 2000
+    slices: bool = True
+    seed: int = 0
+    threads: int = 1
+    ratios: tuple[float, ...] = RATIOS
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A bundle that was tried.
+
+    Args:
+        steps: that made it; none for the baseline.
+        bundle: its folder, or None where a step failed.
+        worth: by task on the validation part.
+        costs: on this machine.
+        speed_up: over the baseline, measured in turns with it.
+        broken: what of the contract it does not keep, by the validation part.
+        error: why there is none.
+        seconds: that it took.
+    """
+
+    steps: Steps
+    bundle: Path | None = None
+    worth: dict[str, Worth] | None = None
+    costs: Costs | None = None
+    speed_up: float = 1.0
+    broken: list[str] | None = None
+    error: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def kept(self) -> bool:
+        """Whether it keeps the contract, by the validation part."""
+        return self.broken == []
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean of the main metrics of all tasks."""
+        return sum(w.value for w in self.worth.values()) / len(self.worth) if self.worth else None
+
+    def drop(self, base: dict[str, Worth]) -> float:
+        """Largest drop of a task, in points; a task that is lost counts a hundred."""
+        return max((drop_of(one, self.worth[n]) if n in (self.worth or {}) else 100.0) for n, one in base.items())  # type: ignore[index]
+
+
+class Search:
+    """Makes, measures and keeps candidates; what is in ``request.out`` from before is not made again.
+
+    Args:
+        request: what is asked for.
+        told: how it goes.
+
+    Attributes:
+        candidates: tried so far, the baseline first.
+
+    Raises:
+        UsageError: there is no such bundle, or it does not fit the dataset.
+        ModelError: it is damaged.
+    """
+
+    def __init__(self, request: Request, told: Told | None = None) -> None:
+        self.request, self._told = request, told or (lambda what, done, of: None)
+        self.dataset = Dataset.load(request.dataset)
+        self.deadline = None if request.budget is None else time.monotonic() + request.budget
+        request.out.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            opened = open_subject(request.bundle, stack)
+            splits: dict[str, Any] = opened.recipe.get("splits") or {}
+            self.original = Subject(self._kept_bundle(opened.bundle), opened.run)
+        self.training, self.validation, self.test = self._parts(splits)
+        self.base = load_bundle(self.original.bundle)
+        self.candidates: list[Candidate] = []
+        self._baseline()
+
+    def _kept_bundle(self, bundle: Bundle) -> Path:
+        """A copy of the baseline, so that the search stands for itself."""
+        place = self.request.out / _BASE / "bundle"
+        if place.is_dir():
+            if load_bundle(place).digest != bundle.digest:
+                raise UsageError(f"{self.request.out} is of another bundle", hint="give another --out")
+        else:
+            shutil.copytree(bundle.folder, place)
+        return place
+
+    def _parts(self, splits: dict[str, Any]) -> tuple[str, str, str]:
+        known = self.dataset.info.splits
+        found = (splits.get("train") or "train", splits.get("validation") or "val", splits.get("test") or "test")
+        for part in found:
+            if any(name not in known for name in part.split("+")):
+                raise UsageError(
+                    f"{self.request.dataset} has no part {part!r}: one is learned from, one is chosen by, one is "
+                    "kept to the end", hint="onlooker dataset split DATASET train=0.7 val=0.15 test=0.15",
+                )  # fmt: skip
+        return found
+
+    @property
+    def base_worth(self) -> dict[str, Worth]:
+        """Of the baseline, on the validation part."""
+        return self.candidates[0].worth or {}
+
+    @property
+    def late(self) -> bool:
+        """Whether the budget is used up."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def _baseline(self) -> None:
+        self._told("measuring the baseline", 0, 1)
+        one = Candidate((), self.original.bundle)
+        self._measured(one, self.request.out / _BASE)
+        if not one.worth:
+            raise UsageError(f"{self.request.dataset} has no task that {self.base.manifest.name} answers")
+        one.broken = broken(self.request.contract, one.worth, one.worth, one.costs, 1.0)  # type: ignore[arg-type]
+        self.candidates.append(one)
+
+    def tried(self, steps: Steps) -> Candidate:
+        """Make a candidate and measure it, or take it as it was made before."""
+        began = time.monotonic()
+        one = Candidate(steps)
+        try:
+            subject = self._made(steps)
+            one.bundle = subject.bundle
+            self._measured(one, subject.bundle.parent)
+        except OnlookerError as error:
+            one.error = str(error)
+        except ValidationError as error:
+            one.error = f"{said(steps)}: {error.errors()[0]['msg']}"
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError, OSError) as error:
+            # what a library throws at a network that it does not know must not end the search
+            one.error = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['?'])[0]}"
+        one.seconds = round(time.monotonic() - began, 1)
+        if one.worth is not None and one.costs is not None:
+            one.broken = broken(self.request.contract, self.base_worth, one.worth, one.costs, one.speed_up)
+        self.candidates.append(one)
+        return one
+
+    def _made(self, steps: Steps) -> Subject:
+        subject = self.original
+        for count in range(1, len(steps) + 1):
+            folder = self.request.out / "steps" / key_of(steps[:count])
+            note = folder / "subject.json"
+            if note.is_file():
+                subject = _read(note)
+                continue
+            part, config = step_config(steps[count - 1])
+            if reason := part.refusal(subject, config):
+                raise UsageError(f"{config.step}: {reason}")
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            work = Work(
+                folder, self.dataset, self.training, self.validation, self.original, self.request.teachers,
+                self.deadline, self.request.seed, self.request.threads, self._told,
+            )  # fmt: skip
+            subject = part.apply(subject, config, work)
+            _write(note, subject)
+        return subject
+
+    def _measured(self, one: Candidate, folder: Path) -> None:
+        """Costs and worth; the worth of a bundle does not change and is kept."""
+        assert one.bundle is not None
+        bundle = load_bundle(one.bundle)
+        both = {_BASE: self.base, "it": bundle} if self.candidates else {"it": bundle}
+        costs = costs_beside(both, engine=self.request.engine)
+        one.costs = costs["it"]
+        one.speed_up = round(costs[_BASE].latency_ms / costs["it"].latency_ms, 3) if self.candidates else 1.0
+        note = folder / f"worth-{one.costs.engine}-{self.request.samples}.json"
+        if note.is_file():
+            one.worth = {n: _worth(w) for n, w in json.loads(note.read_text(encoding="utf-8")).items()}
+            return
+        found, _ = worth_of(
+            one.bundle, self.request.dataset, self.validation, engine=one.costs.engine, samples=self.request.samples
+        )
+        one.worth = found
+        write_whole(note, json.dumps({n: asdict(w) for n, w in found.items()}))
+
+    def narrower(self) -> Steps | None:
+        """Pruning between the most that kept the drop and the least that did not, or None where that is known."""
+        kept: dict[float, Candidate] = {}
+        lost: list[float] = []
+        for one in self.candidates:
+            ratio = pruned_by(one.steps)
+            if ratio is None or one.worth is None:
+                continue
+            if one.drop(self.base_worth) <= self.request.contract.max_drop:
+                kept[ratio] = one
+            else:
+                lost.append(ratio)
+        low = max(kept, default=None)
+        high = min((r for r in lost if low is None or r > low), default=None)
+        if high is None or high - (low or 0.0) < 0.06:
+            return None
+        steps = with_ratio(kept[low].steps if low is not None else self._with(high), ((low or 0.0) + high) / 2)
+        return None if any(c.steps == steps for c in self.candidates) else steps
+
+    def _with(self, ratio: float) -> Steps:
+        return next(c.steps for c in self.candidates if pruned_by(c.steps) == ratio)
+
+    def loaded(self, one: Candidate) -> Costs:
+        """The costs of a candidate with throughput and memory."""
+        assert one.bundle is not None
+        assert one.costs is not None
+        return with_load(load_bundle(one.bundle), one.costs)
+
+    def how_far(self, one: Candidate) -> float:
+        """From the contract; see `distance`."""
+        assert one.costs is not None
+        return distance(self.request.contract, one.drop(self.base_worth), one.costs, one.speed_up)
+
+
+def _write(path: Path, subject: Subject) -> None:
+    values = {
+        "bundle": str(subject.bundle.relative_to(path.parent)),
+        "run": None if subject.run is None else str(subject.run.relative_to(path.parent)),
+        "steps": [s.model_dump(mode="json") for s in subject.steps],
+    }
+    write_whole(path, json.dumps(values))
+
+
+def _read(path: Path) -> Subject:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    run = None if values["run"] is None else path.parent / values["run"]
+    return Subject(path.parent / values["bundle"], run, tuple(Step.model_validate(s) for s in values["steps"]))
+
+
+def _worth(values: dict[str, Any]) -> Worth:
+    between = values.pop("ci95")
+    return Worth(**values, ci95=None if between is None else (between[0], between[1]))

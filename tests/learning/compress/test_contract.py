@@ -1,0 +1,62 @@
+"""Contracts: what they ask for, and that none is silently broken."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onlooker.core.errors import UsageError
+from onlooker.learning.compress.collapse import collapsed
+from onlooker.learning.compress.contract import Contract, Costs, Worth, broken, distance, drop_of
+
+BASE = {"action": Worth("accuracy", 0.9, True), "height": Worth("mae", 2.0, False)}
+limits = st.one_of(st.none(), st.floats(0.01, 100))
+
+
+@pytest.mark.parametrize("name", ["max_latency_ms", "speed_up", "max_size_mb"])
+def test_a_limit_that_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        Contract(**{name: 0.0})
+    with pytest.raises(UsageError, match="max_drop"):
+        Contract(max_drop=-1)
+
+
+def test_each_limit_is_told_when_it_is_broken() -> None:
+    contract = Contract(max_drop=1, max_latency_ms=5, speed_up=2, max_size_mb=1)
+    worth = {"action": Worth("accuracy", 0.88, True), "height": Worth("mae", 2.01, False)}
+    told = broken(contract, BASE, worth, Costs(6, (5, 7), "openvino", 2.0), 1.5)
+    assert told == [
+        "action: 2.00 points less, allowed are 1", "6 ms a look, allowed are 5", "1.50 times as fast, wanted are 2",
+        "2 MB, allowed are 1",
+    ]  # fmt: skip
+    assert broken(contract, BASE, BASE, Costs(4, (3, 5), "openvino", 0.5), 2.5) == []
+
+
+def test_a_task_that_is_lost_breaks_every_contract() -> None:
+    assert broken(Contract(max_drop=100), BASE, {"action": BASE["action"]}, Costs(1, (1, 1), "x", 1), 1) == [
+        "height is not answered"
+    ]
+
+
+@given(st.floats(0, 50), limits, limits, limits, st.floats(0, 1), st.floats(0.01, 100), st.floats(0.01, 100))
+def test_nothing_is_far_from_a_contract_that_it_keeps(
+    drop, latency, speed, size, value, milliseconds, megabytes
+) -> None:
+    contract = Contract(drop, latency, speed, size)
+    base, worth = {"a": Worth("accuracy", 0.9, True)}, {"a": Worth("accuracy", value, True)}
+    costs, speed_up = Costs(milliseconds, (0, 0), "x", megabytes), 10 / milliseconds
+    told = broken(contract, base, worth, costs, speed_up)
+    far = distance(contract, drop_of(base["a"], worth["a"]), costs, speed_up)
+    assert (far > 1e-9) == bool(told) or far < 1e-6
+
+
+def test_a_class_that_collapses_under_the_average_is_told() -> None:
+    def table(**recall: float) -> dict[str, dict[str, float]]:
+        return {label: {"recall": value, "count": 20} for label, value in recall.items()}
+
+    base = {"action": Worth("accuracy", 0.9, True, classes=table(fight=0.9, fall=0.9, walk=0.9))}
+    worth = {"action": Worth("accuracy", 0.89, True, classes=table(fight=0.93, fall=0.4, walk=0.92))}
+    assert collapsed(base, worth, [], []) == [
+        {"task": "action", "kind": "class (recall)", "name": "fall", "before": 0.9, "after": 0.4}
+    ]

@@ -1,0 +1,161 @@
+"""Compressing as a user does it: a trained bundle, a dataset, a contract."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from onlooker.bundles import load_bundle
+from onlooker.bundles.verify import verify_bundle
+from onlooker.cli.main import main
+from onlooker.core.errors import UsageError
+from onlooker.learning.compress.contract import Contract
+from onlooker.learning.compress.plan import sequences
+from onlooker.learning.compress.run import compress
+from onlooker.learning.compress.search import Request
+
+ORDER = ("prune", "low_rank", "distil", "qat", "int8", "half", "weight_only", "graph")
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(a) for a in arguments])
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def searched(tiny_subject, tmp_path_factory: pytest.TempPathFactory):
+    """A search that was carried out, its result and its folder."""
+    subject, dataset = tiny_subject
+    out = tmp_path_factory.mktemp("searched") / "out"
+    contract = Contract(max_drop=30.0, max_size_mb=1.0)
+    request = Request(
+        str(subject.run), dataset.folder, contract, out, steps=("prune", "distil", "int8"), epochs=1, ratios=(0.5,)
+    )
+    return compress(request), request
+
+
+def test_what_is_chosen_keeps_the_contract_on_samples_that_were_held_out(searched) -> None:
+    found, request = searched
+    assert json.loads((request.out / "compression.json").read_text()) == json.loads(json.dumps(found))
+    base, chosen = found["baseline"], found["chosen"]
+    assert base["accuracy"] is not None
+    assert base["eager_ms"] > 0
+    assert base["memory_mb"] > 10
+    assert chosen is not None
+    for name, before in chosen["baseline_tasks"].items():
+        after = chosen["tasks"][name]["value"]
+        if before["higher"]:
+            assert 100 * (before["value"] - after) <= 30.0
+        else:
+            assert after <= 1.3 * before["value"]
+    made = load_bundle(Path(chosen["bundle"]))
+    assert verify_bundle(made).good
+    assert made.manifest.runtime == chosen["engine"]
+    if chosen["steps"]:
+        steps = [s.name for s in made.manifest.provenance.steps]
+        assert steps[-len(chosen["steps"]) :] == [s["step"] for s in chosen["steps"]]
+        assert made.manifest.provenance.parent is not None
+
+
+def test_every_candidate_is_told_with_its_figures_or_its_reason(searched) -> None:
+    found, request = searched
+    assert found["candidates"]
+    for row in found["candidates"]:
+        assert row["kept"] in (True, False)
+        if "error" in row:
+            continue
+        assert row["latency_ms"] > 0
+        assert row["size_mb"] > 0
+        assert row["accuracy"] is not None
+        assert row["kept"] == (not row["broken"])
+    pruned = [r for r in found["candidates"] if r["steps"][0]["step"] == "prune" and "error" not in r]
+    assert pruned
+    assert min(r["size_mb"] for r in pruned) < found["baseline"]["size_mb"]
+    page = (request.out / "report.html").read_text()
+    assert "The front" in page
+    assert "Held to it on the test part" in page
+
+
+def test_a_search_goes_on_without_making_again_what_is_there(searched, tmp_path: Path) -> None:
+    found, request = searched
+    folders = {p: p.stat().st_mtime_ns for p in (request.out / "steps").glob("*/bundle/bundle.json")}
+    assert folders
+    again = compress(request)
+    assert {p: p.stat().st_mtime_ns for p in folders} == folders
+    before = [r["accuracy"] for r in found["candidates"]]
+    assert [r["accuracy"] for r in again["candidates"]][: len(before)] == before
+
+
+def test_a_contract_that_cannot_be_kept_is_refused_with_the_nearest(searched, tiny_subject, capsys) -> None:
+    _, request = searched
+    arguments = ["--data", request.dataset, "--out", request.out, "--resume", "--steps", "int8", "--no-slices"]
+    code = run("compress", request.bundle, *arguments, "--max-drop", 30, "--max-size", "0.0001", "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert code == 4
+    assert told["chosen"] is None
+    assert told["nearest"]
+    assert all("MB, allowed are 0.0001" in " ".join(r["broken"]) for r in told["nearest"])
+
+
+def test_contracts_are_kept_or_refused(searched) -> None:
+    """Of the candidates that are there; the benchmark draws thirty."""
+    _, request = searched
+    for drop, size in ((0.0, 1.0), (50.0, 0.005)):
+        asked = Request(
+            request.bundle, request.dataset, Contract(drop, max_size_mb=size), request.out, steps=("prune", "distil"),
+            epochs=1, slices=False, ratios=request.ratios,
+        )  # fmt: skip
+        chosen = compress(asked)["chosen"]
+        if chosen is not None:
+            assert chosen["size_mb"] <= size
+            made = load_bundle(Path(chosen["bundle"]))
+            assert sum(made.manifest.files[n.file].size for n in made.manifest.networks) <= size * 1e6
+
+
+def test_only_what_a_bundle_alone_allows_is_tried_without_a_run(tiny_subject, tmp_path: Path) -> None:
+    subject, dataset = tiny_subject
+    shutil.copytree(subject.bundle, tmp_path / "alone")
+    where = str(tmp_path / "alone")
+    found = compress(Request(where, dataset.folder, Contract(5.0), tmp_path / "out", steps=("int8",), slices=False))
+    assert [[s["step"] for s in r["steps"]] for r in found["candidates"]] == [["int8"]]
+    assert found["baseline"]["eager_ms"] is None
+
+
+def test_what_cannot_be_is_told(tiny_subject, tmp_path: Path, capsys) -> None:
+    subject, dataset = tiny_subject
+    assert run("compress", subject.bundle, "--data", dataset.folder, "--out", tmp_path / "a", "--steps", "magic") == 1
+    assert "there is no step 'magic'" in capsys.readouterr().err
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("keep")
+    assert run("compress", subject.bundle, "--data", dataset.folder, "--out", tmp_path / "full") == 1
+    assert "is not empty" in capsys.readouterr().err
+    assert (tmp_path / "full" / "mine.txt").read_text() == "keep"
+    assert run("compress", subject.bundle, "--data", dataset.folder, "--out", tmp_path / "b", "--budget", "soon") == 1
+    assert "--budget: expected a time" in capsys.readouterr().err
+
+
+def test_steps_come_in_a_sensible_order() -> None:
+    for steps in sequences(trains=True, epochs=2, int8={}):
+        names = [s["step"] for s in steps]
+        assert names == sorted(
+            names, key=["prune", "low_rank", "distil", "qat", "int8", "half", "weight_only", "graph"].index
+        )
+    with pytest.raises(UsageError, match="there is no step 'x'"):
+        sequences(trains=True, epochs=1, int8={}, only=("x",))
+
+
+def test_bundles_are_compared_on_this_machine(searched, capsys) -> None:
+    found, request = searched
+    assert (
+        run("bench", request.bundle, found["chosen"]["bundle"], "--data", request.dataset, "--rounds", 10, "--json")
+        == 0
+    )
+    rows = json.loads(capsys.readouterr().out)["bundles"]
+    assert rows[0]["times_as_fast"] == 1.0
+    assert rows[0]["eager_ms"] > 0
+    assert rows[1]["tasks"]["side"]["metric"] == "accuracy"
+    assert all(r["throughput"] > 0 and r["memory_mb"] > 0 and r["size_mb"] > 0 for r in rows)
