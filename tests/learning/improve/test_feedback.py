@@ -1,0 +1,98 @@
+"""What people say of observations is kept by stretch, with what they said of events."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from learning.improve._material import colours, onlooker, seen, told
+from onlooker.bundles import added
+from onlooker.core.event import Event
+from onlooker.core.store import Query
+from onlooker.events import Journal
+from onlooker.improving.feedback import Feedback, Said, collect
+from onlooker.improving.labels import output_of, taught_of, windows
+from onlooker.improving.verdicts import judge
+from onlooker.timeline import open_store
+
+
+@pytest.fixture
+def library(striped, tmp_path):
+    added.add(colours(tmp_path, "used").folder)
+    onlooker("analyze", striped("red", "green"), "--library", tmp_path / "lib", "--only", "colours")
+    return tmp_path / "lib"
+
+
+def observed(library):
+    with closing(open_store(library)) as store:
+        return sorted(store.query(Query(kinds=("colour",))), key=lambda o: o.span.start)
+
+
+def test_a_word_on_an_observation_is_kept_and_taken_back(library):
+    first, second = observed(library)
+    told("feedback", "wrong", first.id[:10], "--from", "1", "--to", "2", "--instead", "blue", "--library", library)
+    told("feedback", "right", second.id, "--library", library)
+    told("feedback", "missed", "colours", "striped.mp4", "0:04", "0:05", "blue", "--library", library)
+    listed = told("feedback", "list", "--library", library)["feedback"]
+    assert [(f["verdict"], f["label"], f["start"], f["instead"]) for f in listed] == [
+        ("wrong", "red", 1.0, "blue"), ("right", "green", pytest.approx(3, abs=0.3), None),
+        ("missed", "blue", 4.0, None),
+    ]  # fmt: skip
+    # a later word on the same stretch takes its place
+    told("feedback", "wrong", first.id, "--from", "1", "--to", "2", "--library", library)
+    assert len(told("feedback", "list", "--library", library)["feedback"]) == 3
+    onlooker("feedback", "remove", listed[0]["key"], "--library", library)
+    assert len(told("feedback", "list", "--name", "colours", "--library", library)["feedback"]) == 2
+
+
+def test_what_cannot_be_said_is_refused(library, capsys):
+    first, _ = observed(library)
+    onlooker("feedback", "wrong", first.id, "--instead", "mauve", "--library", library, code=1)
+    assert "it has red, green, blue" in capsys.readouterr().err
+    onlooker("feedback", "wrong", first.id, "--from", "9", "--to", "10", "--library", library, code=1)
+    onlooker("feedback", "missed", "colours", "striped.mp4", "5", "4", "red", "--library", library, code=1)
+
+
+def test_a_judged_event_speaks_of_the_observations_it_rests_on(library):
+    first, _ = observed(library)
+    event = Event("ab" * 16, "alarm", first.source, "yard", "end", 0, 3 * 10**9, "low", observations=(first.id,))
+    with Journal.open(library) as journal:
+        journal.take(event)
+        journal.feedback(event.id, "wrong", "eve", "a bus")
+    with closing(open_store(library)) as store:
+        (one,) = collect(library, "colours", store)
+        assert collect(library, "others", store) == []
+    assert (one.said.verdict, one.said.label, one.event, one.said.note) == ("wrong", "red", event.id, "a bus")
+    assert one.span == (first.span.start.seconds, pytest.approx(first.span.end.seconds))
+
+
+def said(verdict, start, end, label, **more):
+    made = Said(verdict=verdict, source="s", start=start, end=end, analyzer="colours", label=label, **more)
+    return Feedback(f"{verdict} {start}", made)
+
+
+def test_the_label_in_place_of_a_wrong_one_is_known_where_only_one_is_left(tmp_path):
+    manifest = colours(tmp_path, "used").manifest
+    (taught,) = taught_of(manifest, {})
+    assert taught.sure(said("wrong", 0, 1, "red").said) is None
+    assert taught.sure(said("wrong", 0, 1, "red", instead="blue").said) == "blue"
+    assert taught.sure(said("missed", 0, 1, "red").said) == "red"
+    assert output_of(said("wrong", 0, 1, "red").said, [taught]) is taught
+    assert all(b - a == pytest.approx(2) for a, b in windows((3.0, 9.5), 2.0, 30.0))
+
+
+def test_verdicts_tell_fixed_kept_lost_and_new():
+    used = [seen(0, 10, "fight"), seen(20, 25, "fight"), seen(30, 33, "fall"), seen(40, 44, "fight")]
+    feedback = [said("wrong", 4, 8, "fight"), said("missed", 12, 14, "fight"), said("right", 40, 44, "fight")]
+    candidate = [seen(0, 4.1, "fight"), seen(8, 10, "fight"), seen(12, 13.5, "fight"), seen(20, 22.6, "fight"),
+                 seen(40, 44, "fight"), seen(50, 51, "fight")]  # fmt: skip
+    found = judge(feedback, {"s": (used, candidate)}, ("action",))
+    assert [f.fixed for f in found.fixes] == [True, True, True]
+    assert (found.fixed, found.asked, found.kept) == (2, 2, 3)
+    assert [(c.label, c.start, c.lost) for c in found.changed] == [("fall", 30, True), ("fight", 50, False)]
+    assert found.broken == 2
+    # the bundle in use itself fixes nothing and breaks nothing
+    same = judge(feedback, {"s": (used, used)}, ("action",))
+    assert [f.fixed for f in same.fixes] == [False, False, True]
+    assert (same.broken, same.kept) == (0, 4)
