@@ -1,0 +1,147 @@
+"""What compression gives on trained recipes, beside what its libraries give by themselves; and random contracts.
+
+    python benchmarks/compress.py expression                 # trains the recipe where it is not, compresses, compares
+    python benchmarks/compress.py cifar10 --budget 3600
+    python benchmarks/compress.py expression --contracts 30  # each is kept on held-out data or refused
+
+Writes results/compress_NAME.json. Libraries alone: ONNX Runtime's and NNCF's default quantisation of the trained
+model's bundle, Torch-Pruning's default pruning of half of the channels with the same fine-tuning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from _harness import save
+from _recipes import ROOT, dataset_of, trained
+
+from onlooker.bundles import load_bundle
+from onlooker.learning.compress.contract import Contract, drop_of
+from onlooker.learning.compress.measure import costs_beside, worth_of
+from onlooker.learning.compress.plan import said
+from onlooker.learning.compress.run import compress
+from onlooker.learning.compress.search import Request, Search
+
+RECIPES = {
+    "cifar10": "cifar10", "fights": "fights", "motions": "motions", "expression": "expression", "sounds": "sounds",
+    "digits_fused": "digits",
+}  # fmt: skip
+"""By recipe, its dataset."""
+ALONE: dict[str, tuple[dict[str, Any], ...]] = {
+    "ONNX Runtime's quantiser alone": (
+        {"step": "int8", "method": "onnxruntime", "operators": "flow", "max_drop": 1.0, "least_gain": 0},
+    ),
+    "NNCF alone": ({"step": "int8", "method": "nncf", "max_drop": 1.0, "least_gain": 0},),
+    "Torch-Pruning alone": ({"step": "prune", "ratio": 0.5, "epochs": 3},),
+}
+
+
+def measured(name: str, budget: float | None, samples: int | None) -> dict[str, Any]:
+    """The search with a contract of one point, and each library alone, on the same model and data."""
+    run, seconds = trained(f"{name}.yaml", f"{name}_deployed", bundle=True)
+    data = dataset_of(RECIPES[name])
+    out = ROOT / "runs" / "benchmarks" / f"{name}_compressed"
+    request = Request(str(run), data, Contract(max_drop=1.0), out, budget, samples=samples)
+    found = compress(request)
+    search = Search(request)
+    libraries = {who: _library(search, steps, found["candidates"]) for who, steps in ALONE.items()}
+    chosen = found["chosen"]
+    result: dict[str, Any] = {"seconds of training": round(seconds), "baseline": found["baseline"], "chosen": chosen}
+    if chosen is not None:
+        base = found["baseline"]
+        chosen_costs = costs_beside({"base": load_bundle(search.original.bundle), "it": load_bundle(chosen["bundle"])})
+        result["ratios"] = {
+            "over eager PyTorch, float32": round(base["eager_ms"] / chosen["latency_ms"], 2),
+            "over the bundle, each in its fastest engine": chosen["speed_up"],
+            "smaller": round(base["size_mb"] / chosen["size_mb"], 2),
+            "again": round(chosen_costs["base"].latency_ms / chosen_costs["it"].latency_ms, 2),
+        }
+        print(said(tuple(chosen["steps"])), result["ratios"], flush=True)
+    result["libraries alone"] = libraries
+    result["candidates"] = [
+        {
+            k: r.get(k)
+            for k in ("steps", "accuracy", "drop", "latency_ms", "speed_up", "size_mb", "kept", "front", "error")
+        }
+        for r in found["candidates"]
+    ]
+    return result
+
+
+def _library(search: Search, steps: tuple[dict[str, Any], ...], ours: list[dict[str, Any]]) -> dict[str, Any]:
+    """A library's own point, and whether one of ours is as accurate, as fast and as small, or better."""
+    one = search.tried(steps)
+    if one.costs is None or one.accuracy is None:
+        return {"error": one.error}
+    beyond = [
+        r for r in ours
+        if r.get("speed_up") and r["accuracy"] >= one.accuracy - 1e-9 and r["speed_up"] >= 0.97 * one.speed_up
+        and r["size_mb"] <= 1.03 * one.costs.size_mb
+    ]  # fmt: skip
+    made = {
+        "accuracy": one.accuracy, "speed_up": one.speed_up, "size_mb": one.costs.size_mb,
+        "at or beyond it": [said(tuple(r["steps"])) for r in beyond],
+    }  # fmt: skip
+    print(made, flush=True)
+    return made
+
+
+def contracts(name: str, count: int, samples: int | None) -> dict[str, Any]:
+    """Random contracts: what is chosen is measured once more by itself, on the test part."""
+    run, _ = trained(f"{name}.yaml", f"{name}_deployed", bundle=True)
+    data = dataset_of(RECIPES[name])
+    out = ROOT / "runs" / "benchmarks" / f"{name}_compressed"
+    draw = random.Random(0)
+    told: dict[str, int] = {"kept": 0, "refused": 0, "broken": 0}
+    first = Search(Request(str(run), data, Contract(), out, samples=samples))
+    base, _ = worth_of(first.original.bundle, data, first.test)
+    size = first.candidates[0].costs
+    assert size is not None
+    for number in range(count):
+        contract = Contract(
+            max_drop=round(draw.choice([0.0, 0.5, 1, 2, 5, 10]), 2),
+            speed_up=draw.choice([None, 1.2, 2, 4, 8]),
+            max_size_mb=draw.choice([None, *(round(size.size_mb * s, 4) for s in (0.5, 0.25, 0.1, 0.03))]),
+        )
+        found = compress(Request(str(run), data, contract, out, samples=samples, slices=False))
+        verdict = "refused" if found["chosen"] is None else _again(found["chosen"], contract, base, first, data)
+        told[verdict] += 1
+        print(number, dataclasses.asdict(contract), verdict, flush=True)
+    return told
+
+
+def _again(chosen: Mapping[str, Any], contract: Contract, base: Any, search: Search, data: Path) -> str:
+    bundle = load_bundle(chosen["bundle"])
+    worth, _ = worth_of(bundle.folder, data, search.test, engine=chosen["engine"])
+    costs = costs_beside({"base": search.base, "it": bundle}, rounds=200)
+    speed_up = costs["base"].latency_ms / costs["it"].latency_ms
+    kept = all(drop_of(one, worth[name]) <= contract.max_drop + 1e-6 for name, one in base.items())
+    kept = kept and (contract.max_size_mb is None or costs["it"].size_mb <= contract.max_size_mb)
+    # the time was kept when it was confirmed; the machine may be a little slower now
+    kept = kept and (contract.speed_up is None or speed_up >= 0.9 * contract.speed_up)
+    return "kept" if kept else "broken"
+
+
+def main() -> None:
+    """Those that are named."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="+", choices=sorted(RECIPES))
+    parser.add_argument("--budget", type=float, help="seconds of trying for each")
+    parser.add_argument("--samples", type=int, default=1000, help="of the validation part for each candidate")
+    parser.add_argument("--contracts", type=int, help="draw so many contracts in place of the comparison")
+    given = parser.parse_args()
+    for name in given.names:
+        if given.contracts:
+            told = contracts(name, given.contracts, given.samples)
+            save(f"compress_{name}_contracts", {"contracts": given.contracts, **told})
+        else:
+            save(f"compress_{name}", measured(name, given.budget, given.samples))
+
+
+if __name__ == "__main__":
+    main()
