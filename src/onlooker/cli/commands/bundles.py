@@ -172,6 +172,43 @@ def import_tf(
     _import(model, facts, out, as_json=as_json)
 
 
+@app.command()
+def targets(
+    where: Where,
+    to: Annotated[str, typer.Option("--to", help="Targets, joined by commas.")] = "openvino,tensorrt,coreml,arm",
+    out: Annotated[Path | None, typer.Option("--out", help="A folder to write the models for them to.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a bundle's models for other engines and machines; exits with 1 where something speaks against one.
+
+    Targets: openvino (its own form), onnx:OPSET (another version of the operators), both run here and compared;
+    tensorrt, coreml (operators, types and shapes are compared with a list), arm. What was not run is said.
+
+    \b
+    Examples:
+      onlooker bundles targets fights --to openvino,onnx:17
+      onlooker bundles targets runs/fights/bundle --to tensorrt,coreml,arm --json
+      onlooker bundles targets fights --to onnx:17,openvino --out fights-elsewhere
+    """
+    import tempfile
+
+    from onlooker.learning.compress.targets import reach
+
+    with tempfile.TemporaryDirectory(prefix="onlooker-") as work:
+        found = reach(_opened(where, Path(work)), [t.strip() for t in to.split(",") if t.strip()], out)
+    ready = all(one.ready for one in found)
+    if as_json:
+        print(json.dumps({"ready": ready, "targets": [one.as_dict() for one in found]}, ensure_ascii=False))
+    else:
+        for one in found:
+            run = f"ran in {one.ran}, largest difference {one.difference:.2g}" if one.ran else "not run"
+            print(f"{'ready' if one.ready else 'not ready':10} {one.target:10} {one.file}: {run}")
+            for line in (*one.problems, *one.notes, *([f"written: {one.out}"] if one.out else [])):
+                print(f"{'':21} {line}")
+    if not ready:
+        raise typer.Exit(1)
+
+
 def _import(model: Path, facts: Path, out: Path, *, as_json: bool) -> None:
     from onlooker.bundles import import_model, verify_bundle
 
