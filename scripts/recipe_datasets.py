@@ -26,12 +26,14 @@ from onlooker.core.errors import OnlookerError, UsageError
 from onlooker.learning.datasets.dataset import MANIFEST, Dataset
 from onlooker.learning.datasets.importing import ImportRequest, import_samples
 from onlooker.learning.datasets.likeness import near_pairs, prints_of
-from onlooker.learning.datasets.manifest import LabelledSpan, Sample, Task
+from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Sample, Task
 from onlooker.learning.datasets.splitting import split_dataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PED2_RATE = Fraction(10)
 """Frames a second of UCSD Ped2."""
+FACE = (0.24, 0.22, 0.76, 0.78)
+"""Where the face is on pictures of LFW."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +125,15 @@ def make_moods(data: Path, dataset: Dataset) -> None:
 
 
 def faces(data: Path, dataset: Dataset) -> None:
+    """Pictures of 250 x 250 with the face in their middle, as the set was cut by its authors."""
     options = {
         "media": "images/{file}",
         "labels": {"who": "identity:identity", "gender": "gender", "expression": "expression"},
     }
     take(dataset, "csv", data / "lfw_multitask/labels.csv", options, groups={"person": "{identity}"})
+    face = (LabelledBox(label="face", box=FACE),)
+    task = Task(kind="boxes", classes=("face",), description="where the face is")
+    dataset.put([s.model_copy(update={"labels": {**s.labels, "face": face}}) for s in dataset.samples], {"face": task})
 
 
 def make_faces(data: Path, dataset: Dataset) -> None:
