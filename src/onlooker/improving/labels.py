@@ -141,8 +141,10 @@ def samples_of(
         about = output_of(one.said, taught)
         single = not isinstance(about.output, MultiLabel | Dense | Events)
         if single and about.sure(one.said) is None:
-            labels = {about.task: ""}
-            made.proposed[one.key] = _sample(f"feedback {one.key}", medium, one.span, None, labels, one)
+            labels = {about.task: one.said.label}
+            made.proposed[one.key] = _sample(
+                f"feedback {one.key}", medium, one.span, length, labels, one, proposed=True
+            )
             continue
         cuts = windows(one.span, pace, limit)
         made.new[one.key] = [
@@ -167,17 +169,22 @@ def _medium(path: Path, seconds: float) -> Media:
 
 
 def _sample(
-    id: str, media: Media, span: Span, length: float | None, labels: dict[str, Any], one: Feedback | None
+    id: str,
+    media: Media,
+    span: Span,
+    length: float | None,
+    labels: dict[str, Any],
+    one: Feedback | None,
+    *,
+    proposed: bool = False,
 ) -> Sample:
-    proposed = "" in labels.values()
     place: dict[str, Any] = {"span": span}
     if length is None and not proposed:
         place = {"at": round((span[0] + span[1]) / 2, 3)}
     origin: dict[str, Any] = {"reason": "kept as observed"} if one is None else {"feedback": one.key}
     return Sample(
-        id=id, media=(media,), labels={} if proposed else labels, split="train",
-        status="proposed" if proposed else "labelled", origin=origin,
-        notes="" if one is None else json.dumps(one.as_dict(), ensure_ascii=False), **place,
+        id=id, media=(media,), labels=labels, split="train", status="proposed" if proposed else "labelled",
+        origin=origin, notes="" if one is None else json.dumps(one.as_dict(), ensure_ascii=False), **place,
     )  # fmt: skip
 
 
