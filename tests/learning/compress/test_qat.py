@@ -55,20 +55,28 @@ def test_a_pruned_run_is_trained_with_rounding(tiny_subject, tmp_path, capfd):
     subject, dataset = tiny_subject
     settings = yaml.safe_load((subject.run / "recipe.yaml").read_text())["training"]
     recipe = tiny_recipe(tmp_path, dataset.folder, training={**settings, "epochs": 1, "keep": "last"})
-    first = Subject(subject.bundle, train(recipe, out=tmp_path / "run", bundle=False).path)
+    first = Subject(subject.bundle, train(recipe, out=tmp_path / "run").path)
     pruned = prune.PART.apply(first, prune.Config(epochs=0), work_for(tmp_path / "pruned", dataset, first))
     assert Qat.refusal(pruned, Config()) is None
-    found = [Qat.apply(pruned, Config(epochs=2), work_for(tmp_path / n, dataset, first)) for n in ("a", "b")]
+    found = []
+    for name, int8 in (("a", True), ("b", False)):
+        config = Config(epochs=2, int8=int8, least_gain=0)
+        found.append(Qat.apply(pruned, config, work_for(tmp_path / name, dataset, first)))
     made = found[0]
-    assert done(made) == ["train", "prune", "qat"]
+    assert done(made) == ["train", "prune", "qat", "int8"]
+    assert done(found[1]) == ["train", "prune", "qat"]
+    assert made.bundle == tmp_path / "a" / "bundle"
+    # training on would know nothing of the eight bits
+    assert made.run is None
+    runs = [tmp_path / name / "run" for name in ("a", "b")]
     assert verify_bundle(load_bundle(made.bundle)).good
-    assert len(RunFolder(made.run).history()) == 2
-    weights, again, before = (read_tensors(r / "model.safetensors")[0] for r in (made.run, found[1].run, pruned.run))
+    assert len(RunFolder(runs[0]).history()) == 2
+    weights, again, before = (read_tensors(r / "model.safetensors")[0] for r in (*runs, pruned.run))
     assert weights.keys() == before.keys()
     assert not any("nncf" in n for n in weights)
     assert all(torch.equal(weights[n], again[n]) for n in weights)
     assert not all(torch.equal(weights[n], before[n]) for n in weights)
-    assert load_model(made.run)[1].training.precision == "float32"
+    assert load_model(runs[0])[1].training.precision == "float32"
     assert "Statistics" not in capfd.readouterr().out
 
 

@@ -1,8 +1,9 @@
-"""The weights get used to being rounded to eight bits: quantisation-aware training, before the step ``int8``.
+"""The weights get used to being rounded to eight bits, and the bundle is: quantisation-aware training.
 
 Jacob et al. 2018, Quantization and training of neural networks for efficient integer-arithmetic-only inference, arXiv
 1712.05877. NNCF puts what rounds into the model and finds its ranges on training batches; the weights are trained with
-it, the ranges stay. What comes out has full precision still: the step ``int8`` makes the bundle of eight bits of it.
+it, the ranges stay. The weights of the run that comes out have full precision still, and the step ``int8`` makes the
+bundle of eight bits of them, whatever its form: whole, window by window, or a head over several networks.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -21,6 +23,7 @@ from onlooker.core.errors import ModelError, UsageError
 from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
 from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, needs_run, settings_of
 from onlooker.learning.model import Model
+from onlooker.learning.parts import load_part
 from onlooker.learning.run_folder import load_model
 
 __all__ = ["PART", "Config", "Qat"]
@@ -37,6 +40,8 @@ class Config(TrainedConfig):
         rate: share of the recipe's learning rates.
         batches: of the training part, from which the ranges are found.
         preset: ``performance`` rounds activations symmetrically, ``mixed`` where they are so.
+        int8: go on with the step ``int8`` in its own settings; else the bundle stays in full precision for it to come.
+        least_gain: of that step.
     """
 
     step: Literal["qat"] = "qat"
@@ -44,6 +49,8 @@ class Config(TrainedConfig):
     rate: float = Field(default=0.1, gt=0, le=10)
     batches: int = Field(default=8, ge=1, le=10_000)
     preset: Literal["performance", "mixed"] = "mixed"
+    int8: bool = True
+    least_gain: float = Field(default=1.05, ge=0, le=100)
 
 
 class Qat(Compression):
@@ -72,14 +79,27 @@ class Qat(Compression):
         assert isinstance(config, Config)
         model, recipe, facts = load_model(folder_of(subject))
         exact = recipe.training.model_copy(update={"precision": "float32"})
-        made = (model, recipe.model_copy(update={"training": exact}), facts)
-        with Trained(subject, config, work, made) as trained:
+        given = (model, recipe.model_copy(update={"training": exact}), facts)
+        with Trained(subject, config, work, given) as trained:
             batches = list(trained.refit.batches(config.batches))
             run = trained.refit.train(rounded(model, batches, config.preset), epochs=config.epochs)
             own = model.state_dict().keys()
             run.standing.weights = {n: w for n, w in run.standing.weights.items() if n in own}
             run.model = model
-            return trained.finish(run, settings_of(config))
+            made = trained.finish(run, settings_of(config))
+        return _in_eight_bits(made, config, work) if config.int8 else made
+
+
+def _in_eight_bits(exact: Subject, config: Config, work: Work) -> Subject:
+    """The same with its bundle in int8, in the place of the exact one."""
+    step: type[Compression] = load_part("compress.steps", "int8")
+    settings = step.Config.model_validate({"step": "int8", "least_gain": config.least_gain})
+    before, folder = work.folder / "exact", work.folder / "int8"
+    exact.bundle.rename(before)
+    folder.mkdir()
+    made = step.apply(replace(exact, bundle=before), settings, replace(work, folder=folder))
+    made.bundle.rename(exact.bundle)
+    return replace(made, bundle=exact.bundle)
 
 
 def rounded(model: Model, batches: list[tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]], preset: str) -> Model:
