@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from learning._runs import CLIP, facts_of, lively, recipe_of
+from learning._runs import CLIP, MEL, facts_of, lively, recipe_of
 from learning.compress._moving import EAR, PICTURES, done, trained_run, work_for
 from onlooker.bundles import load_bundle, verify_bundle
 from onlooker.learning.complexity import count
@@ -137,6 +137,47 @@ def test_heads_of_attention_are_cut_alike():
         follow_widths(model)
         torch.testing.assert_close(model(x).raw["way"], before, atol=1e-5, rtol=1e-4)
     assert model.network("video").time[0].memory.shape[0] == 2 * 2 * (size - 3)
+
+
+@pytest.mark.parametrize("family", ["conv_gru", "shift"])
+def test_the_answers_of_all_heads_keep_their_form(family):
+    kinds = {
+        "classification": "class", "multi_label": "multi-label", "ordinal": "ordinal", "regression": "regression",
+        "embedding": "identity", "dense": "spans", "events": "spans", "detection": "boxes",
+    }  # fmt: skip
+    more = {"multi_label": {"hidden": 8}, "embedding": {"size": 8, "hidden": 8}, "detection": {"hidden": 16}}
+    recipe = recipe_of({"video": PICTURES[family]}, {n: {"head": n, **more.get(n, {})} for n in kinds})
+    facts = facts_of({"video": CLIP}, kinds)
+    model = lively(build_model(recipe, facts))
+    x = {"video": torch.randn(2, *facts.shape("video"), generator=torch.Generator().manual_seed(0))}
+    with torch.no_grad():
+        shapes = {n: raw.shape for n, raw in model(x).raw.items()}
+        scores = cutting.score_channels(model, x, "magnitude")
+        assert {n.split(".")[1] for n in scores if n.startswith("heads.")} == {"multi_label", "embedding", "detection"}
+        cutting.cut(model, x, scores, 0.5, round_to=2)
+        after = model.eval()(x).raw
+        assert {n: raw.shape for n, raw in after.items()} == shapes
+        fresh = build_model(recipe, facts)
+        narrowed(fresh, model.state_dict(), said_of(model)["narrow"])
+        assert all(torch.equal(raw, after[n]) for n, raw in fresh.eval()(x).raw.items())
+
+
+@pytest.mark.parametrize("kind", ["late", "early", "gated", "bottleneck", "cross_attention"])
+def test_inputs_that_are_joined_are_cut(kind):
+    """With a task that one of them answers alone."""
+    tasks = {"way": {"head": "classification"}, "pose": {"head": "classification", "inputs": ["video"]}}
+    fusion = {"kind": kind, "size": 16, "auxiliary": 0.3}
+    recipe = recipe_of({"video": PICTURES["3d"], "sound": EAR}, tasks, fusion=fusion)
+    facts = facts_of({"video": CLIP, "sound": MEL}, {"way": "class", "pose": "class"})
+    model = lively(build_model(recipe, facts))
+    x = {n: torch.randn(2, *facts.shape(n), generator=torch.Generator().manual_seed(0)) for n in recipe.inputs}
+    cutting.cut(model, x, cutting.score_channels(model, x, "magnitude"), 0.5)
+    assert {model.network(n).size for n in x} == {8, 6}
+    fresh = build_model(recipe, facts)
+    narrowed(fresh, model.state_dict(), said_of(model)["narrow"])
+    with torch.no_grad():
+        made = model.eval()(x).raw
+        assert all(torch.equal(raw, made[n]) for n, raw in fresh.eval()(x).raw.items())
 
 
 def test_rounds_and_rounding(tiny_subject, tmp_path):
