@@ -131,7 +131,7 @@ def stored_videos(folder: Path, cameras: int = 3) -> list[dict[str, Any]]:
 def base_recipe(path: Path, dataset: Path, epochs: int) -> Path:
     """A small network of single pictures."""
     values: dict[str, Any] = {
-        "name": "scenes",
+        "name": "street",
         "title": "People or traffic",
         "dataset": str(dataset),
         "prepare": {"pictures": {"frames": 1, "width": 64, "height": 48, "crop": "none"}},

@@ -24,7 +24,7 @@ from typing import Any
 import _improve_video as video
 from _harness import save
 
-NAME = "scenes"
+NAME = "street"
 
 
 def onlooker(*words: object, code: int = 0) -> Any:
@@ -63,24 +63,28 @@ def right_seconds(found: Sequence[dict[str, Any]], truth: Sequence[dict[str, Any
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, help="keep everything here")
+    parser.add_argument("--work", type=Path, help="keep everything here, and go on with what is there")
     parser.add_argument("--budget", default="10m")
     given = parser.parse_args()
     work: Path = given.work or Path(tempfile.mkdtemp(prefix="onlooker-improve-"))
     work.mkdir(parents=True, exist_ok=True)
     os.environ["ONLOOKER_CACHE"] = str(work / "cache")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    clean = video.clean_dataset(work / "clean")
-    video.poisoned(work / "poisoned", clean)
     truth = video.stored_videos(work / "footage")
-    recipe = video.base_recipe(work / "base.yaml", work / "poisoned", 8)
-    trained = onlooker("train", recipe, "--out", work / "base")
-    onlooker("models", "add", work / "base" / "bundle")
+    if (work / "clean").is_dir():
+        clean = video.Dataset.load(work / "clean")
+    else:
+        clean = video.clean_dataset(work / "clean")
+        video.poisoned(work / "poisoned", clean)
+    if not (work / "base" / "bundle").is_dir():
+        onlooker("train", video.base_recipe(work / "base.yaml", work / "poisoned", 8), "--out", work / "base")
+    trained = json.loads((work / "base" / "metrics.json").read_text())
+    onlooker("models", "add", work / "base" / "bundle", "--name", NAME)
     library = work / "lib"
     onlooker("analyze", work / "footage", "--library", library, "--only", NAME, "--workers", 1)
     save(
         "improve",
-        {"accuracy_at_first": trained["metrics"]["test"], **judged(library, clean.folder, work, truth, given)},
+        {"accuracy_at_first": trained["test"], **judged(library, clean.folder, work, truth, given)},
     )
 
 

@@ -36,6 +36,6 @@ def colours(folder, name="model", **output):
     return import_model(making.colour_model(folder / f"{name}.onnx"), facts, folder / name)
 
 
-def seen(start, end, label, score=0.9, kind="action", **more):
+def seen(start, end, label, score: float | None = 0.9, kind="action", **more):
     """An observation."""
     return Observation(Span.of_seconds(start, end), kind, score, label, **more)

@@ -1,3 +1,4 @@
+# pyright: reportOptionalMemberAccess=false, reportOperatorIssue=false, reportOptionalOperand=false
 """Drift of inputs and scores against a bundle's own reference: told of real footage made dark or blurred alone."""
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def test_dark_footage_is_told_with_what_moved_and_by_how_much(watching, shown, t
     found = drifted(shown, lambda p: (p * 0.2).astype(np.uint8), tmp_path, "dark")
     assert {"brightness", "contrast"} <= set(found)
     dark = found["brightness"]
-    low, middle, high = dark.data["reference"]
+    low, middle, high = np.array(dark.data["reference"]).tolist()
     assert dark.data["median"] < low <= middle <= high
     assert dark.data["direction"] == "lower"
     assert dark.data["psi"] > 0.25
@@ -120,8 +121,8 @@ def test_statistics_say_what_they_are_called(shown):
     assert darker[0] == pytest.approx(bright / 2, abs=0.01)
     assert darker[1] == pytest.approx(contrast / 2, abs=0.01)
     assert darker[2] == pytest.approx(sharpness, rel=0.1)
-    tone = np.sin(np.arange(8000) / 10).astype(np.float32)
-    assert sound_statistics(tone)[0] - sound_statistics(tone / 10)[0] == pytest.approx(20, abs=0.1)
+    tone = np.asarray(np.sin(np.arange(8000) / 10), np.float32)
+    assert sound_statistics(tone)[0] - sound_statistics(np.asarray(tone / 10, np.float32))[0] == pytest.approx(20, abs=0.1)
 
 
 def test_a_reference_that_is_none_is_refused(tmp_path):

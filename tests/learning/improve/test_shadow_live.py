@@ -1,3 +1,4 @@
+# pyright: reportOptionalMemberAccess=false
 """A candidate looks on at a real camera over RTSP: what it sees is recorded apart, and nobody else is told."""
 
 from __future__ import annotations
