@@ -68,7 +68,7 @@ def coco() -> Wide:
 
 def clip(path: Path) -> list[NDArray[np.uint8]]:
     with av.open(str(path)) as opened:
-        return [f.to_ndarray(format="rgb24") for f in opened.decode(video=0)]
+        return [np.asarray(f.to_ndarray(format="rgb24"), np.uint8) for f in opened.decode(video=0)]
 
 
 def pets() -> Wide:

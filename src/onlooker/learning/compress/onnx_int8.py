@@ -70,6 +70,7 @@ class Quantiser:
         calibration: how ranges of activations are chosen.
         per_channel: whether each channel of a weight has a scale of its own.
         reduce_range: seven bits for weights, for processors without VNNI, where sums of products overflow.
+        symmetric: activations are int8 around 0, as TensorRT asks for.
 
     Raises:
         ModelError: the model is damaged or of a form that cannot be changed.
@@ -86,8 +87,9 @@ class Quantiser:
         calibration: Calibration = "minmax",
         per_channel: bool = True,
         reduce_range: bool = False,
+        symmetric: bool = False,
     ) -> None:
-        self._folder, self._feeds = folder, feeds
+        self._folder, self._feeds, self._symmetric = folder, feeds, symmetric
         self._calibration, self._per_channel, self._reduce = calibration, per_channel, reduce_range
         self.path = folder / "prepared.onnx"
         found = prepared(model, shapes)
@@ -126,17 +128,18 @@ class Quantiser:
         # the first call measures the ranges of all tensors; later ones read them
         first = not ranges.is_file()
         out = self._folder / "int8.onnx"
-        options: dict[str, Any] = {"MatMulConstBOnly": True}
+        options: dict[str, Any] = {"MatMulConstBOnly": True, "ActivationSymmetric": self._symmetric}
         if self._calibration == "minmax":
             # the calibrator takes a last part of nothing for an error
             options["CalibMaxIntermediateOutputs"] = next(n for n in range(_HELD, 99) if len(self._feeds) % n)
+        kind = QuantType.QInt8 if self._symmetric else QuantType.QUInt8
         with quiet():
             try:
                 for kinds, excluded in ([(FLOW, list[str]())] if first else []) + [(tuple(operators), keep)]:
                     quantize_static(
                         str(self.path), str(out), None if ranges.is_file() else cast(Any, _Reader(self._feeds)),
                         quant_format=QuantFormat.QDQ, op_types_to_quantize=list(kinds), nodes_to_exclude=excluded,
-                        per_channel=self._per_channel, reduce_range=self._reduce, activation_type=QuantType.QUInt8,
+                        per_channel=self._per_channel, reduce_range=self._reduce, activation_type=kind,
                         weight_type=QuantType.QInt8, calibrate_method=method, extra_options=options,
                         calibration_cache_path=str(ranges),
                     )  # fmt: skip

@@ -10,7 +10,7 @@ from onlooker.learning.compress.onnx_files import opset_of, require_onnx
 __all__ = ["to_opset"]
 
 _REDUCE = frozenset(
-    f"Reduce{kind}" for kind in ["Max", "Min", "Mean", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare"]
+    f"Reduce{kind}" for kind in ("Max", "Min", "Mean", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
 )
 
 

@@ -79,6 +79,7 @@ class Search:
         self._left: dict[str, str] = {}
         self._chosen: list[_Choice] = []
         self._engine: str | None = None
+        self._by_nncf: dict[tuple[str, tuple[str, ...]], Made] = {}
         self._folder = Path(tempfile.mkdtemp(prefix=".int8-", dir=work.folder))
         self._before = judged.verdict(bundle) if judged is not None else None
 
@@ -116,7 +117,7 @@ class Search:
         own = self._config
         quantiser = Quantiser(
             path, part.shapes, feeds, folder, calibration=own.calibration, per_channel=own.per_channel,
-            reduce_range=own.reduce_range,
+            reduce_range=own.reduce_range, symmetric=own.symmetric,
         )  # fmt: skip
         if not quantiser.layers:
             self._left[part.file] = "it has no convolution and no product with weights (cells of GRU and LSTM stay)"
@@ -150,8 +151,11 @@ class Search:
     def _form(self, choice: _Choice, kind: Operators, keep: Collection[str]) -> Made:
         part = choice.part
         if choice.quantiser is None or self._config.method == "nncf":
-            path = self._bundle.path(part.file)
-            return by_nncf(path, part.format, part.shapes, self._feeds[part.file], sorted(keep))
+            key = part.file, tuple(sorted(keep))
+            if key not in self._by_nncf:
+                path = self._bundle.path(part.file)
+                self._by_nncf[key] = by_nncf(path, part.format, part.shapes, self._feeds[part.file], key[1])
+            return self._by_nncf[key]
         return choice.quantiser.made(kind, keep)
 
     def _best(self, choice: _Choice, engine: str) -> tuple[Operators, float]:

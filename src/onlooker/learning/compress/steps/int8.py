@@ -43,6 +43,7 @@ class Config(StepConfig):
         calibration: how ranges of activations are chosen.
         per_channel: whether each channel of a weight has a scale of its own.
         reduce_range: seven bits for weights, for processors without VNNI.
+        symmetric: activations lie around 0, as TensorRT asks for; here it is slower.
         max_drop: largest loss on the validation part at the output that loses most: of its main metric where higher is
             better (0.01 is one point), else the share by which its error may grow. Without labels: the largest
             difference of answers.
@@ -58,6 +59,7 @@ class Config(StepConfig):
     calibration: Literal["minmax", "percentile", "entropy"] = "minmax"
     per_channel: bool = True
     reduce_range: bool = False
+    symmetric: bool = False
     max_drop: float = Field(default=0.01, ge=0, le=1)
     validation: int = Field(default=400, ge=1, le=100_000)
     least_gain: float = Field(default=1.05, ge=0, le=100)
