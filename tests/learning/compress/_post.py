@@ -23,7 +23,8 @@ def planted(folder: Path, *, outlier: float = OUTLIER, weight: float = 0.0, alon
     """An imported bundle that says which half of a picture of 16 x 16 is brighter, without any run.
 
     The layer ``sensitive`` is given a channel that is always ``outlier`` and has the given ``weight``, so that eight
-    bits over its inputs, or over its weights, tell nothing of the others. With ``alone`` there is no other layer that could be in int8.
+    bits over its inputs, or over its weights, tell nothing of the others. With ``alone`` there is no other layer that
+    could be in int8.
     """
     second = np.zeros((2, 4, 1, 1), np.float32)
     second[:, :3], second[:, 3] = 1 / 3, weight
