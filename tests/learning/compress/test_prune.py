@@ -26,7 +26,7 @@ from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
 
 FAMILIES = {
     **{name: ({"video": PICTURES[name]}, None) for name in (
-        "frame_cnn", "lstm", "conv_lstm", "shift", "temporal_convolution", "video_transformer", "whitened_cnn",
+        "lstm", "conv_lstm", "shift", "video_transformer", "whitened_cnn",
     )},
     "gated": ({"video": PICTURES["both_ways"], "sound": EAR}, {"kind": "gated", "size": 16, "auxiliary": 0.3}),
 }  # fmt: skip
