@@ -19,13 +19,15 @@ from onlooker.learning.datasets.manifest import LabelledSpan, Media, Sample
 from onlooker.learning.datasets.media import look_at
 from onlooker.shadow.compare import Span, overlap
 
-__all__ = ["Material", "Taught", "output_of", "samples_of", "taught_of", "windows"]
+__all__ = ["PACE", "Material", "Taught", "output_of", "samples_of", "taught_of", "windows"]
 
 _INSIDE = 0.8
 """Share of a sample that must lie in an observation for its label to hold."""
 _MOST_KEPT = 240
-_MOST_WINDOWS = 12
+_MOST_WINDOWS = 24
 """Of one stretch."""
+PACE = 0.5
+"""Seconds of the stretches, half overlapping, of which single pictures are the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def samples_of(
         UsageError: feedback speaks of what cannot be learned.
     """
     made, media = Material(), {source: _medium(*file) for source, file in files.items()}
-    pace = length if length is not None else 1.0
+    pace = length if length is not None else PACE
     for one in feedback:
         medium, limit = media[one.said.source], files[one.said.source][1]
         about = output_of(one.said, taught)
@@ -231,7 +233,7 @@ def _kept(
             about = singles.get(str(o.data.get("task")))
             if about is None or o.label is None:
                 continue
-            for cut in windows(_span(o), length if length is not None else 1.0, limit):
+            for cut in windows(_span(o), length if length is not None else PACE, limit):
                 inside = overlap(cut, _span(o)) / (cut[1] - cut[0])
                 if inside < _INSIDE or any(overlap(cut, span) > 0 for span in judged):
                     continue

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from onlooker.core.errors import UsageError
-from onlooker.improving.labels import Material, windows
+from onlooker.improving.labels import PACE, Material, windows
 from onlooker.learning.datasets.dataset import MANIFEST, Dataset
 from onlooker.learning.datasets.manifest import Sample, Task
 
@@ -65,7 +65,7 @@ def labelled(dataset: Dataset, length: float | None, limits: Mapping[str, float]
             made.setdefault(key, []).append(sample)
             continue
         limit = limits.get(sample.media[0].path, sample.span[1])
-        for n, cut in enumerate(windows(sample.span, length if length is not None else 1.0, limit)):
+        for n, cut in enumerate(windows(sample.span, length if length is not None else PACE, limit)):
             place = {"span": cut} if length is not None else {"span": None, "at": round(sum(cut) / 2, 3)}
             made.setdefault(key, []).append(sample.model_copy(update={"id": f"{sample.id} {n}", **place}))
     return made

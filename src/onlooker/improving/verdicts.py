@@ -139,10 +139,10 @@ def _fix(one: Feedback, candidate: Sequence[Observation]) -> Fix:
     said = one.said
     same = [_span(o) for o in candidate if o.label == said.label and said.kind in (None, o.kind)]
     covered = _covered([one.span], same)
-    if said.verdict == "wrong":
-        return Fix(one, covered < _TOUCHED, covered)
-    # a moment that is shorter than what was said of it lies in it
+    # however short: what lies in the stretch is still a false alarm, or a moment that was seen
     within = any(overlap(s, one.span) >= _COVERED * max(1e-6, s[1] - s[0]) for s in same)
+    if said.verdict == "wrong":
+        return Fix(one, covered < _TOUCHED and not within, covered)
     return Fix(one, covered >= _COVERED or within, covered)
 
 

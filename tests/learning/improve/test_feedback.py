@@ -92,6 +92,9 @@ def test_verdicts_tell_fixed_kept_lost_and_new():
     assert (found.fixed, found.asked, found.kept) == (2, 2, 3)
     assert [(c.label, c.start, c.lost) for c in found.changed] == [("fall", 30, True), ("fight", 50, False)]
     assert found.broken == 2
+    # however short, an alarm within the stretch is still a false alarm
+    short = judge(feedback[:1], {"s": (used, [seen(5, 5.2, "fight")])}, ("action",))
+    assert [(f.fixed, round(f.covered, 2)) for f in short.fixes] == [(False, 0.05)]
     # the bundle in use itself fixes nothing and breaks nothing
     same = judge(feedback, {"s": (used, used)}, ("action",))
     assert [f.fixed for f in same.fixes] == [False, False, True]
