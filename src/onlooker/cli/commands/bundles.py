@@ -192,6 +192,9 @@ def targets(
     """
     import tempfile
 
+    from onlooker.learning.parts import require_torch
+
+    require_torch()
     from onlooker.learning.compress.targets import reach
 
     with tempfile.TemporaryDirectory(prefix="onlooker-") as work:
