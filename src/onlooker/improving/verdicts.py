@@ -89,9 +89,9 @@ class Verdicts:
         return len(self.changed) + sum(not f.fixed for f in self.fixes if f.feedback.said.verdict == "right")
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """Lower is better."""
-        return self.broken, -self.fixed
+    def rank(self) -> tuple[bool, int, int]:
+        """Lower is better; what fixes nothing comes last, though it breaks nothing."""
+        return self.fixed == 0, self.broken, -self.fixed
 
     def as_dict(self) -> dict[str, Any]:
         """The public JSON form."""
