@@ -206,13 +206,17 @@ class Search:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _settled(self) -> Found:
-        kept: dict[str, float] = {}
-        drop, verdict, changed = self._judge(())
+        errors = self._errors()
+        order = sorted(errors, key=lambda name: -errors[name])
+        names = [name for name in order if errors[name] > self._config.max_error]
+        if errors and len(names) == len(errors):
+            raise self._too_much(errors[order[-1]], self._config.max_error, "each layer changes answers by")
+        drop, verdict, changed = self._judge(names)
         if drop > self._config.max_drop:
-            errors = self._errors()
-            order = sorted(errors, key=lambda name: -errors[name])
-            kept_names, (drop, verdict, changed) = self._fewest(order)
-            kept = {name: errors[name] for name in kept_names}
+            if not errors:
+                raise self._too_much(drop, self._config.max_drop, "layers of models that are not ONNX cannot be kept;")
+            names, (drop, verdict, changed) = self._fewest(order)
+        kept = {name: errors[name] for name in names}
         layers = sum(len(c.quantiser.layers) if c.quantiser else 0 for c in self._chosen) - len(kept)
         operators = ", ".join(f"{c.part.file} {c.operators}" for c in self._chosen)
         return Found(changed, verdict, drop, kept, self._left, operators, layers, self._speed_up())
@@ -229,10 +233,7 @@ class Search:
             else:
                 failing, number = number, min(2 * number, len(order) - 1)
         if best is None:
-            raise ModelError(
-                f"{self._bundle.manifest.name}: int8 loses {least:.3g} on the validation part whatever is kept, "
-                f"allowed are {limit:g}", hint="quantisation-aware training (qat), or a larger max_drop",
-            )  # fmt: skip
+            raise self._too_much(least, limit, "whatever is kept,")
         while best[0] - failing > 1 and not self._over():
             number = (best[0] + failing) // 2
             tried = self._judge(order[:number])
@@ -266,17 +267,18 @@ class Search:
         inputs = {k: v for k, v in known.items() if k.startswith("in.")}
         return difference(play(self._bundle, inputs), play(draft, inputs))
 
+    def _too_much(self, lost: float, limit: float, why: str) -> ModelError:
+        return ModelError(
+            f"{self._bundle.manifest.name}: int8: {why} {lost:.3g} is lost, allowed are {limit:g}",
+            hint="quantisation-aware training (qat), or a larger max_drop or max_error",
+        )
+
     def _errors(self) -> dict[str, float]:
         made: dict[str, float] = {}
         for choice in self._chosen:
             if choice.quantiser is not None:
                 found = choice.quantiser.errors(choice.part.outputs, choice.quantiser.layers)
                 made |= {f"{choice.part.file}:{name}": error for name, error in found.items()}
-        if not made:
-            raise ModelError(
-                f"{self._bundle.manifest.name}: int8 loses more than {self._config.max_drop:g}, and layers can only be "
-                "kept in models that are ONNX", hint="a larger max_drop, or more samples",
-            )  # fmt: skip
         return made
 
     def _over(self) -> bool:

@@ -47,6 +47,8 @@ class Config(StepConfig):
         max_drop: largest loss on the validation part at the output that loses most: of its main metric where higher is
             better (0.01 is one point), else the share by which its error may grow. Without labels: the largest
             difference of answers.
+        max_error: a layer that changes answers by more than this alone (root of the mean square, as a share) stays in
+            full precision whatever the validation part says, which may be too small to show it.
         validation: so many samples of the validation part judge.
         least_gain: a network or head that is not so many times faster stays as it is; 0: all go.
     """
@@ -61,6 +63,7 @@ class Config(StepConfig):
     reduce_range: bool = False
     symmetric: bool = False
     max_drop: float = Field(default=0.01, ge=0, le=1)
+    max_error: float = Field(default=0.1, gt=0, le=1e6)
     validation: int = Field(default=400, ge=1, le=100_000)
     least_gain: float = Field(default=1.05, ge=0, le=100)
 
