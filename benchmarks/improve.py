@@ -96,7 +96,7 @@ def judged(library: Path, data: Path, work: Path, truth: Sequence[dict[str, Any]
         for since, until, shows in one["parts"]:
             # whoever looks at the alarms says of each false one that it is wrong: the planted one, and others
             for o in before if shows != video.LABEL else ():
-                start, end = max(o["start_seconds"], since + 0.2), min(o["end_seconds"], until)
+                start, end = max(o["start_seconds"], since), min(o["end_seconds"], until)
                 if o["path"] == one["path"] and o["label"] == video.LABEL and end - start > 0.3:
                     part = ("--from", start, "--to", end)
                     onlooker("feedback", "wrong", o["id"], *part, "--library", library)

@@ -16,8 +16,8 @@ _COVERED = 0.5
 """Share of a stretch that the same label must cover for it to be seen still."""
 _TOUCHED = 0.1
 """Share of a false alarm that its label may still cover: what comes before or after may reach into it."""
-_LEAST = 0.2
-"""Seconds; shorter stretches are not judged."""
+_LEAST = 0.5
+"""Seconds; of an observation that feedback speaks of, a shorter rest is not judged: people name no frames."""
 
 
 @dataclass(frozen=True, slots=True)
