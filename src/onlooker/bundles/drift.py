@@ -120,7 +120,7 @@ class Moved:
 def picture_statistics(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(3,): the statistics `PICTURE` of a picture (height, width) or (height, width, 1 or 3) of bytes.
 
-    >>> picture_statistics(np.full((8, 8, 3), 51, np.uint8)).round(2).tolist()
+    >>> [round(float(n), 2) for n in picture_statistics(np.full((8, 8, 3), 51, np.uint8))]
     [0.2, 0.0, 0.0]
     """
     pixels = picture.astype(np.float32) / 255
