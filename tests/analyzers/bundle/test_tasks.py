@@ -13,10 +13,10 @@ from analyzers.bundle import making
 from onlooker.analyzers.bundle.boxes import boxes_of
 from onlooker.analyzers.bundle.config import BundleConfig
 from onlooker.analyzers.bundle.deciding import decider_for
-from onlooker.bundles.scores import probabilities
 from onlooker.bundles.inputs import FrameInput
 from onlooker.bundles.outputs import Detection, Output
 from onlooker.bundles.preprocess import Placed, Still, one_picture
+from onlooker.bundles.scores import probabilities
 from onlooker.core.time import Timestamp
 
 TENTH = Fraction(1, 10)

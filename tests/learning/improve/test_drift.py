@@ -122,7 +122,9 @@ def test_statistics_say_what_they_are_called(shown):
     assert darker[1] == pytest.approx(contrast / 2, abs=0.01)
     assert darker[2] == pytest.approx(sharpness, rel=0.1)
     tone = np.asarray(np.sin(np.arange(8000) / 10), np.float32)
-    assert sound_statistics(tone)[0] - sound_statistics(np.asarray(tone / 10, np.float32))[0] == pytest.approx(20, abs=0.1)
+    assert sound_statistics(tone)[0] - sound_statistics(np.asarray(tone / 10, np.float32))[0] == pytest.approx(
+        20, abs=0.1
+    )
 
 
 def test_a_reference_that_is_none_is_refused(tmp_path):

@@ -17,10 +17,10 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from onlooker.analyzers.bundle.boxes import boxes_of
-from onlooker.bundles.scores import exclusive, probabilities
 from onlooker.bundles.inputs import FrameInput
 from onlooker.bundles.outputs import Detection, Output, wanted_size
 from onlooker.bundles.preprocess import Placed
+from onlooker.bundles.scores import exclusive, probabilities
 from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.network import Features
