@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,7 +29,7 @@ def planted(folder: Path, *, outlier: float = OUTLIER, weight: float = 0.0, alon
     """
     second = np.zeros((2, 4, 1, 1), np.float32)
     second[:, :3], second[:, 3] = 1 / 3, weight
-    held = {"second": second, "always": np.full((1, 1, 16, 16), outlier, np.float32)}
+    held: dict[str, np.ndarray] = {"second": second, "always": np.full((1, 1, 16, 16), outlier, np.float32)}
     nodes = [helper.make_node("Concat", ["a", "always"], ["b"], axis=1)]
     nodes += [helper.make_node("Conv", ["b", "second"], ["c"], name="sensitive")]
     if alone:
@@ -90,7 +91,7 @@ def after(step: str, subject: Subject, work, **settings: object) -> Subject:
     return part.apply(subject, part.Config(**settings), work)
 
 
-def told(subject: Subject) -> dict[str, object]:
+def told(subject: Subject) -> dict[str, Any]:
     """The settings of the last step that the bundle's lineage tells."""
     return dict(load_bundle(subject.bundle).manifest.provenance.steps[-1].settings)
 
