@@ -1,6 +1,6 @@
 """Runs the benchmarks one after another and goes on after a failure.
 
-    python benchmarks/run_all.py                 # all; about eight hours, most of it training, kills and memory
+    python benchmarks/run_all.py                 # all; about fourteen hours, most of it training, kills and memory
     python benchmarks/run_all.py shots one_pass  # only these
 
 Those that need packages of others for comparison get them in environments of their own (.venv-bench): some run there,
@@ -56,6 +56,9 @@ RUNS: dict[str, list[list[str]]] = {
     "recipes": [[]],
     "training_loop": [[]],
     "anomaly": [[]],
+    "compress": [["cifar10", "fights", "digits_fused", "--budget", "3600"], ["expression", "--contracts", "30"]],
+    "detector_int8": [[]],
+    "improve": [[]],
 }
 WITH_PEERS = {"shots": "requirements.txt", "tracking": "requirements-tracking.txt"}
 PYTHON_PEERS = {
