@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.sample_library import TEXT, frames, make_library, run
+from onlooker.bundles.added import added_names
 from onlooker.cli.commands.search import KINDS
 from onlooker.cli.excerpt import excerpt, found_in
 from onlooker.core.observation import Observation
-from onlooker.bundles.added import added_names
 from onlooker.core.plugins import load_plugin, plugin_names
 from onlooker.core.store import Batch
 from onlooker.testing.store_values import SOURCE
