@@ -20,23 +20,23 @@ from onlooker.bundles.running import engines
 from onlooker.bundles.verify import verify_bundle
 from onlooker.core.errors import ModelError
 from onlooker.learning.compress.onnx_feed import Verdict, judged_of
-from onlooker.learning.compress.step import StepConfig, Subject, Work
+from onlooker.learning.compress.step import Settings, StepConfig, Subject, Work, settings_of
 
 __all__ = [
     "Changed",
     "Made",
     "Part",
+    "checked",
+    "cut_settings",
     "difference",
     "draft_of",
     "needs_models",
     "parts_of",
     "remade",
-    "settings_of",
     "verdict_of",
 ]
 
 Arrays = dict[str, NDArray[Any]]
-Settings = dict[str, bool | int | float | str]
 Made = bytes | tuple[bytes, bytes]
 """A model: of ONNX its bytes, of OpenVINO IR those of .xml and .bin."""
 _LARGEST = 256
@@ -107,15 +107,20 @@ def needs_models(subject: Subject, formats: Sequence[str]) -> str | None:
     return None
 
 
-def settings_of(config: StepConfig, **more: bool | int | float | str) -> Settings:
-    """The settings of a step and what came of it, as a lineage tells them; what is not told is left out."""
-    own: Settings = {}
-    for name, value in config.model_dump(mode="json", exclude={"step"}, exclude_none=True).items():
-        if isinstance(value, bool | int | float | str):
-            own[name] = value
-        elif value:
-            own[name] = ", ".join(map(str, value))
-    return own | {name: value[:_LARGEST] if isinstance(value, str) else value for name, value in more.items()}
+def checked(name: str, refusal: str | None) -> None:
+    """Say why a step cannot be done.
+
+    Raises:
+        ModelError: it cannot.
+    """
+    if refusal is not None:
+        raise ModelError(f"{name}: {refusal}", hint=f"leave the step {name} out")
+
+
+def cut_settings(config: StepConfig, **more: bool | int | float | str) -> Settings:
+    """As `settings_of`, with words of what came of it cut to so many letters as a lineage holds."""
+    cut = {name: value[:_LARGEST] if isinstance(value, str) else value for name, value in more.items()}
+    return settings_of(config, **cut)
 
 
 def draft_of(bundle: Bundle, changed: Changed, folder: Path) -> Bundle:

@@ -6,10 +6,7 @@ arXiv 1712.05877; NNCF: Kozlov et al. 2020, arXiv 2002.08679.
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -19,8 +16,9 @@ from numpy.typing import NDArray
 from onlooker.core.errors import ModelError, UsageError
 from onlooker.learning.compress.onnx_files import checked_model, prepared
 from onlooker.learning.compress.onnx_ir import ir_bytes, openvino_model
+from onlooker.learning.silence import quiet
 
-__all__ = ["Calibration", "Operators", "Quantiser", "by_nncf", "layers_of", "quiet", "require_nncf"]
+__all__ = ["Calibration", "Operators", "Quantiser", "by_nncf", "layers_of", "require_nncf"]
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Operators: TypeAlias = Literal["convolutions", "heavy", "flow"]
@@ -230,19 +228,6 @@ def require_nncf() -> Any:
     except ImportError:
         raise UsageError("this method needs NNCF", hint="pip install 'onlooker[learn,compress]'") from None
     return nncf
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what the libraries tell of themselves."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _said(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from onlooker.bundles.manifest import Step
 from onlooker.learning.datasets.dataset import Dataset
 
-__all__ = ["Compression", "StepConfig", "Subject", "Told", "Work"]
+__all__ = ["Compression", "Settings", "StepConfig", "Subject", "Told", "Work", "settings_of"]
 
 Told: TypeAlias = Callable[[str, int, int], None]
 """Told what is done, how far, and of how many."""
@@ -25,6 +26,21 @@ class StepConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     step: str
+
+
+Settings: TypeAlias = dict[str, bool | int | float | str]
+"""Of a step, as a lineage tells them."""
+
+
+def settings_of(config: StepConfig, **more: bool | int | float | str) -> Settings:
+    """The settings of a step and what came of it, as a lineage tells them; what is not set is left out."""
+    made: Settings = {}
+    for name, value in config.model_dump(mode="json", exclude={"step"}, exclude_none=True).items():
+        if isinstance(value, bool | int | float | str):
+            made[name] = value
+        elif value:
+            made[name] = json.dumps(value)
+    return made | more
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch import nn
 
 from onlooker.bundles import load_bundle
 from onlooker.bundles.manifest import Step
-from onlooker.learning.compress.step import StepConfig, Subject, Work
+from onlooker.learning.compress.step import Settings, StepConfig, Subject, Work
 from onlooker.learning.export import export_run
 from onlooker.learning.facts import Facts
 from onlooker.learning.loop import Run
@@ -21,9 +20,7 @@ from onlooker.learning.recipe import Recipe
 from onlooker.learning.refit import Refit, gentler
 from onlooker.learning.run_folder import RunFolder, load_model
 
-__all__ = ["Trained", "TrainedConfig", "folder_of", "lineage_of", "needs_run", "settings_of"]
-
-Settings = dict[str, bool | int | float | str]
+__all__ = ["Trained", "TrainedConfig", "folder_of", "lineage_of", "needs_run"]
 
 
 class TrainedConfig(StepConfig):
@@ -110,17 +107,6 @@ def lineage_of(subject: Subject, step: Step) -> dict[str, Any]:
         "steps": [s.model_dump(mode="json") for s in (*told.steps, step)],
         "source": f"onlooker compress {before.manifest.name}",
     }
-
-
-def settings_of(config: StepConfig, **more: bool | int | float | str) -> Settings:
-    """The settings of a step as a lineage tells them."""
-    made: Settings = {}
-    for name, value in config.model_dump(mode="json", exclude={"step"}, exclude_none=True).items():
-        if isinstance(value, bool | int | float | str):
-            made[name] = value
-        elif value:
-            made[name] = json.dumps(value)
-    return made | more
 
 
 class _Told:

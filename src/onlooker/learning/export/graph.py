@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onlooker.core.errors import ModelError
+from onlooker.learning.silence import quiet
 
 __all__ = ["AFTER", "BEFORE", "Piece", "to_onnx"]
 
@@ -48,7 +46,7 @@ def to_onnx(piece: Piece) -> bytes:
         ModelError: the module cannot be written as ONNX.
     """
     given = (*piece.inputs.values(), *piece.state.values())
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet():
         try:
             program = torch.onnx.export(
                 piece.module.eval(),
@@ -74,19 +72,6 @@ def _cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['?'])[0]}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporter and the libraries under it tell of themselves."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _without_traces(model: Any) -> None:

@@ -14,9 +14,9 @@ import torch
 from pydantic import Field, ValidationError
 
 from onlooker.core.errors import UsageError
-from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
+from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work, settings_of
 from onlooker.learning.compress.teaching import FeatureLoss, Teaching
-from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, needs_run, settings_of
+from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, needs_run
 from onlooker.learning.facts import Facts
 from onlooker.learning.model import Model, build_model
 from onlooker.learning.parts import load_part

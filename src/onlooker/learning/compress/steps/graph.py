@@ -15,8 +15,7 @@ from pydantic import Field
 
 from onlooker.bundles.folder import Bundle, load_bundle
 from onlooker.bundles.manifest import Step
-from onlooker.core.errors import ModelError
-from onlooker.learning.compress.onnx_bundle import Changed, Made, needs_models, parts_of, remade, settings_of
+from onlooker.learning.compress.onnx_bundle import Changed, Made, checked, cut_settings, needs_models, parts_of, remade
 from onlooker.learning.compress.onnx_feed import Feeds, feeds_of
 from onlooker.learning.compress.onnx_files import optimised, read_onnx
 from onlooker.learning.compress.onnx_timing import milliseconds_of
@@ -56,8 +55,7 @@ class Graph(Compression):
     def apply(cls, subject: Subject, config: StepConfig, work: Work) -> Subject:
         """See `Compression.apply`."""
         assert isinstance(config, Config)
-        if (no := cls.refusal(subject, config)) is not None:
-            raise ModelError(f"graph: {no}", hint="leave the step graph out")
+        checked("graph", cls.refusal(subject, config))
         bundle = load_bundle(subject.bundle)
         files: dict[str, Made] = {}
         before = after = 0
@@ -69,7 +67,7 @@ class Graph(Compression):
         runtime = None if config.engine == "as_before" else config.engine
         if runtime == "measured":
             runtime = _faster(bundle, files, feeds_of(bundle, work, samples=config.samples), work.threads)
-        told = settings_of(config, engine=runtime or "as before", nodes_before=before, nodes=after)
+        told = cut_settings(config, engine=runtime or "as before", nodes_before=before, nodes=after)
         step = Step(name="graph", settings=told)
         return remade(subject, Changed(files, runtime), work, step, allowed=_FARTHEST, exact=True)
 

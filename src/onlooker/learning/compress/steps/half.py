@@ -12,20 +12,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from onlooker.bundles.folder import load_bundle
-from onlooker.bundles.manifest import Step
 from onlooker.core.errors import ModelError
-from onlooker.learning.compress.onnx_bundle import (
-    Changed,
-    Made,
-    needs_models,
-    parts_of,
-    remade,
-    settings_of,
-    verdict_of,
-)
-from onlooker.learning.compress.onnx_files import checked_model, read_onnx, require_onnx, unused_name, weights_of
+from onlooker.learning.compress.onnx_bundle import checked
+from onlooker.learning.compress.onnx_files import checked_model, require_onnx, unused_name, weights_of
 from onlooker.learning.compress.onnx_ir import ir_bytes, openvino_model
+from onlooker.learning.compress.onnx_weights import inserted, refusal_of, reweighted
 from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
 
 __all__ = ["PART", "Config", "Half"]
@@ -57,13 +48,7 @@ class Half(Compression):
     def refusal(cls, subject: Subject, config: StepConfig) -> str | None:
         """See `Compression.refusal`."""
         assert isinstance(config, Config)
-        if (no := needs_models(subject, ("onnx", "openvino-ir", "tf-frozen", "tflite"))) is not None:
-            return no
-        bundle = load_bundle(subject.bundle, check=False)
-        for part in parts_of(bundle.manifest):
-            if part.format != "onnx" or weights_of(read_onnx(bundle.path(part.file)), config.least):
-                return None
-        return "it has no weights of 32 bits that are large enough"
+        return refusal_of(subject, lambda model: weights_of(model, config.least))
 
     @classmethod
     def apply(cls, subject: Subject, config: StepConfig, work: Work) -> Subject:
@@ -73,20 +58,12 @@ class Half(Compression):
             ModelError: a weight is larger than half precision holds, or the result is no working bundle.
         """
         assert isinstance(config, Config)
-        if (no := cls.refusal(subject, config)) is not None:
-            raise ModelError(f"half: {no}", hint="leave the step half out")
-        bundle = load_bundle(subject.bundle)
-        files: dict[str, Made] = {}
-        for part in parts_of(bundle.manifest):
-            path = bundle.path(part.file)
-            if part.format == "onnx":
-                files[part.file] = _halved(read_onnx(path), config.least)
-            else:
-                files[part.file] = ir_bytes(openvino_model(path, part.shapes)[0], half=True)
-        changed = Changed(files)
-        verdict = verdict_of(bundle, changed, work, config.validation)
-        step = Step(name="half", settings=settings_of(config))
-        return remade(subject, changed, work, step, allowed=_FARTHEST, verdict=verdict)
+        checked("half", cls.refusal(subject, config))
+        return reweighted(
+            subject, config, work, onnx=lambda model: _halved(model, config.least),
+            other=lambda path, shapes: ir_bytes(openvino_model(path, shapes)[0], half=True),
+            allowed=_FARTHEST, validation=config.validation,
+        )  # fmt: skip
 
 
 def _halved(model: object, least: int) -> bytes:
@@ -101,8 +78,7 @@ def _halved(model: object, least: int) -> bytes:
         name, small = tensor.name, unused_name(graph, f"{tensor.name}.half")
         tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), small))
         nodes.append(onnx.helper.make_node("Cast", [small], [name], name=small, to=onnx.TensorProto.FLOAT))
-    for place, node in enumerate(nodes):
-        graph.node.insert(place, node)
+    inserted(model, nodes)
     return checked_model(model.SerializeToString())  # pyright: ignore[reportAttributeAccessIssue]
 
 

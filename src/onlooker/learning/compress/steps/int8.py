@@ -15,8 +15,7 @@ from pydantic import Field
 
 from onlooker.bundles.folder import load_bundle
 from onlooker.bundles.manifest import Step
-from onlooker.core.errors import ModelError
-from onlooker.learning.compress.onnx_bundle import needs_models, parts_of, remade, settings_of
+from onlooker.learning.compress.onnx_bundle import checked, cut_settings, needs_models, parts_of, remade
 from onlooker.learning.compress.onnx_feed import feeds_of, judged_of
 from onlooker.learning.compress.onnx_files import read_onnx
 from onlooker.learning.compress.onnx_int8 import layers_of
@@ -98,8 +97,7 @@ class Int8(Compression):
             UsageError: a library is missing.
         """
         assert isinstance(config, Config)
-        if (no := cls.refusal(subject, config)) is not None:
-            raise ModelError(f"int8: {no}", hint="leave the step int8 out")
+        checked("int8", cls.refusal(subject, config))
         bundle = load_bundle(subject.bundle)
         _tell(work, "calibrating", 0)
         feeds = feeds_of(bundle, work, samples=config.samples)
@@ -113,7 +111,7 @@ class Int8(Compression):
         for name, error in found.kept.items():
             _log.info("%s: the layer %s stays in full precision: error %.3g alone", bundle.manifest.name, name, error)
         _tell(work, "writing", 2)
-        told = settings_of(
+        told = cut_settings(
             config, operators=found.operators, engine=found.changed.runtime or "as before", drop=round(found.drop, 6),
             layers=found.layers, kept=", ".join(found.kept) or "none",
             left="; ".join(f"{file}: {why}" for file, why in found.left.items()) or "none",

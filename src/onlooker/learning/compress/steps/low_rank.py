@@ -13,8 +13,8 @@ from pydantic import Field
 from onlooker.core.errors import ModelError
 from onlooker.learning.compress.factoring import factored
 from onlooker.learning.compress.narrow import put
-from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
-from onlooker.learning.compress.trained import Trained, TrainedConfig, needs_run, settings_of
+from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work, settings_of
+from onlooker.learning.compress.trained import Trained, TrainedConfig, needs_run
 
 __all__ = ["PART", "Config", "LowRank"]
 

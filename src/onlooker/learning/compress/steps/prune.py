@@ -17,8 +17,8 @@ from pydantic import Field
 from onlooker.core.errors import ModelError
 from onlooker.learning.compress.cutting import Importance, Scores, cut, ratio_for, score_channels, with_gradients
 from onlooker.learning.compress.narrow import factored_names
-from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
-from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, needs_run, settings_of
+from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work, settings_of
+from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, needs_run
 from onlooker.learning.loop import Run
 from onlooker.learning.model import Model
 from onlooker.learning.networks._recurrent import RecurrentMaps

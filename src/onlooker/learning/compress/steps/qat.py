@@ -20,8 +20,8 @@ import torch
 from pydantic import Field
 
 from onlooker.core.errors import ModelError, UsageError
-from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
-from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, needs_run, settings_of
+from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work, settings_of
+from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, needs_run
 from onlooker.learning.model import Model
 from onlooker.learning.parts import load_part
 from onlooker.learning.run_folder import load_model

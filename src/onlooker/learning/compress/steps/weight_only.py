@@ -6,27 +6,20 @@ when they load, so that nothing is faster and nothing needs calibration. Models 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from onlooker.bundles.folder import load_bundle
-from onlooker.bundles.manifest import Step
-from onlooker.core.errors import ModelError
-from onlooker.learning.compress.onnx_bundle import (
-    Changed,
-    Made,
-    needs_models,
-    parts_of,
-    remade,
-    settings_of,
-    verdict_of,
-)
-from onlooker.learning.compress.onnx_files import checked_model, read_onnx, require_onnx, unused_name, weights_of
-from onlooker.learning.compress.onnx_int8 import quiet, require_nncf
+from onlooker.learning.compress.onnx_bundle import checked
+from onlooker.learning.compress.onnx_files import checked_model, require_onnx, unused_name, weights_of
+from onlooker.learning.compress.onnx_int8 import require_nncf
 from onlooker.learning.compress.onnx_ir import ir_bytes, openvino_model
+from onlooker.learning.compress.onnx_weights import inserted, refusal_of, reweighted
 from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
+from onlooker.learning.silence import quiet
 
 __all__ = ["PART", "Config", "WeightOnly"]
 
@@ -59,13 +52,7 @@ class WeightOnly(Compression):
     def refusal(cls, subject: Subject, config: StepConfig) -> str | None:
         """See `Compression.refusal`."""
         assert isinstance(config, Config)
-        if (no := needs_models(subject, ("onnx", "openvino-ir", "tf-frozen", "tflite"))) is not None:
-            return no
-        bundle = load_bundle(subject.bundle, check=False)
-        for part in parts_of(bundle.manifest):
-            if part.format != "onnx" or _weights(read_onnx(bundle.path(part.file)), config.least):
-                return None
-        return "it has no weights of 32 bits that are large enough"
+        return refusal_of(subject, lambda model: _weights(model, config.least))
 
     @classmethod
     def apply(cls, subject: Subject, config: StepConfig, work: Work) -> Subject:
@@ -76,23 +63,18 @@ class WeightOnly(Compression):
             UsageError: NNCF is missing, for models that are not ONNX.
         """
         assert isinstance(config, Config)
-        if (no := cls.refusal(subject, config)) is not None:
-            raise ModelError(f"weight_only: {no}", hint="leave the step weight_only out")
-        bundle = load_bundle(subject.bundle)
-        files: dict[str, Made] = {}
-        for part in parts_of(bundle.manifest):
-            path = bundle.path(part.file)
-            if part.format == "onnx":
-                files[part.file] = _compressed(read_onnx(path), config.least)
-            else:
-                nncf = require_nncf()
-                with quiet():
-                    model = nncf.compress_weights(openvino_model(path, part.shapes)[0])
-                files[part.file] = ir_bytes(model)
-        changed = Changed(files)
-        verdict = verdict_of(bundle, changed, work, config.validation, max_drop=config.max_drop)
-        step = Step(name="weight_only", settings=settings_of(config))
-        return remade(subject, changed, work, step, allowed=_FARTHEST, verdict=verdict)
+        checked("weight_only", cls.refusal(subject, config))
+        return reweighted(
+            subject, config, work, onnx=lambda model: _compressed(model, config.least), other=_by_nncf,
+            allowed=_FARTHEST, validation=config.validation, max_drop=config.max_drop,
+        )  # fmt: skip
+
+
+def _by_nncf(path: Path, shapes: Mapping[str, Sequence[int]]) -> tuple[bytes, bytes]:
+    nncf = require_nncf()
+    with quiet():
+        model = nncf.compress_weights(openvino_model(path, shapes)[0])
+    return ir_bytes(model)
 
 
 def _weights(model: Any, least: int) -> list[tuple[Any, int]]:
@@ -123,8 +105,7 @@ def _compressed(model: Any, least: int) -> bytes:
         graph.initializer.append(onnx.numpy_helper.from_array(scale, factor))
         nodes.append(onnx.helper.make_node("Cast", [small], [wide], name=wide, to=onnx.TensorProto.FLOAT))
         nodes.append(onnx.helper.make_node("Mul", [wide, factor], [name], name=factor))
-    for place, node in enumerate(nodes):
-        graph.node.insert(place, node)
+    inserted(model, nodes)
     return checked_model(model.SerializeToString())
 
 
