@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from onlooker.core.errors import UsageError
 from onlooker.learning.network import Features, State
 from onlooker.learning.networks._blocks import (
     Body,
@@ -16,7 +14,8 @@ from onlooker.learning.networks._blocks import (
     projected,
     width_of,
 )
-from onlooker.learning.networks._streaming import Remembered, StreamingNetwork
+from onlooker.learning.networks._difference import Shown, difference_of
+from onlooker.learning.networks._streaming import StreamingNetwork
 
 __all__ = ["FrameNetwork", "FramesConfig"]
 
@@ -25,26 +24,10 @@ class FramesConfig(BodyConfig):
     """Settings of what is made of each frame; those of the convolutions are told in `BodyConfig`.
 
     Attributes:
-        difference: gives the difference to the frame before as more channels.
+        difference: gives the difference to the frame before as more channels, or ``alone`` in place of the frames.
     """
 
-    difference: bool = False
-
-
-class _Difference(nn.Module):
-    """Adds differences to the frame before as channels: (B, T, C, H, W) -> (B, T, 2 C, H, W); the first is 0."""
-
-    def __init__(self, channels: int, height: int, width: int) -> None:
-        super().__init__()
-        self.last = Remembered((channels, height, width))
-        self.known = Remembered(())
-
-    def forward(self, x: Tensor, before: State, after: State) -> Tensor:
-        known = before[self.known.key]
-        after[self.last.key], after[self.known.key] = x[:, -1].float(), known.clamp(1, 1)
-        earlier = torch.cat([before[self.last.key][:, None].to(x.dtype), x[:, :-1]], 1)
-        first = (x[:, :1] - earlier[:, :1]) * known.to(x.dtype)[:, None, None, None, None]
-        return torch.cat([x, torch.cat([first, x[:, 1:] - earlier[:, 1:]], 1)], 2)
+    difference: Shown = False
 
 
 class FrameNetwork(StreamingNetwork):
@@ -58,13 +41,9 @@ class FrameNetwork(StreamingNetwork):
 
     def __init__(self, config: FramesConfig, shape: tuple[int, ...]) -> None:
         super().__init__(config, shape)
-        frames, channels, height, width = check_pictures(config.network, shape, config.stride)
-        if config.difference and frames == 1:
-            raise UsageError(
-                f"{config.network}: expected two frames or more for their difference, got one", hint="difference: false"
-            )
-        self.difference = _Difference(channels, height, width) if config.difference else None
-        self.body = Body(config, channels * (2 if config.difference else 1))
+        frames, channels, *_ = check_pictures(config.network, shape, config.stride)
+        self.difference = difference_of(config.network, config.difference, shape)
+        self.body = Body(config, self.difference.channels if self.difference else channels)
         self.map_size, self.map_stride = config.widths[-1], config.stride
         self.size = config.size or config.widths[-1]
         self.project = nn.Linear(config.widths[-1], self.size) if config.size else nn.Identity()

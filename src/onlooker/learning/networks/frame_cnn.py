@@ -13,6 +13,7 @@ from onlooker.learning.networks._frames import FrameNetwork, FramesConfig
 EXAMPLE: dict[str, Any] = {"config": {"widths": (8, 16), "size": 12}, "shape": (4, 3, 16, 20)}
 VARIANTS: tuple[dict[str, Any], ...] = (
     {"widths": (8, 16), "difference": True},
+    {"widths": (8, 16), "difference": "alone"},
     {"widths": (8, 16), "form": "plain", "pool": "max", "activation": "gelu", "stem": 1, "norm": "group"},
     {"widths": (8, 16), "separable": True, "activation": "silu", "blocks": 2, "stem": 4},
 )

@@ -25,6 +25,7 @@ from onlooker.learning.networks._blocks import (
     stem,
     width_of,
 )
+from onlooker.learning.networks._difference import Shown, difference_of
 from onlooker.learning.networks._streaming import StreamingNetwork
 from onlooker.learning.networks._temporal import Form, Sides, TemporalBlock, per_frame
 
@@ -34,6 +35,8 @@ VARIANTS: tuple[dict[str, Any], ...] = (
     {"widths": (8,), "form": "2plus1d", "time_strides": (2,), "blocks": 2, "size": 12},
     {"widths": (8, 16), "form": "shift", "time_strides": (2, 1), "pool": "max"},
     {"widths": (8,), "form": "3d", "causal": False},
+    {"widths": (8, 16), "difference": True},
+    {"widths": (8,), "form": "shift", "difference": "alone"},
     {"widths": (8,), "form": "shift", "causal": False},
 )
 
@@ -46,12 +49,14 @@ class Config(StagesConfig):
             space alone, with a part of the channels from the frame before.
         time_strides: of each stage, frames for one after it; none: 1 each.
         causal: it does not see the frames to come, and can run on a stream.
+        difference: gives the difference to the frame before as more channels, or ``alone`` in place of the frames.
     """
 
     network: Literal["tconv"] = "tconv"
     form: Form = "2plus1d"
     time_strides: tuple[Literal[1, 2], ...] = Field(default=(), max_length=8)
     causal: bool = True
+    difference: Shown = False
 
 
 class TConv(StreamingNetwork):
@@ -80,10 +85,11 @@ class TConv(StreamingNetwork):
                 hint="other time_strides, or clips of another length",
             )
         self.streams = config.causal
-        self.stem = stem(channels, config)
+        self.difference = difference_of("tconv", config.difference, shape)
+        self.stem = stem(self.difference.channels if self.difference else channels, config)
         sides = Sides(channels, height, width, config.causal).after(config.widths[0], config.stem)
         blocks: list[TemporalBlock] = []
-        reach, spacing = 0, 1
+        reach, spacing = 1 if config.difference else 0, 1
         for stage, (wider, time_stride) in enumerate(zip(config.widths, strides, strict=True)):
             for number in range(config.blocks):
                 stride, step = (1 + (stage > 0), time_stride) if number == 0 else (1, 1)
@@ -109,6 +115,8 @@ class TConv(StreamingNetwork):
 
     def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next frames."""
+        if self.difference is not None:
+            x = self.difference(x, before, after)
         x = per_frame(self.stem, x.transpose(1, 2))
         for block in self.stages:
             x = block(x, before, after)
