@@ -172,10 +172,6 @@ class Head(nn.Module):
     def output(cls, facts: TaskFacts, config: HeadConfig, calibration: Calibration) -> dict[str, Any]:
         """The fields of the bundle's output, ``name`` and ``tensor`` left out."""
 
-    def mixed(self, values: Tensor, other: Tensor, share: float) -> Tensor | None:
-        """Labels of samples mixed with others (mixup, cutmix) where that is one label; None: mix their losses."""
-        return None
-
 
 def as_tensor(values: Array) -> Tensor:
     """A tensor of an array, int64 for numbers of classes, else float32."""

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
 from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.targets import Target, targets_of
 from onlooker.learning.task import HeadConfig, TaskFacts
 
-__all__ = ["label_of", "mixture", "shares_of", "target_of"]
+__all__ = ["label_of", "target_of"]
 
 
 def target_of(facts: TaskFacts, config: HeadConfig, clips: Sequence[Clip]) -> Target:
@@ -25,15 +21,3 @@ def target_of(facts: TaskFacts, config: HeadConfig, clips: Sequence[Clip]) -> Ta
 def label_of(facts: TaskFacts, config: HeadConfig, clip: Clip) -> Any:
     """The label of one clip in the form of its kind, or None."""
     return clip.sample.labels.get(config.of or facts.name)
-
-
-def shares_of(values: Tensor, classes: int) -> Tensor:
-    """(B, classes) shares of classes: of numbers (B,) all of the one; shares stay as they are."""
-    if values.is_floating_point():
-        return values
-    return functional.one_hot(values.clamp(min=0), classes).to(torch.float32)
-
-
-def mixture(values: Tensor, other: Tensor, share: float) -> Tensor:
-    """``share`` of ``values`` and the rest of ``other``."""
-    return share * values + (1 - share) * other

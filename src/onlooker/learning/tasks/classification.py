@@ -26,7 +26,7 @@ from onlooker.learning.metrics.labels import accuracy, balanced_accuracy, class_
 from onlooker.learning.network import Features
 from onlooker.learning.task import Array, Calibration, Head, Metric, Pool, TaskFacts, pooled
 from onlooker.learning.tasks._example import Example
-from onlooker.learning.tasks._labels import mixture, shares_of, target_of
+from onlooker.learning.tasks._labels import target_of
 from onlooker.learning.tasks._scored import ScoredConfig, layers, scored_output
 
 __all__ = ["PART", "Classification", "Config"]
@@ -78,9 +78,9 @@ class Classification(Head):
         return self.answer(pooled(features.steps, self.config.pool))
 
     def loss(self, raw: Tensor, values: Tensor) -> Tensor:
-        """(B,) of logits and class numbers (B,), or shares (B, classes) of mixed samples."""
+        """(B,) of logits and class numbers (B,)."""
         logarithms = functional.log_softmax(raw.float(), -1)
-        true = shares_of(values, self.classes)
+        true = functional.one_hot(values.clamp(min=0), self.classes).to(torch.float32)
         smooth = true * (1 - self.config.label_smoothing) + self.config.label_smoothing / self.classes
         loss = -(smooth * logarithms).sum(-1) * (true @ self.weights)
         if self.config.focal:
@@ -136,10 +136,6 @@ class Classification(Head):
     def output(cls, facts: TaskFacts, config: Config, calibration: Calibration) -> dict[str, Any]:
         """Of the task ``classification``."""
         return scored_output(cls.task, facts, config, calibration)
-
-    def mixed(self, values: Tensor, other: Tensor, share: float) -> Tensor:
-        """Shares (B, classes) of both labels."""
-        return mixture(shares_of(values, self.classes), shares_of(other, self.classes), share)
 
 
 def _weights(facts: TaskFacts, config: Config) -> Tensor:

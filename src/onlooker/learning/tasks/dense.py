@@ -23,7 +23,7 @@ from onlooker.learning.metrics.spans import span_average_precision, span_f1, str
 from onlooker.learning.network import Features
 from onlooker.learning.task import Array, Calibration, Head, Metric, TaskFacts
 from onlooker.learning.tasks._example import Example
-from onlooker.learning.tasks._labels import label_of, mixture, target_of
+from onlooker.learning.tasks._labels import label_of, target_of
 from onlooker.learning.tasks._moments import covered, extent, step_seconds
 from onlooker.learning.tasks._scored import ScoredConfig, layers, scored_output
 from onlooker.learning.tasks._yes_no import (
@@ -172,10 +172,6 @@ class Dense(Head):
         activation = "softmax" if facts.task.kind == "class" else "sigmoid"
         made = scored_output(cls.task, facts, config, calibration)
         return made | {"steps": facts.steps, "activation": activation}
-
-    def mixed(self, values: Tensor, other: Tensor, share: float) -> Tensor:
-        """Shares (B, T, labels) of both."""
-        return mixture(values, other, share)
 
 
 def _scores(raw: Array, facts: TaskFacts, calibration: Calibration) -> NDArray[np.float64]:

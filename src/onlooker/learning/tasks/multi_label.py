@@ -21,7 +21,7 @@ from onlooker.learning.metrics.calibration import binary_nll
 from onlooker.learning.network import Features
 from onlooker.learning.task import Array, Calibration, Head, Metric, Pool, TaskFacts, pooled
 from onlooker.learning.tasks._example import Example
-from onlooker.learning.tasks._labels import mixture, target_of
+from onlooker.learning.tasks._labels import target_of
 from onlooker.learning.tasks._scored import ScoredConfig, layers, scored_output
 from onlooker.learning.tasks._yes_no import (
     BinaryLoss,
@@ -122,10 +122,6 @@ class MultiLabel(Head):
     def output(cls, facts: TaskFacts, config: Config, calibration: Calibration) -> dict[str, Any]:
         """Of the task ``multi_label``."""
         return scored_output(cls.task, facts, config, calibration)
-
-    def mixed(self, values: Tensor, other: Tensor, share: float) -> Tensor:
-        """Shares (B, labels) of both."""
-        return mixture(values, other, share)
 
 
 EXAMPLE = Example(

@@ -24,7 +24,7 @@ from onlooker.learning.metrics.labels import accuracy, balanced_accuracy, class_
 from onlooker.learning.network import Features
 from onlooker.learning.task import Array, Calibration, Head, Metric, Pool, TaskFacts, pooled
 from onlooker.learning.tasks._example import Example
-from onlooker.learning.tasks._labels import mixture, target_of
+from onlooker.learning.tasks._labels import target_of
 from onlooker.learning.tasks._scored import ScoredConfig, layers, scored_output
 
 __all__ = ["PART", "Config", "Ordinal"]
@@ -72,14 +72,12 @@ class Ordinal(Head):
         return self.answer(pooled(features.steps, self.config.pool)) + self.bias
 
     def loss(self, raw: Tensor, values: Tensor) -> Tensor:
-        """(B,): weighted mean of the binary cross-entropies; ``values`` levels (B,), or what `mixed` gives."""
+        """(B,): weighted mean of the binary cross-entropies; ``values`` levels (B,)."""
         wrong = functional.binary_cross_entropy_with_logits(raw.float(), self._higher(values), reduction="none")
         return (wrong * self.weights).mean(-1)
 
     def _higher(self, values: Tensor) -> Tensor:
         """(B, levels - 1): whether the label is higher than each level."""
-        if values.is_floating_point():
-            return values
         return (values[:, None] > torch.arange(self.steps, device=values.device)).float()
 
     @classmethod
@@ -132,10 +130,6 @@ class Ordinal(Head):
     def output(cls, facts: TaskFacts, config: Config, calibration: Calibration) -> dict[str, Any]:
         """Of the task ``ordinal``."""
         return scored_output(cls.task, facts, config, calibration) | {"activation": "cumulative"}
-
-    def mixed(self, values: Tensor, other: Tensor, share: float) -> Tensor:
-        """How far each is higher than each level, (B, levels - 1)."""
-        return mixture(self._higher(values), self._higher(other), share)
 
 
 def _shares(raw: Array) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from onlooker.learning.metrics.numbers import correlation, mean_absolute_error, 
 from onlooker.learning.network import Features
 from onlooker.learning.task import Array, Calibration, Head, Metric, Pool, TaskFacts, pooled
 from onlooker.learning.tasks._example import Example
-from onlooker.learning.tasks._labels import mixture, target_of
+from onlooker.learning.tasks._labels import target_of
 from onlooker.learning.tasks._scored import LayerConfig, layers
 
 __all__ = ["PART", "Config", "Regression"]
@@ -159,10 +159,6 @@ class Regression(Head):
         optional = {"kind": config.kind, "unit": facts.task.unit, "low": config.low, "high": config.high}
         made |= {name: value for name, value in optional.items() if value is not None}
         return made | {"every_seconds": config.every_seconds}
-
-    def mixed(self, values: Tensor, other: Tensor, share: float) -> Tensor:
-        """The numbers in between."""
-        return mixture(values, other, share)
 
 
 def _names(facts: TaskFacts, given: tuple[str, ...]) -> tuple[str, ...]:
