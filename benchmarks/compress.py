@@ -23,13 +23,13 @@ from _recipes import ROOT, dataset_of, trained
 from onlooker.bundles import load_bundle
 from onlooker.learning.compress.contract import Contract, drop_of
 from onlooker.learning.compress.measure import costs_beside, worth_of
-from onlooker.learning.compress.plan import said
+from onlooker.learning.compress.plan import RATIOS, said
 from onlooker.learning.compress.run import compress
 from onlooker.learning.compress.search import Request, Search
 
 RECIPES = {
-    "cifar10": "cifar10", "fights": "fights", "motions": "motions", "expression": "expression", "sounds": "sounds",
-    "digits_fused": "digits",
+    "cifar10": "cifar10", "cifar10_three": "cifar10", "fights": "fights", "motions": "motions",
+    "expression": "expression", "sounds": "sounds", "digits_fused": "digits",
 }  # fmt: skip
 """By recipe, its dataset."""
 ALONE: dict[str, tuple[dict[str, Any], ...]] = {
@@ -41,12 +41,12 @@ ALONE: dict[str, tuple[dict[str, Any], ...]] = {
 }
 
 
-def measured(name: str, budget: float | None, samples: int | None) -> dict[str, Any]:
+def measured(name: str, budget: float | None, samples: int | None, **more: Any) -> dict[str, Any]:
     """The search with a contract of one point, and each library alone, on the same model and data."""
     run, seconds = trained(f"{name}.yaml", f"{name}_deployed", bundle=True)
     data = dataset_of(RECIPES[name])
     out = ROOT / "runs" / "benchmarks" / f"{name}_compressed"
-    request = Request(str(run), data, Contract(max_drop=1.0), out, budget, samples=samples)
+    request = Request(str(run), data, Contract(max_drop=1.0), out, budget, samples=samples, **more)
     found = compress(request)
     search = Search(request)
     libraries = {who: _library(search, steps, found["candidates"]) for who, steps in ALONE.items()}
@@ -133,6 +133,9 @@ def main() -> None:
     parser.add_argument("names", nargs="+", choices=sorted(RECIPES))
     parser.add_argument("--budget", type=float, help="seconds of trying for each")
     parser.add_argument("--samples", type=int, default=1000, help="of the validation part for each candidate")
+    parser.add_argument("--epochs", type=int, default=3, help="of learning after channels were pruned")
+    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="of the channels that pruning tries")
+    parser.add_argument("--threads", type=int, default=1, help="for training")
     parser.add_argument("--contracts", type=int, help="draw so many contracts in place of the comparison")
     given = parser.parse_args()
     for name in given.names:
@@ -140,7 +143,8 @@ def main() -> None:
             told = contracts(name, given.contracts, given.samples)
             save(f"compress_{name}_contracts", {"contracts": given.contracts, **told})
         else:
-            save(f"compress_{name}", measured(name, given.budget, given.samples))
+            how = {"epochs": given.epochs, "ratios": tuple(given.ratios), "threads": given.threads}
+            save(f"compress_{name}", measured(name, given.budget, given.samples, **how))
 
 
 if __name__ == "__main__":
