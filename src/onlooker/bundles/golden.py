@@ -93,7 +93,7 @@ def play(
 
 
 class Player:
-    """A loaded bundle that is run over the steps of some inputs; see `play` for its arguments.
+    """A loaded bundle that is run over the steps of some inputs; see `play` for its arguments, `Engine` for ``device``.
 
     Attributes:
         steps: how many there are.
@@ -110,6 +110,7 @@ class Player:
         engine: str | None = None,
         threads: int = 1,
         without: Collection[str] = (),
+        device: str = "auto",
     ) -> None:
         manifest = bundle.manifest
         wanted = {f"in.{n.name}" for n in manifest.networks}
@@ -119,7 +120,7 @@ class Player:
             raise ModelError(f"{manifest.name}: expected {sorted(wanted)} of equally many steps, got {sorted(inputs)}")
         self.steps = len(next(iter(inputs.values())))
         self._inputs, self._without, self._networks = inputs, without, manifest.networks
-        source = Engine(bundle, name=engine, threads=threads)
+        source = Engine(bundle, name=engine, threads=threads, device=device)
         self._runs = {n.name: NetworkRun(source, n) for n in manifest.networks}
         self._head = HeadRun(source, manifest.head) if manifest.head else None
         self._states = {name: run.initial() for name, run in self._runs.items()}

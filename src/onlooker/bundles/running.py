@@ -43,12 +43,13 @@ class Engine:
         name: of the engine, or None for the first that reads all of the bundle.
         bundle: whose models are loaded.
         threads: how many each model may use.
+        device: as `Runtime.load` takes it: ``auto``, ``CPU``, or what the engine calls another one.
 
     Raises:
         ModelError: no engine here reads them.
     """
 
-    def __init__(self, bundle: Bundle, *, name: str | None = None, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, *, name: str | None = None, threads: int = 1, device: str = "auto") -> None:
         known = engines(bundle)
         if not known or (name is not None and name not in known):
             raise ModelError(
@@ -58,7 +59,7 @@ class Engine:
         self.name = name or known[0]
         self.bundle = bundle
         self._runtime: Runtime = load_plugin("runtimes", self.name)()
-        self._threads = threads
+        self._threads, self._device = threads, device
 
     def load(
         self, file: str, shapes: Mapping[str, Sequence[int]], outputs: Sequence[str]
@@ -69,7 +70,7 @@ class Engine:
             ModelError: its inputs or outputs are not those.
         """
         path: Path = self.bundle.path(file)
-        model = self._runtime.load(path, threads=self._threads)
+        model = self._runtime.load(path, threads=self._threads, device=self._device)
         try:
             _same(path.name, "inputs", set(shapes), [t.name for t in model.inputs])
             for tensor in model.inputs:
@@ -82,7 +83,7 @@ class Engine:
                     )
             if any(-1 in t.shape for t in model.inputs):
                 model.close()
-                model = self._runtime.load(path, threads=self._threads, shapes=shapes)
+                model = self._runtime.load(path, threads=self._threads, device=self._device, shapes=shapes)
             names = [t.name for t in model.outputs]
             if missing := [o for o in outputs if o not in names]:
                 raise ModelError(f"{path.name}: gives no {missing[0]!r}; it gives {', '.join(names)}")
