@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.core.media import Frame
+from onlooker.core.media import PixelFormat, UInt8Array
+from onlooker.core.time import Timestamp
 
 __all__ = ["GATE_WIDTH", "ChangeGate"]
 
 GATE_WIDTH = 160
 _LEVELS = 12
+
+
+class Shown(Protocol):
+    """A frame, or a part of one."""
+
+    @property
+    def time(self) -> Timestamp:
+        """When it is shown."""
+        ...
+
+    def image(self, width: int | None = None, height: int | None = None, format: PixelFormat = "rgb24") -> UInt8Array:
+        """See `onlooker.core.media.Frame.image`."""
+        ...
 
 
 class ChangeGate:
@@ -31,7 +46,7 @@ class ChangeGate:
         self._share = share
         self._seen: tuple[int, NDArray[np.int16]] | None = None
 
-    def changed(self, frame: Frame) -> bool:
+    def changed(self, frame: Shown) -> bool:
         """Whether to look at the frame."""
         stretch = int(frame.time.value / self.look_back)
         grey = frame.image(GATE_WIDTH, 0, "gray").astype(np.int16)

@@ -193,6 +193,11 @@ class Analyzer(ABC, Generic[C]):
         """The source has ended: make the observations held back."""
         return ()
 
+    @property
+    def counted(self) -> Mapping[str, int]:
+        """What the light part counted since ``open``, by name, for the report of the run; nothing unless overridden."""
+        return {}
+
     def held(self, kind: str) -> Timestamp | None:
         """Where the earliest observation of ``kind`` may begin that it still holds back; None: it holds back none.
 

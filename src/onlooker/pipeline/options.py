@@ -50,7 +50,8 @@ class RunOptions:
 @dataclass(frozen=True, slots=True)
 class SourceReport:
     """What became of one path. ``source`` is empty where it could not be opened; ``spent`` is the time of each
-    analyzer in this process, without segments that other processes measured.
+    analyzer in this process, without segments that other processes measured; ``counted`` is what analyzers counted over
+    the whole source, such as looks that were skipped.
     """
 
     source: str
@@ -64,6 +65,7 @@ class SourceReport:
     stopped: bool = False
     open: bool = False
     spent: Mapping[str, Spent] = field(default_factory=dict[str, Spent])
+    counted: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
 
     @property
     def worked(self) -> bool:
@@ -84,6 +86,7 @@ class SourceReport:
             "elapsed_seconds": round(self.elapsed_seconds, 3),
             "ran": list(self.ran),
             "analyzers": {name: spent.as_dict() for name, spent in self.spent.items()},
+            "counted": {name: dict(counted) for name, counted in self.counted.items()},
         }
 
 

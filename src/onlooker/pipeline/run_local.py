@@ -231,6 +231,7 @@ def _run_opened(
         outcome.stopped,
         outcome.open,
         outcome.spent,
+        outcome.counted,
     )
 
 

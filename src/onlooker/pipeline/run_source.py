@@ -37,7 +37,7 @@ class SourceOutcome:
     """What became of one source.
 
     ``ran`` names the stages that worked in this run; ``open`` says that some wait for other sources to relate to;
-    ``spent`` tells the time of each that worked in this process.
+    ``spent`` tells the time of each that worked in this process, ``counted`` what those counted that count.
     """
 
     source: str
@@ -47,6 +47,7 @@ class SourceOutcome:
     stopped: bool = False
     open: bool = False
     spent: Mapping[str, Spent] = field(default_factory=dict[str, Spent])
+    counted: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
 
 
 class Stop(Protocol):
@@ -131,7 +132,9 @@ def run_source(
     finally:
         session.close()
     failures, ran = tuple(session.failures), tuple(session.tasks)
-    return SourceOutcome(plan.source.id, session.frames, failures, ran, stopped, left_open, session.watch.spent)
+    counted = {name: of for name, analyzer in session.analyzers.items() if (of := analyzer.counted)}
+    spent = session.watch.spent
+    return SourceOutcome(plan.source.id, session.frames, failures, ran, stopped, left_open, spent, counted)
 
 
 def _read(session: Session, threads: int) -> Iterator[None]:

@@ -125,6 +125,8 @@ def select_stages(
         if name not in specs:
             specs[name] = _settings(name, quality, settings.get(name) or {})
             instances[name] = create_analyzer(specs[name])
+            # what the analyzer pinned (versions of bundles) goes to worker processes with the settings
+            specs[name] = StageSpec(name, instances[name].config.model_dump(mode="json", exclude_unset=True))
             needs = instances[name].needs()
             requires[name] = list(needs.measurements)
             for kind in needs.observations:

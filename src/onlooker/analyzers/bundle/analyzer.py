@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -10,22 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.analyzers._cuts import CutFinder, split_cut, with_cut
+from onlooker.analyzers._gate import GATE_WIDTH
 from onlooker.analyzers._sound_stream import BLOCK
-from onlooker.analyzers.bundle.boxes import boxes_of
+from onlooker.analyzers.bundle.adaptive import Looker, check_adaptive, stretch_seconds
+from onlooker.analyzers.bundle.cascade import First, first_bundle
+from onlooker.analyzers.bundle.certainty import joined
 from onlooker.analyzers.bundle.config import HEAVY_FIELDS, BundleConfig, config_for
 from onlooker.analyzers.bundle.deciding import Decider, decider_for
 from onlooker.analyzers.bundle.drift import DRIFT, DriftWatch
 from onlooker.analyzers.bundle.hearing import Ear, SideSound
-from onlooker.analyzers.bundle.looks import STATISTICS, Key, Layout, Look, Moment, Pace
+from onlooker.analyzers.bundle.looks import HOW, STATISTICS, How, Layout, Look, Moment, Pace, flat
 from onlooker.analyzers.bundle.seeing import Eye, look_back
 from onlooker.analyzers.bundle.tracking import Tracks
 from onlooker.bundles import Bundle
 from onlooker.bundles.added import added_bundle
-from onlooker.bundles.drift import picture_statistics, sound_statistics
+from onlooker.bundles.drift import sound_statistics
 from onlooker.bundles.inputs import ClipInput, FrameInput, SoundInput
 from onlooker.bundles.manifest import Manifest, Network
-from onlooker.bundles.outputs import Dense, Detection, Events, Output, tensors
-from onlooker.bundles.preprocess import Placed, picture_size
+from onlooker.bundles.outputs import Dense, Detection, Events
 from onlooker.bundles.running import Engine, HeadRun, NetworkRun
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.errors import ConfigError
@@ -57,15 +60,20 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         self._bundle = added_bundle(self.called, config.version or None)
         manifest = self._bundle.manifest
         self._check(manifest)
+        if config.first is not None:
+            # the version goes with the settings to worker processes, as the bundle's own does
+            pinned, _ = first_bundle(self.name, config.first, self._bundle)
+            self.config = config = config.model_copy(update={"first": pinned})
         self._detection = next((o for o in manifest.outputs if isinstance(o, Detection)), None)
-        self._layout = Layout(manifest) if manifest.networks else None
+        self._layout = Layout(manifest, how=config.adaptive) if manifest.networks else None
         self._pace = Pace(manifest, config.rate) if manifest.networks else None
-        self._eye: Eye | None = None
+        self._looker: Looker | None = None
         self._ear: Ear | None = None
         self._side: SideSound | None = None
         self._head: HeadRun | None = None
         self._encoder: SentenceEncoder | None = None
         self._video: Any = None
+        self._counted: Counter[str] = Counter()
         self._restart()
 
     @property
@@ -84,6 +92,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             raise ConfigError(
                 f"{self.name}: rate: it looks at no single pictures, and its rate is part of its training"
             )
+        check_adaptive(self.name, manifest, config)
 
     def needs(self) -> Needs:
         """Pictures or sound as the bundle's facts say, beside decoding; or whatever has text."""
@@ -95,8 +104,11 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             assert self._pace is not None
             size = (facts.width, facts.height if facts.fit == "stretch" else 0)
             colour = {"rgb": "rgb24", "bgr": "bgr24", "gray": "gray"}[facts.colour]
-            back = max(look_back(network), self._cuts.look_back if self._cuts else Fraction(0))
+            back = look_back(network) + stretch_seconds(self.config)
+            back = max(back, self._cuts.look_back if self._cuts else Fraction(0))
             image = ((*size, colour),)
+            if self.config.remembers:
+                image = (*image, (GATE_WIDTH, 0, "gray"))
             return Needs(frames="all", rate=1 / self._pace.tick, image=image, look_back=back, heavy=True)
         if manifest.sounds:
             facts = manifest.sounds[0].input
@@ -121,7 +133,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         self._video = context.source.video
         pictured = self._pictured()
         if pictured is not None and context.source.video is not None:
-            self._eye = Eye(pictured, NetworkRun(engine, pictured))
+            self._looker = self._looking(pictured, engine, context.threads)
             if manifest.sounds and context.source.audio and context.read is not None:
                 self._side = SideSound(manifest.sounds[0], NetworkRun(engine, manifest.sounds[0]), context.read)
         elif pictured is None and manifest.sounds:
@@ -130,7 +142,17 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             self._head = HeadRun(engine, manifest.head)
             if manifest.head.text is not None and context.kinds:
                 self._encoder = shared_encoder()
+        self._counted.clear()
         self._restart()
+
+    def _looking(self, network: Network, engine: Engine, threads: int) -> Looker:
+        config, manifest = self.config, self._bundle.manifest
+        first = None
+        if config.first is not None:
+            own = {"runtime": config.runtime, "threads": threads, "sure": config.first_sure}
+            first = First(self.name, config.first, manifest, **own)
+        assert self._pace is not None
+        return Looker(manifest, config, Eye(network, NetworkRun(engine, network)), first, self._pace.tick)
 
     def _restart(self) -> None:
         manifest, config = self._bundle.manifest, self.config
@@ -152,55 +174,36 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
 
     def close(self) -> None:
         """Release the networks."""
-        for part in (self._eye, self._ear, self._side, self._head):
+        for part in (self._looker, self._ear, self._side, self._head):
             if part is not None:
                 part.close()
-        self._eye = self._ear = self._side = self._head = self._encoder = None
+        self._looker = self._ear = self._side = self._head = self._encoder = None
 
     # -- heavy part --
 
     def measure(self, frame: Frame, given: Mapping[str, Measurement]) -> Measurement | None:
         """The looks that the picture completes, packed by `Layout`; None where there are none."""
-        if self._eye is None or self._layout is None or self._pace is None:
+        if self._looker is None or self._layout is None or self._pace is None:
             return None
         cut = self._cuts.cut(frame) if self._cuts else False
         looks: list[Look] = []
-        for place, outputs, placed in self._eye.see(frame):
-            arrays = self._arrays(outputs, placed, cut=cut)
-            if self._bundle.manifest.reference is not None:
-                arrays[STATISTICS] = self._statistics(frame)
+        for place, arrays in self._looker.see(frame):
+            if self._detection is not None and (rows := arrays["", self._detection.name]) is not None:
+                arrays["", self._detection.name] = with_cut(rows, cut)
             if self._side is not None:
                 moment = self._pace.moment(Measurement(frame.time, frame.duration, np.zeros(0)), place)
                 heard = self._side.at((moment.start.value + moment.end.value) / 2)
                 name = self._bundle.manifest.sounds[0].name
-                arrays |= {} if heard is None else _flat(name, heard)
+                arrays.update({} if heard is None else flat(name, heard))
             looks.append(Look(place, arrays))
         return Measurement(frame.time, frame.duration, self._layout.pack(looks)) if looks else None
 
-    def _arrays(self, outputs: Arrays, placed: Placed, *, cut: bool) -> dict[Key, NDArray[np.float32] | None]:
-        network = self._pictured()
-        assert network is not None
-        arrays: dict[Key, NDArray[np.float32] | None] = _flat(network.name, outputs)
-        if self._detection is not None:
-            assert isinstance(network.input, FrameInput | ClipInput)
-            rows = boxes_of(outputs, self._detection, network.input, placed)
-            arrays["", self._detection.name] = with_cut(rows, cut)
-        return arrays
-
-    def _statistics(self, frame: Frame) -> NDArray[np.float32]:
-        """Of the picture as the network gets it, before it is normalised."""
-        network = self._pictured()
-        assert network is not None
-        assert isinstance(network.input, FrameInput | ClipInput)
-        wide, high = picture_size(frame.width, frame.height, network.input)
-        return picture_statistics(frame.image(wide, high, "gray" if network.input.colour == "gray" else "rgb24"))
-
     def warm(self, frame: Frame, given: Mapping[str, Measurement]) -> None:
-        """Only clips, states and the look for cuts have memory."""
+        """Only clips, states, skipped looks and the look for cuts have memory."""
         if self._cuts:
             self._cuts.cut(frame)
-        if self._eye is not None:
-            self._eye.see(frame, warm=True)
+        if self._looker is not None:
+            self._looker.warm(frame)
 
     def hear(self, block: AudioBlock) -> Measurement | None:
         """The looks that the block completes, packed by `Layout`; None where there are none."""
@@ -209,7 +212,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         name = self._bundle.manifest.sounds[0].name
         looks = []
         for place, outputs, samples in self._ear.hear(block):
-            arrays = _flat(name, outputs)
+            arrays = flat(name, outputs)
             if self._bundle.manifest.reference is not None:
                 arrays[STATISTICS] = sound_statistics(samples)
             looks.append(Look(place, arrays))
@@ -232,7 +235,9 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
 
     def _take(self, moment: Moment, look: Look) -> list[Observation]:
         made: list[Observation] = []
-        arrays = {key[1]: array for key, array in look.arrays.items() if array is not None and key != STATISTICS}
+        arrays = {k[1]: array for k, array in look.arrays.items() if array is not None and k not in (STATISTICS, HOW)}
+        if (how := look.arrays.get(HOW)) is not None:
+            self._count(How(int(how[0])))
         if (head := self._bundle.manifest.head) is not None:
             if self._head is None:
                 return []
@@ -251,7 +256,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
                 rows, cut = split_cut(arrays[output.name])
                 made += self._tracks.take(moment.since, moment.until, rows, cut=cut)
             else:
-                values = _joined(arrays, output)
+                values = joined(arrays, output)
                 told[output.name] = values
                 steps = output.steps if isinstance(output, Dense | Events) else 1
                 made += self._steps(output.name, moment, values, steps)
@@ -259,6 +264,20 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             made += self._drift.take(moment.since, moment.until, look.arrays.get(STATISTICS), told)
         self._last = moment
         return made
+
+    def _count(self, how: How) -> None:
+        self._counted["looks"] += 1
+        self._counted["made"] += bool(how & How.OWN)
+        self._counted["first"] += bool(how & How.FIRST)
+        self._counted["parts"] += bool(how & How.PART)
+        self._counted["repeated"] += not how & (How.OWN | How.FIRST)
+
+    @property
+    def counted(self) -> Mapping[str, int]:
+        """With adaptive settings: how many looks there were, how many of them were ``made`` by its own networks, by the
+        ``first`` bundle, at ``parts`` of the picture, and ``repeated`` from an earlier one.
+        """
+        return dict(self._counted)
 
     def _steps(self, name: str, moment: Moment, values: NDArray[np.float32], steps: int) -> list[Observation]:
         """Hand the numbers of a look to a decider, step by step, without what the look does not speak for."""
@@ -284,7 +303,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         made: list[Observation] = []
         for output in self._bundle.manifest.outputs:
             assert not isinstance(output, Detection)
-            made += self._deciders[output.name].once(o.span, _joined(arrays, output))
+            made += self._deciders[output.name].once(o.span, joined(arrays, output))
         return made
 
     def held(self, kind: str) -> Timestamp | None:
@@ -313,15 +332,6 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             made += self._drift.flush()
         self._restart()
         return made
-
-
-def _joined(arrays: Mapping[str, NDArray[Any]], output: Output) -> NDArray[np.float32]:
-    """All numbers of an output, tensor after tensor."""
-    return np.concatenate([arrays[name].reshape(-1) for name in tensors(output)])
-
-
-def _flat(network: str, outputs: Arrays) -> dict[Key, NDArray[np.float32] | None]:
-    return {(network, name): array.astype(np.float32).reshape(-1) for name, array in outputs.items()}
 
 
 def analyzer_for(name: str, bundle: Bundle) -> type[BundleAnalyzer]:

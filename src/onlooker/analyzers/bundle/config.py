@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, model_validator
 
 from onlooker.core.analyzer import AnalyzerConfig, Quality
 
 __all__ = ["HEAVY_FIELDS", "BundleConfig", "config_for"]
 
-HEAVY_FIELDS = frozenset({"version", "rate", "runtime"})
+HEAVY_FIELDS = frozenset(
+    {
+        *("version", "rate", "runtime"),
+        *(
+            "still",
+            "sure",
+            "sure_after",
+            "sure_every",
+            "stretch_seconds",
+            "first",
+            "first_sure",
+            "region",
+            "region_least",
+        ),
+    }
+)
+Part01 = Annotated[float, Field(ge=0, le=1)]
+
+_LEAST_SIDE = 0.02
 
 
 class BundleConfig(AnalyzerConfig):
@@ -33,6 +51,19 @@ class BundleConfig(AnalyzerConfig):
         least_seconds: shorter tracks are not reported.
         drift_seconds: length of the windows over which inputs and scores are compared with the bundle's reference;
             0: they are not.
+        still: a look is skipped, and its last answer repeated, while less than this share of the picture has changed.
+        sure: likewise once answers have been the same, with at least this confidence (0..1), ``sure_after`` times; then
+            each ``sure_every``-th look is made, until an answer differs or is less certain.
+        sure_after, sure_every: see ``sure``.
+        stretch_seconds: so often, at multiples of it, a look is made in any case, and at the whole picture.
+        first: an added bundle (``NAME`` or ``NAME@VERSION``) with the same labels that looks first; this one looks
+            where that is less confident than ``first_sure``.
+        first_sure: see ``first``; None: as accurate as this bundle was at its export.
+        region: the part that is looked at: left, top, right, bottom in fractions of the picture; or ``motion``: of
+            detections, where something changed.
+        region_least: with ``motion``, the part is at least this share of the picture high or wide.
+
+    The last group is described in docs/guides/adaptive.md.
     """
 
     version: str = ""
@@ -52,6 +83,33 @@ class BundleConfig(AnalyzerConfig):
     margin: float = Field(default=0.2, ge=0, le=2)
     least_seconds: float = Field(default=0.3, ge=0)
     drift_seconds: float = Field(default=300.0, ge=0, le=86_400)
+    still: float | None = Field(default=None, gt=0, le=1)
+    sure: float | None = Field(default=None, gt=0, le=1)
+    sure_after: int = Field(default=3, ge=1, le=1000)
+    sure_every: int = Field(default=5, ge=2, le=1000)
+    stretch_seconds: float = Field(default=5.0, ge=0.1, le=600)
+    first: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*(@[0-9a-fA-F]+)?$")
+    first_sure: float | None = Field(default=None, gt=0, le=1)
+    region: Literal["motion"] | tuple[Part01, Part01, Part01, Part01] | None = None
+    region_least: float = Field(default=0.25, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _part_of_a_picture(self) -> Self:
+        if isinstance(self.region, tuple):
+            left, top, right, bottom = self.region
+            if right - left < _LEAST_SIDE or bottom - top < _LEAST_SIDE:
+                raise ValueError(f"region: expected left < right and top < bottom, {_LEAST_SIDE} apart at least")
+        return self
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a look depends on earlier ones."""
+        return self.still is not None or self.sure is not None or self.region == "motion"
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether looks are skipped, made by another network, or at a part."""
+        return self.remembers or self.first is not None or self.region is not None
 
 
 def config_for(name: str, version: str) -> type[BundleConfig]:

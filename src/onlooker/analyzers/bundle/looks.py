@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntFlag
 from fractions import Fraction
 from typing import Any
 
@@ -17,13 +18,35 @@ from onlooker.bundles.outputs import Detection, wanted_sizes
 from onlooker.core.measurement import Measurement
 from onlooker.core.time import Timestamp
 
-__all__ = ["STATISTICS", "Key", "Layout", "Look", "Moment", "Pace"]
+__all__ = ["HOW", "STATISTICS", "How", "Key", "Layout", "Look", "Moment", "Pace", "flat"]
 
 Key = tuple[str, str]
-"""Network and output; of detections, ``("", name of the output)``; of what drift is seen by, `STATISTICS`."""
+"""Network and output; of detections, ``("", name of the output)``; of what drift is seen by, `STATISTICS`; of how a
+look came about, `HOW`.
+"""
 STATISTICS: Key = ("", "input statistics")
+HOW: Key = ("", "how")
 _COLUMNS = 6
 Floats = NDArray[np.float32]
+
+
+class How(IntFlag):
+    """How a look came about: which networks really looked, and whether at a part of the picture."""
+
+    REPEATED = 0
+    OWN = 1
+    FIRST = 2
+    PART = 4
+
+    @property
+    def array(self) -> Floats:
+        """As it is packed."""
+        return np.array([int(self)], np.float32)
+
+
+def flat(network: str, outputs: Mapping[str, NDArray[Any]]) -> dict[Key, Floats | None]:
+    """What a network gave, as arrays of a look."""
+    return {(network, name): array.astype(np.float32).reshape(-1) for name, array in outputs.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +67,10 @@ class Layout:
 
     Args:
         manifest: of the bundle.
+        how: whether looks tell how they came about.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, *, how: bool = False) -> None:
         self._sizes: dict[Key, int | None] = {}
         if manifest.head is not None:
             self._sizes = {(i.network, i.output): i.size for i in manifest.head.inputs}
@@ -59,6 +83,8 @@ class Layout:
                     self._sizes |= {(network, tensor): size for tensor, size in wanted_sizes(output).items()}
         if manifest.reference is not None:
             self._sizes[STATISTICS] = len(PICTURE if manifest.pictures is not None else SOUND)
+        if how:
+            self._sizes[HOW] = 1
 
     def pack(self, looks: list[Look]) -> Floats:
         """One flat array: of each look its place, then of each array how many rows it has (-1: missing), and them."""

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from onlooker.bundles.inputs import ClipInput, FrameInput
 from onlooker.bundles.manifest import Network
-from onlooker.bundles.preprocess import Placed, clip_tensor, one_picture, picture_tensor
+from onlooker.bundles.preprocess import Pictured, Placed, clip_tensor, one_picture, picture_tensor
 from onlooker.bundles.running import NetworkRun
-from onlooker.core.media import Frame
 from onlooker.core.time import Timestamp
 
-__all__ = ["Clips", "Eye", "look_back", "reset_ticks"]
+__all__ = ["Clips", "Eye", "Offer", "look_back", "reset_ticks"]
 
-Seen = tuple[int, dict[str, NDArray[Any]], Placed]
+Seen = tuple[dict[str, NDArray[Any]], Placed]
+
+
+class Offer(NamedTuple):
+    """A look that can be made: ``place`` is the tick at which it ends, from the picture's own; ``look`` makes it and
+    gives the network's outputs and where the picture lies in the input. Of a network with a state, each must be made.
+    """
+
+    place: int
+    look: Callable[[], Seen]
 
 
 def _ticks_a_second(facts: ClipInput) -> Fraction:
@@ -114,26 +124,30 @@ class Eye:
         self._state = run.initial()
         self._step: int | None = None
 
-    def see(self, frame: Frame, *, warm: bool = False) -> list[Seen]:
-        """The network's answers that the picture completes: the tick from the picture's own, the outputs, where the
-        picture lies in the input. With ``warm`` it only remembers.
+    def offers(self, picture: Pictured, time: Timestamp, *, warm: bool = False) -> list[Offer]:
+        """The looks that the picture completes, in order of time, none of them made; with ``warm`` only those that its
+        memory needs.
         """
         facts = self._network.input
         if isinstance(facts, FrameInput):
-            if warm:
-                return []
-            picture, placed = one_picture(frame, facts)
-            return [(0, self._run.step(picture_tensor(picture, facts), self._state)[0], placed)]
+            return [] if warm else [Offer(0, partial(self._once, picture, facts))]
         assert isinstance(facts, ClipInput)
         assert self._clips is not None
-        picture, placed = one_picture(frame, facts)
-        gap, clips = self._clips.push(frame.time, picture)
+        shown, placed = one_picture(picture, facts)
+        gap, clips = self._clips.push(time, shown)
         if gap:
             self._state = self._run.initial()
         if self._network.state is None and warm:
             return []
-        now = frame.time.tick(self._second)
-        return [(end - now, self._answer(end, clip_tensor(clip, facts)), placed) for end, clip in clips]
+        now = time.tick(self._second)
+        return [Offer(end - now, partial(self._at, end, clip, facts, placed)) for end, clip in clips]
+
+    def _once(self, picture: Pictured, facts: FrameInput) -> Seen:
+        shown, placed = one_picture(picture, facts)
+        return self._run.step(picture_tensor(shown, facts), self._state)[0], placed
+
+    def _at(self, end: int, clip: list[Any], facts: ClipInput, placed: Placed) -> Seen:
+        return self._answer(end, clip_tensor(clip, facts)), placed
 
     def _answer(self, end: int, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
         if self._reset and self._step is not None and self._step // self._reset != end // self._reset:
