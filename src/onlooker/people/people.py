@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from onlooker.analyzers.identity import records
 from onlooker.analyzers.identity.decide import Track
 from onlooker.analyzers.identity.records import Correction, Enrolled, Key, Person, Unknown
 from onlooker.analyzers.identity.resolve import Redecided, redecide, stored_tracks
-from onlooker.analyzers.identity.samples import Modality, distances, mean_sample
-from onlooker.analyzers.identity.thresholds import threshold
+from onlooker.analyzers.identity.samples import Modality, mean_sample
 from onlooker.core.errors import UsageError
 from onlooker.core.observation import Observation
 from onlooker.core.store import Hit, Query, Store
 from onlooker.people import forgetting
+from onlooker.people.comparing import least_alike, odd_ones, twins_of, unlike
 from onlooker.people.forgetting import Forgotten
 
 __all__ = ["Appearance", "Enrolment", "Forgotten", "People", "PersonInfo", "Redecided"]
@@ -166,12 +166,12 @@ class People:
         people = records.load_people(self._store)
         person = people.setdefault(name, Person(name))
         qualities = self._enroll_faces(person, pictures)
-        warnings = _odd(person.faces, "face") + self._taken(people, name)
+        warnings = odd_ones(person.faces, "face") + twins_of(people, name)
         if voices:
             from onlooker.people.voices import only_voice
 
             heard = [Enrolled(only_voice(Path(v)), os.path.basename(os.fspath(v))) for v in voices]
-            person.voices += _new(person.voices, heard)
+            person.voices += unlike(person.voices, heard)
         records.save_people(self._store, [person])
         done = redecide(self._store)
         return Enrolment(name, len(person.faces), len(person.voices), qualities, tuple(warnings), done)
@@ -187,18 +187,8 @@ class People:
         finally:
             reader.close()
         seen = [Enrolled(face.sample, os.path.basename(path)) for path, face in found.items()]
-        person.faces += _new(person.faces, seen)
+        person.faces += unlike(person.faces, seen)
         return {path: round(face.quality, 3) for path, face in found.items()}
-
-    def _taken(self, people: dict[str, Person], name: str) -> list[str]:
-        """Whether somebody else enrolled looks the same."""
-        own, others = people[name].faces, [p for p in people.values() if p.name != name and p.faces]
-        if not own or not others:
-            return []
-        means = [mean_sample([e.sample for e in p.faces]) for p in others]
-        far = distances([mean_sample([e.sample for e in own])], means, "face")[0]
-        limit = threshold("face", 0.001)
-        return [f"{name} looks like {p.name}" for p, d in zip(others, far.tolist(), strict=True) if d <= limit]
 
     # -- correcting --
 
@@ -243,8 +233,8 @@ class People:
             return redecide(self._store)
         people, corrections = records.load_people(self._store), records.load_corrections(self._store)
         kept, gone = people.setdefault(name, Person(name)), people.get(other, Person(other))
-        kept.faces += _new(kept.faces, gone.faces)
-        kept.voices += _new(kept.voices, gone.voices)
+        kept.faces += unlike(kept.faces, gone.faces)
+        kept.voices += unlike(kept.voices, gone.voices)
         for said in corrections.values():
             said.person = name if said.person == other else said.person
             said.others = [name if n == other else n for n in said.others if said.person != name or n != other]
@@ -282,7 +272,7 @@ class People:
             if strange:
                 raise UsageError(f"{strange[0].key[1]} is not {name}", hint=f"see: onlooker people show {name}")
         else:
-            chosen = _least_alike(own)
+            chosen = least_alike(own)
         modalities: set[Modality] = {t.modality for t in chosen}
         if not chosen or len(chosen) == len(own) or len(modalities) > 1:
             raise UsageError(f"nothing to split off {name}", hint="name some of the tracks that are somebody else")
@@ -366,15 +356,6 @@ def _checked(name: str) -> str:
     return kept
 
 
-def _new(known: Sequence[Enrolled], more: Iterable[Enrolled]) -> list[Enrolled]:
-    """Those of ``more`` that are not the same vector as one known."""
-    kept: list[Enrolled] = []
-    for one in more:
-        if not any(np.array_equal(one.sample.vector, k.sample.vector) for k in [*known, *kept]):
-            kept.append(one)
-    return kept
-
-
 def _drop(person: Person, keys: set[Key]) -> None:
     person.faces = [e for e in person.faces if e.key not in keys]
     person.voices = [e for e in person.voices if e.key not in keys]
@@ -386,29 +367,3 @@ def _said(corrections: dict[Key, Correction], track: Track) -> Correction:
     if known is None or not known.means(start, end):
         known = corrections[track.key] = Correction(start, end)
     return known
-
-
-def _odd(enrolled: Sequence[Enrolled], modality: Modality) -> list[str]:
-    """Pictures that are like none of the others."""
-    if len(enrolled) < 2:
-        return []
-    near = distances([e.sample for e in enrolled], [e.sample for e in enrolled], modality)
-    np.fill_diagonal(near, np.inf)
-    limit = threshold(modality, 0.05)
-    return [
-        f"{e.origin} does not look like the others" for e, n in zip(enrolled, near.min(1), strict=True) if n > limit
-    ]
-
-
-def _least_alike(tracks: Sequence[Track]) -> list[Track]:
-    """The smaller of two groups, by average linkage."""
-    if len(tracks) < 2:
-        return []
-    groups = [[i] for i in range(len(tracks))]
-    near = distances([t.sample for t in tracks], [t.sample for t in tracks], tracks[0].modality)
-    while len(groups) > 2:
-        means = np.array([[near[np.ix_(a, b)].mean() for b in groups] for a in groups])
-        np.fill_diagonal(means, np.inf)
-        i, j = sorted(divmod(int(means.argmin()), len(groups)))
-        groups[i] += groups.pop(j)
-    return [tracks[i] for i in min(groups, key=len)]
