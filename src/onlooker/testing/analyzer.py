@@ -33,6 +33,7 @@ from onlooker.core.measurement import Measurement, pack_measurements, unpack_mea
 from onlooker.core.media import Source, SourceInfo
 from onlooker.core.observation import Observation, Producer
 from onlooker.core.time import Timestamp
+from onlooker.testing.analyzer_agreement import plain_json, public, same_measurements, same_observations
 from onlooker.testing.drive import decide, given_kinds, measure
 from onlooker.testing.guard import GuardedSource
 
@@ -81,7 +82,7 @@ class AnalyzerCase:
 
     def decided(self, measurements: dict[str, list[Measurement]], window: Fraction) -> dict[str, dict[str, Any]]:
         """Run new light parts over measurements; the public form of the observations by id."""
-        return {o.id: _public(o) for o in self.signed(measurements, window)}
+        return {o.id: public(o) for o in self.signed(measurements, window)}
 
     def signed(self, measurements: dict[str, list[Measurement]], window: Fraction) -> list[Observation]:
         """The same as observations, in the order made, with source, producer and ordinal filled in."""
@@ -131,25 +132,6 @@ class _Opened:
     def __exit__(self, *error: object) -> None:
         for analyzer in self._analyzers:
             analyzer.close()
-
-
-def _public(observation: Observation) -> dict[str, Any]:
-    """Everything that the store keeps of an observation, comparable."""
-    vector = observation.vector
-    return {
-        **observation.as_dict(),
-        "data": dict(observation.data),
-        "vector": None if vector is None else np.asarray(vector).tobytes(),
-        "attachments": [(a.name, a.mime, a.data) for a in observation.attachments],
-    }
-
-
-def _same(got: dict[str, dict[str, Any]], expected: dict[str, dict[str, Any]], how: str) -> None:
-    missing = [expected[i] for i in expected.keys() - got.keys()]
-    extra = [got[i] for i in got.keys() - expected.keys()]
-    assert got.keys() == expected.keys(), f"{how}: lost {missing[:3]}, made besides {extra[:3]}"
-    for key, value in expected.items():
-        assert got[key] == value, f"{how}: expected {value}, got {got[key]}"
 
 
 # --- the checks -----------------------------------------------------------------------------------------------------
@@ -205,7 +187,7 @@ def check_measurements(case: AnalyzerCase) -> None:
         assert m.values.dtype == made[0].values.dtype, "values: the dtype changes within one run"
         assert m.values.shape[1:] == made[0].values.shape[1:], "values: the form changes within one run"
         assert m.duration >= 0, f"duration: got {m.duration}"
-    _equal_measurements(case._measure(case.source), case.measurements, 0.0, "a second run")  # pyright: ignore[reportPrivateUsage]
+    same_measurements(case._measure(case.source), case.measurements, 0.0, "a second run")  # pyright: ignore[reportPrivateUsage]
 
 
 def check_observations(case: AnalyzerCase) -> None:
@@ -221,7 +203,7 @@ def check_observations(case: AnalyzerCase) -> None:
             assert o.span.end.value <= duration + 1, f"{o.kind}: ends after the source's end: {o.span}"
         assert o.score is None or math.isfinite(o.score), f"{o.kind}: score {o.score}"
         assert o.box is None or (o.box.left >= 0 and o.box.top >= 0 and o.box.right <= 1 and o.box.bottom <= 1), o.box
-        _check_json(o.data, f"{o.kind}: data")
+        plain_json(o.data, f"{o.kind}: data")
         if o.vector is not None:
             assert np.asarray(o.vector).ndim == 1, f"{o.kind}: vector of {np.asarray(o.vector).ndim} dimensions"
             assert np.isfinite(o.vector).all(), f"{o.kind}: vector is not finite"
@@ -233,50 +215,20 @@ def check_observations(case: AnalyzerCase) -> None:
     assert set(ids) == set(case.observations), "a second run gives other ids"
 
 
-def _check_json(value: Any, where: str) -> None:
-    if isinstance(value, dict) or hasattr(value, "keys"):
-        for key in value:
-            assert type(key) is str, f"{where}: key {key!r} is no text"
-            _check_json(value[key], f"{where}.{key}")
-    elif isinstance(value, list):
-        for i, item in enumerate(value):
-            _check_json(item, f"{where}[{i}]")
-    else:
-        assert value is None or type(value) in (bool, int, float, str), f"{where}: {type(value)} is not JSON"
-        assert type(value) is not float or math.isfinite(value), f"{where}: {value} is not JSON"
-
-
 def check_windows(case: AnalyzerCase) -> None:
     """However the stream is cut into windows, the observations are the same."""
     for window in (Fraction(1, 24), Fraction(3, 10), Fraction(7, 2), Fraction(100_000)):
-        _same(case.decided(case.measurements, window), case.observations, f"windows of {float(window):.3g} s")
+        same_observations(
+            case.decided(case.measurements, window), case.observations, f"windows of {float(window):.3g} s"
+        )
 
 
 def check_segments(case: AnalyzerCase) -> None:
     """The heavy part, run on segments by separate instances, measures what an undivided run measures."""
     joined = case.segmented()
-    _equal_measurements(joined, case.measurements, case.tolerance, "in segments")
+    same_measurements(joined, case.measurements, case.tolerance, "in segments")
     if case.tolerance == 0:
-        _same(case.decided(joined, Fraction(1)), case.observations, "in segments")
-
-
-def _equal_measurements(
-    got: dict[str, list[Measurement]], expected: dict[str, list[Measurement]], tolerance: float, how: str
-) -> None:
-    for name, whole in expected.items():
-        part = got[name]
-        times = [m.time for m in part]
-        assert times == [m.time for m in whole], (
-            f"{name} {how}: other moments are measured: "
-            f"{[str(t) for t in sorted({*times} ^ {m.time for m in whole})][:5]}"
-        )
-        for a, b in zip(part, whole, strict=True):
-            same = a.values.shape == b.values.shape and a.duration == b.duration and a.blob == b.blob
-            if same and a.values.dtype.names is None and a.values.dtype.kind in "fc":
-                same = np.allclose(a.values, b.values, rtol=0, atol=tolerance, equal_nan=True)
-            elif same:
-                same = bool(np.array_equal(a.values, b.values))
-            assert same, f"{name} {how}: measured something else at {b.time}: expected {b.values}, got {a.values}"
+        same_observations(case.decided(joined, Fraction(1)), case.observations, "in segments")
 
 
 def check_replay(case: AnalyzerCase) -> None:
@@ -285,7 +237,7 @@ def check_replay(case: AnalyzerCase) -> None:
     for name, made in case.measurements.items():
         chunks = [pack_measurements(made[i : i + _CHUNK]) for i in range(0, len(made), _CHUNK)]
         again[name] = [m for chunk in chunks for m in unpack_measurements(chunk)]
-    _same(case.decided(again, Fraction(1)), case.observations, "from stored measurements")
+    same_observations(case.decided(again, Fraction(1)), case.observations, "from stored measurements")
 
 
 def check_empty(case: AnalyzerCase) -> None:
