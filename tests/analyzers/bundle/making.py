@@ -62,6 +62,35 @@ def colour_bundle(folder: Path, **more):
     return import_model(colour_model(folder / "colour.onnx"), colour_facts(**more), folder / "bundle")
 
 
+def small_colour_facts(**more):
+    """The same colours in another order, told by smaller pictures with their channels turned round."""
+    output = {"labels": ["blue", "green", "red"], "temperature": 0.5, **more.pop("output", {})}
+    picture = {**PICTURE, "width": 4, "height": 4, "colour": "bgr"}
+    return {**colour_facts(output=output), "name": "small_colours", "input": picture, **more}
+
+
+def spot_model(path: Path, size=32, cell=8) -> Path:
+    """Boxes of cells of eight pixels; the score of each is its brightness."""
+    cells = (size // cell) ** 2
+    nodes = [
+        ("AveragePool", ["x"], ["means"], {"kernel_shape": [cell, cell], "strides": [cell, cell]}),
+        ("Reshape", ["means", "rows"], ["scores"], {}),
+        ("Mul", ["scores", "none"], ["nothing"], {}),
+        ("Add", ["nothing", "half"], ["distances"], {}),
+    ]
+    constants = [whole("rows", [1, cells, 1]), constant("none", 0.0), constant("half", np.full((1, 1, 4), 0.5))]
+    outputs = {"scores": (1, cells, 1), "distances": (1, cells, 4)}
+    return write(path, nodes, {"x": (1, 1, size, size)}, outputs, constants)
+
+
+def spot_facts(**more):
+    """Of `spot_model`."""
+    picture = {"kind": "frame", "rate": 5.0, "width": 32, "height": 32, "colour": "gray", "scale": 1 / 255}
+    boxes = {"form": "grid", "strides": [8], "scores": ["scores"], "distances": ["distances"]}
+    output = {"task": "detection", "name": "spots", "labels": ["spot"], "boxes": boxes, "threshold": 0.5}
+    return {"name": "spots", "licence": "CC0-1.0", "input": picture, "outputs": [{**output, **more}]}
+
+
 def motion_model(path: Path, frames=4, size=16) -> Path:
     """Mean of the absolute differences of pictures that follow each other."""
     nodes = [

@@ -113,9 +113,7 @@ def enough(manifest: Manifest) -> float:
     known = [m.value for m in manifest.metrics if m.name == "accuracy"]
     if not known:
         return _UNKNOWN
-    # metrics are stored as shares or as percent
-    best = max(v / 100 if v > 1 else v for v in known)
-    return min(_MOST, max(_LEAST, best))
+    return min(_MOST, max(_LEAST, *known))
 
 
 class First:
