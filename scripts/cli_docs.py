@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+from unittest import mock
+
+from typer.main import get_command
+
+from onlooker.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def help_of(*command: str) -> str:
     """The help text without colours and trailing spaces."""
-    environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
-    environment.pop("ONLOOKER_LIBRARY", None)
-    done = subprocess.run(
-        [sys.executable, "-m", "onlooker", *command, "--help"],
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+    terminal = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+    with mock.patch.dict(os.environ, terminal), contextlib.redirect_stdout(io.StringIO()) as told:
+        os.environ.pop("ONLOOKER_LIBRARY", None)
+        get_command(app).main([*command, "--help"], prog_name="python -m onlooker", standalone_mode=False)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", told.getvalue())
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()).strip("\n")
 
 
