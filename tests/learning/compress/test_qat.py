@@ -24,6 +24,14 @@ from onlooker.learning.train import train
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is not installed")
 
+
+@pytest.fixture(autouse=True)
+def no_compiler(monkeypatch, tmp_path):
+    """NNCF rounds by PyTorch's own operations, as it does without a compiler; to compile its own takes a minute."""
+    monkeypatch.setenv("CXX", "false")
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "extensions"))
+
+
 CASES = {
     **{n: ({"video": PICTURES[n]}, None) for n in ("lstm", "shift", "video_transformer")},
     "gated": ({"video": PICTURES["2plus1d"], "sound": EAR}, {"kind": "gated", "size": 16}),
