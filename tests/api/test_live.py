@@ -23,7 +23,7 @@ rules:
 """
 
 
-def until(look, good, seconds=40.0):
+def until(look, good, seconds=120.0):
     """What ``look`` gives once it is good."""
     limit = time.monotonic() + seconds
     while True:
@@ -133,6 +133,7 @@ def test_the_live_view_goes_on_when_the_camera_comes_back(watched, cameras):
     )
 
 
+@pytest.mark.timeout(600)
 def test_events_come_with_snapshot_and_clip(watched, cameras):
     """What goes on when the camera cannot be seen any more ends there."""
     client = watched.of("front")
@@ -144,6 +145,8 @@ def test_events_come_with_snapshot_and_clip(watched, cameras):
     found = until(
         lambda: client.get("/api/v1/events", params={"state": "end"}).json()["events"],
         lambda events: any(e["evidence"].get("clip") for e in events),
+        # packets that are not there are waited for: 30 s and the event's length
+        seconds=200,
     )
     event = next(e for e in found if e["evidence"].get("clip"))
     assert event["camera"] == "front"
