@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 
 from analyzers.bundle import making
 from analyzers.conftest import read_pictures, write_clip
+from onlooker.analyzers.bundle.config import HEAVY_FIELDS, BundleConfig
 from onlooker.bundles import added, import_model
 from onlooker.core.errors import ConfigError
 from onlooker.sources import open_source
@@ -200,3 +205,33 @@ def test_settings_that_would_be_wrong_are_refused(add, colours, small, tmp_path)
     refuses(moving, "anomaly .motion_energy. has no confidence", first="small_colours")
     with pytest.raises(ValueError, match="left < right"):
         colours.Config(region=(0.5, 0, 0.4, 1))
+
+
+def test_the_large_bundle_looks_at_clips_as_well(add, stripes, tmp_path):
+    """Both see the same clips, the small one at half of the size; it is sure where nothing moves."""
+    output = {"task": "multi_label", "name": "moving", "labels": ["moving"], "activation": "none", "threshold": 0.5}
+
+    def facts(name, size):
+        made = making.motion_facts(size=size, name=name)
+        return {**made, "outputs": [output]}
+
+    add(making.motion_model(tmp_path / "s.onnx", size=8), facts("small_moving", 8))
+    cls = add(making.motion_model(tmp_path / "m.onnx"), facts("moving", 16))
+    plain, _ = seen(cls, stripes)
+    found, counted = seen(cls, stripes, first="small_moving", first_sure=0.9)
+    assert [(o["label"], o["span"]) for o in found] == [(o["label"], o["span"]) for o in plain] != []
+    assert counted["first"] == counted["looks"]
+    other = {**facts("other_moving", 8), "input": {**facts("x", 8)["input"], "stride": 4}}
+    add(making.motion_model(tmp_path / "o.onnx", size=8), other)
+    with pytest.raises(ConfigError, match="have stride 4, of this bundle 2"):
+        cls(cls.Config(first="other_moving"))
+
+
+def test_the_settings_in_the_guide_are_settings():
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "adaptive.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)
+    shown = [BundleConfig(**settings) for settings in yaml.safe_load(block)["analyzers"].values()]
+    assert len(shown) == 4
+    assert all(one.adaptive for one in shown)
+    named = set(re.findall(r"`([a-z_]+)`", guide))
+    assert HEAVY_FIELDS - named <= {"version", "rate", "runtime", "exit"}
