@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
 from onlooker.core.analyzer import AnalyzerConfig, Quality
 
 __all__ = ["HEAVY_FIELDS", "BundleConfig", "config_for"]
 
-HEAVY_FIELDS = frozenset(
-    {
-        *("version", "rate", "runtime"),
-        *(
-            "still",
-            "sure",
-            "sure_after",
-            "sure_every",
-            "stretch_seconds",
-            "first",
-            "first_sure",
-            "region",
-            "region_least",
-        ),
-    }
+ADAPTIVE_FIELDS = frozenset(
+    {"still", "sure", "sure_after", "sure_every", "stretch_seconds", "first", "first_sure", "region", "region_least"}
 )
+HEAVY_FIELDS = frozenset({"version", "rate", "runtime"}) | ADAPTIVE_FIELDS
 Part01 = Annotated[float, Field(ge=0, le=1)]
 
 _LEAST_SIDE = 0.02
@@ -100,6 +88,13 @@ class BundleConfig(AnalyzerConfig):
             if right - left < _LEAST_SIDE or bottom - top < _LEAST_SIDE:
                 raise ValueError(f"region: expected left < right and top < bottom, {_LEAST_SIDE} apart at least")
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # what looks as it always did keeps the digest that it always had
+        written: dict[str, Any] = handler(self)
+        fields = type(self).model_fields
+        return {k: v for k, v in written.items() if k not in ADAPTIVE_FIELDS or getattr(self, k) != fields[k].default}
 
     @property
     def remembers(self) -> bool:
