@@ -8,27 +8,27 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from heapq import merge
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.core.errors import StoreError, UsageError
-from onlooker.core.measurement import Measurement, unpack_measurements
+from onlooker.core.errors import StoreError
+from onlooker.core.measurement import Measurement
 from onlooker.core.media import SourceInfo
 from onlooker.core.observation import Attachment, Json, Observation, Producer
 from onlooker.core.store import Batch, Failure, Hit, Query, RunState, SourceStatus
 from onlooker.core.time import Span
 from onlooker.timeline.media import delete_media, media_bytes, media_folder, store_attachment
 from onlooker.timeline.stores.embedded import checking, erasing, keeping, migrations, reading, searching
-from onlooker.timeline.stores.embedded.codec import clean, info_from_json, info_to_json, nanoseconds, span_from_text
-from onlooker.timeline.stores.embedded.database import BUSY_SECONDS, Connection, Database, rows, translated
+from onlooker.timeline.stores.embedded.codec import clean, info_to_json, span_from_text
+from onlooker.timeline.stores.embedded.database import BUSY_SECONDS, Database, rows, translated
 from onlooker.timeline.stores.embedded.erasing import erase_of, unnamed
 from onlooker.timeline.stores.embedded.filters import check_query
+from onlooker.timeline.stores.embedded.measured import stored_measurements
+from onlooker.timeline.stores.embedded.naming import source_called, status_of
 from onlooker.timeline.stores.embedded.records import get_records, put_records
 from onlooker.timeline.stores.embedded.runs import find_run, kill_runs, settle, source_number, states_of
 from onlooker.timeline.stores.embedded.writing import prepare_batch, write_batch
@@ -37,10 +37,7 @@ __all__ = ["EmbeddedStore"]
 
 FILE = "library.sqlite"
 _AHEAD = 256
-"""Observations, and bytes of measurements, that are read before the first is given out."""
-_AHEAD_BYTES = 16 << 20
-
-
+"""Observations that are read before the first is given out."""
 _WORTH_SHRINKING = 32 * 2**20
 """Free bytes from which the file is made smaller when a run has ended."""
 
@@ -160,36 +157,12 @@ class EmbeddedStore:
         """All sources, in the order in which they were added."""
         with self.database.snapshot() as connection:
             numbers = [n for (n,) in rows(connection, "SELECT number FROM source WHERE NOT dead ORDER BY number")]
-            return [self._status(connection, number) for number in numbers]
-
-    def _status(self, connection: Connection, number: int) -> SourceStatus:
-        ((info,),) = rows(connection, "SELECT info FROM source WHERE number = ?", (number,))
-        paths = rows(connection, "SELECT path FROM source_path WHERE source = ? ORDER BY number", (number,))
-        return SourceStatus(info_from_json(info), tuple(p for (p,) in paths), tuple(states_of(connection, number)))
+            return [status_of(connection, number) for number in numbers]
 
     def source(self, ref: str) -> SourceStatus:
         """The source whose id starts with ``ref``, or whose path or file name is ``ref``."""
-        ref = clean(ref)
         with self.database.snapshot() as connection:
-            for condition, values in (
-                ("id = ?", [ref]),
-                ("number IN (SELECT source FROM source_path WHERE path IN (?, ?))", [ref, os.path.abspath(ref)]),
-                (
-                    "substr(id, 1, length(?1)) = ?1 OR number IN (SELECT source FROM source_path"
-                    " WHERE substr(path, -length(?1) - 1) IN ('/' || ?1, '\\' || ?1))",
-                    [ref],
-                ),
-            ):
-                if not ref:
-                    break
-                sql = f"SELECT number, id FROM source WHERE NOT dead AND ({condition}) ORDER BY number"
-                found = list(rows(connection, sql, values))
-                if len(found) == 1:
-                    return self._status(connection, found[0][0])
-                if found:
-                    several = ", ".join(identity[:12] for _, identity in found[:5])
-                    raise UsageError(f"{ref!r} means several sources: {several}", hint="give more of the id or path")
-        raise UsageError(f"no source is called {ref!r}", hint="see: onlooker library list")
+            return source_called(connection, ref)
 
     def remove_source(self, source: str) -> None:
         """Delete a source and all that is stored of it, media included."""
@@ -304,22 +277,7 @@ class EmbeddedStore:
 
     def measurements(self, source: str, producer: Producer, span: Span | None = None) -> Iterator[Measurement]:
         """Stored measurements in order of time; of ``span``, those whose time lies in it."""
-        with self.database.snapshot() as connection:
-            run = find_run(connection, source, producer)
-            if run is None:
-                return
-            where, values = "run = ?", list[Any]([run])
-            if span is not None:
-                where += " AND first_ns <= ? AND last_ns >= ?"
-                values += [nanoseconds(span.end), nanoseconds(span.start)]
-            ((size,),) = rows(connection, f"SELECT ifnull(sum(length(body)), 0) FROM measurement WHERE {where}", values)
-            sql = f"SELECT first_ns, last_ns, body FROM measurement WHERE {where} ORDER BY first_ns, number"
-            chunks = rows(connection, sql, values)
-            if size > _AHEAD_BYTES:
-                yield from _within(_in_order(chunks), span)
-                return
-            held = list(chunks)
-        yield from _within(_in_order(held), span)
+        return stored_measurements(self.database, source, producer, span)
 
     # -- erasing --
 
@@ -423,10 +381,6 @@ class EmbeddedStore:
             self.database.close()
 
 
-def _within(measurements: Iterable[Measurement], span: Span | None) -> Iterator[Measurement]:
-    return (m for m in measurements if span is None or span.contains(m.time))
-
-
 def _check_header(path: Path) -> None:
     """Look at the file without SQLite, which would leave files beside a library that is only looked at, and takes
     any very short file for an empty database.
@@ -441,20 +395,3 @@ def _check_header(path: Path) -> None:
         # https://www.sqlite.org/fileformat2.html, "The Database Header"; the write-ahead log may know better
         version, mark = int.from_bytes(head[60:64], "big"), int.from_bytes(head[68:72], "big")
         migrations.check_version(path, mark, version)
-
-
-def _in_order(chunks: Iterable[tuple[Any, ...]]) -> Iterator[Measurement]:
-    """The measurements of chunks that come by their first time, and may overlap."""
-    together: list[Iterable[Measurement]] = []
-    reach: int | None = None
-    for first, last, body in chunks:
-        if reach is not None and first > reach:
-            yield from _merged(together)
-            together, reach = [], None
-        together.append(unpack_measurements(body))
-        reach = last if reach is None else max(reach, last)
-    yield from _merged(together)
-
-
-def _merged(together: list[Iterable[Measurement]]) -> Iterator[Measurement]:
-    return merge(*together, key=lambda m: m.time) if len(together) > 1 else iter(*together or [()])
