@@ -9,6 +9,7 @@ from typing import ClassVar, cast
 import numpy as np
 import pytest
 
+from analyzers.shortened import first_seconds
 from onlooker.analyzers._join import Joined
 from onlooker.analyzers.objects.analyzer import Objects
 from onlooker.analyzers.objects.config import ObjectsConfig
@@ -111,13 +112,17 @@ def test_a_single_odd_frame_changes_no_posture():
     assert follow([up] * 5 + [down] + [up] * 5) == [("standing", 0, pytest.approx(2.2))]
 
 
-def test_trunks_lie_in_the_persons_box(data, models):
+@pytest.fixture(scope="module")
+def gymnasts(data, models):
     source = open_source(str(data(CLIP)))
-    made = drive([Objects(ObjectsConfig(rate=2.0)), Pose(PoseConfig())], source)
+    yield drive([Objects(ObjectsConfig(rate=2.0)), Pose(PoseConfig())], source)
     source.close()
-    poses = [o for o in made if o.kind == "pose"]
+
+
+def test_trunks_lie_in_the_persons_box(gymnasts):
+    poses = [o for o in gymnasts if o.kind == "pose"]
     assert len(poses) >= 5
-    names = {o.track for o in made if o.kind == "track"}
+    names = {o.track for o in gymnasts if o.kind == "track"}
     for o in poses:
         assert o.track in names
         assert o.box is not None
@@ -130,14 +135,11 @@ def test_trunks_lie_in_the_persons_box(data, models):
                 assert o.box.top - 0.2 * height <= y <= o.box.bottom + 0.2 * height
 
 
-def test_gymnasts_stand(data, models):
-    source = open_source(str(data(CLIP)))
-    made = drive([Objects(ObjectsConfig(rate=2.0)), Pose(PoseConfig())], source)
-    source.close()
-    standing = sum(float(o.span.duration) for o in made if o.kind == "posture" and o.label == "standing")
+def test_gymnasts_stand(gymnasts):
+    standing = sum(float(o.span.duration) for o in gymnasts if o.kind == "posture" and o.label == "standing")
     other = sum(
         float(o.span.duration)
-        for o in made
+        for o in gymnasts
         if o.kind == "posture" and o.label in ("sitting", "crouching", "bending", "lying", "fallen")
     )
     assert standing > 60
@@ -262,13 +264,18 @@ def test_palms_laid_together_are_seen_and_a_hand_at_the_mouth_is_no_gesture(data
     assert not [o for o in hands_of(data("clips/eat.mkv")) if o.kind == "gesture"]
 
 
+@pytest.fixture(scope="module")
+def beginning(data, tmp_path_factory):
+    return first_seconds(data(CLIP), 12.0, tmp_path_factory.mktemp("pose"))
+
+
 @pytest.mark.usefixtures("models")
 class TestContract(AnalyzerContract):
     path: ClassVar[str] = ""
 
     @pytest.fixture(autouse=True)
-    def _clip(self, data):
-        TestContract.path = str(data(CLIP))
+    def _clip(self, beginning):
+        TestContract.path = str(beginning)
 
     def make(self):
         return [Objects(ObjectsConfig(rate=2.0)), Pose(PoseConfig())]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzers.shortened import first_seconds
 from onlooker.analyzers.objects.analyzer import Objects
 from onlooker.analyzers.objects.config import ObjectsConfig
 from onlooker.analyzers.traffic.analyzer import Traffic
@@ -138,13 +139,18 @@ def test_the_vehicles_are_cars_with_colours(made):
     assert all(o.data["colour"] in COLOURS and 0 < o.data["colour_score"] <= 1 for o in attributes)
 
 
+@pytest.fixture(scope="module")
+def beginning(data, tmp_path_factory):
+    return first_seconds(data(CLIP), 13.0, tmp_path_factory.mktemp("traffic"))
+
+
 @pytest.mark.usefixtures("model")
 class TestContract(AnalyzerContract):
     path: ClassVar[str] = ""
 
     @pytest.fixture(autouse=True)
-    def _clip(self, data):
-        TestContract.path = str(data(CLIP))
+    def _clip(self, beginning):
+        TestContract.path = str(beginning)
 
     def make(self):
         return [Objects(ObjectsConfig(rate=5.0)), Traffic(TrafficConfig())]
