@@ -62,6 +62,7 @@ def play(
     engine: str | None = None,
     threads: int = 1,
     without: Collection[str] = (),
+    exit: float | None = None,
 ) -> Arrays:
     """Run a bundle over the steps of a golden run, from the initial state on.
 
@@ -72,6 +73,7 @@ def play(
         engine: name of the inference engine, or None for the preferred one.
         threads: how many it may use.
         without: names of networks whose modality is missing for the head.
+        exit: confidence from which networks with an early exit leave by it; None: as the bundle says.
 
     Returns:
         By ``out.TENSOR`` the outputs (steps, ...) of the head, or of the network where there is none.
@@ -79,7 +81,7 @@ def play(
     Raises:
         ModelError: the inputs do not fit, or the engine failed.
     """
-    player = Player(bundle, inputs, engine=engine, threads=threads, without=without)
+    player = Player(bundle, inputs, engine=engine, threads=threads, without=without, exit=exit)
     try:
         made: dict[str, list[NDArray[Any]]] = {}
         for step in range(player.steps):
@@ -110,6 +112,7 @@ class Player:
         engine: str | None = None,
         threads: int = 1,
         without: Collection[str] = (),
+        exit: float | None = None,
         device: str = "auto",
     ) -> None:
         manifest = bundle.manifest
@@ -121,7 +124,7 @@ class Player:
         self.steps = len(next(iter(inputs.values())))
         self._inputs, self._without, self._networks = inputs, without, manifest.networks
         source = Engine(bundle, name=engine, threads=threads, device=device)
-        self._runs = {n.name: NetworkRun(source, n) for n in manifest.networks}
+        self._runs = {n.name: NetworkRun(source, n, exit=exit) for n in manifest.networks}
         self._head = HeadRun(source, manifest.head) if manifest.head else None
         self._states = {name: run.initial() for name, run in self._runs.items()}
         self._head_state = self._head.initial() if self._head else {}

@@ -141,18 +141,37 @@ class _Run:
 
 
 class NetworkRun(_Run):
-    """A network, loaded."""
+    """A network, loaded.
 
-    def __init__(self, engine: Engine, network: Network) -> None:
-        self._tensor = network.tensor
-        super().__init__(engine, network.file, {network.tensor: network.input.shape}, network.outputs, network.state)
+    Args:
+        engine: that loads it.
+        network: what it is.
+        exit: of one with an early exit, the confidence from which that stands; None: as the bundle says.
+
+    Attributes:
+        early: whether the answer to the last step was early.
+    """
+
+    def __init__(self, engine: Engine, network: Network, *, exit: float | None = None) -> None:
+        self._tensor, self._exit, self.early = network.tensor, network.exit, False
+        shapes: dict[str, Sequence[int]] = {network.tensor: network.input.shape}
+        self._given: Arrays = {}
+        outputs = network.outputs
+        if network.exit is not None:
+            shapes[network.exit.input] = (1,)
+            self._given[network.exit.input] = np.array([network.exit.default if exit is None else exit], np.float32)
+            outputs = (*outputs, network.exit.output)
+        super().__init__(engine, network.file, shapes, outputs, network.state)
         wanted = getattr(network.input, "dtype", "float32")
         if (found := self.inputs[network.tensor].dtype) != wanted:
             raise ModelError(f"{network.file}: the input {network.tensor} takes {found}, bundle.json says {wanted}")
 
     def step(self, tensor: NDArray[Any], state: Arrays) -> tuple[Arrays, Arrays]:
         """The outputs by name and the state after it, of an input tensor and the state before it."""
-        return self._step({self._tensor: tensor}, state)
+        outputs, after = self._step({self._tensor: tensor, **self._given}, state)
+        if self._exit is not None:
+            self.early = bool(outputs.pop(self._exit.output).reshape(-1)[0] > 0.5)
+        return outputs, after
 
 
 class HeadRun(_Run):

@@ -96,6 +96,19 @@ class Network(nn.Module):
     def prepare(self, x: Tensor) -> None:
         """Set what depends on the data from the first batch, before training; most networks have nothing such."""
 
+    @property
+    def cuts(self) -> int:
+        """Between how many pairs of its stages it can be cut in two, so that an answer may be given early; 0: none."""
+        return 0
+
+    def trunk(self, x: Tensor, cut: int) -> Tensor:
+        """Maps (B, C, ...) of a whole input after the first ``cut`` stages, 1 to ``cuts``."""
+        raise UsageError(f"{type(self).__name__} cannot be cut between stages")
+
+    def rest(self, maps: Tensor, cut: int) -> Features:
+        """Features from what ``trunk`` gave at that cut: together they are ``forward``."""
+        raise UsageError(f"{type(self).__name__} cannot be cut between stages")
+
     def initial_state(self, batch: int = 1) -> State:
         """The state at the beginning; ``stream`` from it gives what ``forward`` gives."""
         raise UsageError(f"{type(self).__name__} has no streaming form")

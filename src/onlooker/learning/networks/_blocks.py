@@ -190,6 +190,19 @@ class Body(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.stages(self.stem(x))
 
+    @property
+    def cuts(self) -> int:
+        """Places between two stages."""
+        return len(self.stages) - 1
+
+    def trunk(self, x: Tensor, cut: int) -> Tensor:
+        """What the first ``cut`` stages make of (N, C, H, W)."""
+        return self.stages[:cut](self.stem(x))
+
+    def rest(self, x: Tensor, cut: int) -> Tensor:
+        """What the other stages make of that."""
+        return self.stages[cut:](x)
+
 
 def initialise(module: nn.Module) -> None:
     """He's initialisation (He et al. 2015, arXiv 1502.01852); residual branches begin at nothing (arXiv 1706.02677)."""

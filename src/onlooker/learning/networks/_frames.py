@@ -66,6 +66,9 @@ class FrameNetwork(StreamingNetwork):
 
     def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next frames, each by itself."""
-        maps = self.frame_maps(x, before, after)
-        steps = pooled_maps(maps.flatten(0, 1), self.pool).unflatten(0, (-1, x.shape[1]))
+        return self.features(self.frame_maps(x, before, after))
+
+    def features(self, maps: Tensor) -> Features:
+        """Features of maps (B, T, widths[-1], H', W')."""
+        steps = pooled_maps(maps.flatten(0, 1), self.pool).unflatten(0, maps.shape[:2])
         return Features(self.dropout(self.project(steps)), maps[:, -1])

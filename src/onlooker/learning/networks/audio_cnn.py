@@ -57,8 +57,25 @@ class AudioCnn(Network):
 
     def forward(self, x: Tensor) -> Features:
         """Features of log-mel (B, 1, F, M)."""
-        even = self.bands(x[:, 0].transpose(1, 2)).transpose(1, 2)
-        maps = self.body(even[:, None])
+        return self._features(self.body(self._even(x)))
+
+    @property
+    def cuts(self) -> int:
+        """See `Network.cuts`."""
+        return self.body.cuts
+
+    def trunk(self, x: Tensor, cut: int) -> Tensor:
+        """(B, C, T, M') after some stages."""
+        return self.body.trunk(self._even(x), cut)
+
+    def rest(self, maps: Tensor, cut: int) -> Features:
+        """See `Network.rest`."""
+        return self._features(self.body.rest(maps, cut))
+
+    def _even(self, x: Tensor) -> Tensor:
+        return self.bands(x[:, 0].transpose(1, 2)).transpose(1, 2)[:, None]
+
+    def _features(self, maps: Tensor) -> Features:
         steps = (maps.mean(3) if self.pool == "mean" else maps.amax(3)).transpose(1, 2)
         return Features(self.dropout(self.project(steps)))
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from torch import Tensor
+
+from onlooker.learning.network import Features
 from onlooker.learning.networks._frames import FrameNetwork, FramesConfig
 
 EXAMPLE: dict[str, Any] = {"config": {"widths": (8, 16), "size": 12}, "shape": (4, 3, 16, 20)}
@@ -32,6 +35,22 @@ class FrameCnn(FrameNetwork):
 
     def __init__(self, config: Config, shape: tuple[int, ...]) -> None:
         super().__init__(config, shape)
+
+    @property
+    def cuts(self) -> int:
+        """See `Network.cuts`."""
+        return self.body.cuts
+
+    def trunk(self, x: Tensor, cut: int) -> Tensor:
+        """(B, C, T, H', W') after some stages."""
+        if self.difference is not None:
+            x = self.difference(x, self._zeros(x.shape[0]), {})
+        return self.body.trunk(x.flatten(0, 1), cut).unflatten(0, (-1, x.shape[1])).transpose(1, 2)
+
+    def rest(self, maps: Tensor, cut: int) -> Features:
+        """See `Network.rest`."""
+        frames = maps.transpose(1, 2)
+        return self.features(self.body.rest(frames.flatten(0, 1), cut).unflatten(0, frames.shape[:2]))
 
 
 PART = FrameCnn

@@ -115,11 +115,35 @@ class TConv(StreamingNetwork):
 
     def run(self, x: Tensor, before: State, after: State) -> Features:
         """Features of the next frames."""
+        return self._features(self._through(self.stages, self._begun(x, before, after), before, after))
+
+    @property
+    def cuts(self) -> int:
+        """See `Network.cuts`; it is between two blocks."""
+        return len(self.stages) - 1
+
+    def trunk(self, x: Tensor, cut: int) -> Tensor:
+        """(B, C, T', H', W') after some blocks."""
+        before: State = self._zeros(x.shape[0])
+        after: State = {}
+        return self._through(self.stages[:cut], self._begun(x, before, after), before, after)
+
+    def rest(self, maps: Tensor, cut: int) -> Features:
+        """See `Network.rest`."""
+        return self._features(self._through(self.stages[cut:], maps, self._zeros(maps.shape[0]), {}))
+
+    def _begun(self, x: Tensor, before: State, after: State) -> Tensor:
         if self.difference is not None:
             x = self.difference(x, before, after)
-        x = per_frame(self.stem, x.transpose(1, 2))
-        for block in self.stages:
+        return per_frame(self.stem, x.transpose(1, 2))
+
+    @staticmethod
+    def _through(blocks: nn.ModuleList, x: Tensor, before: State, after: State) -> Tensor:
+        for block in blocks:
             x = block(x, before, after)
+        return x
+
+    def _features(self, x: Tensor) -> Features:
         frames = x.transpose(1, 2)
         steps = pooled_maps(frames.flatten(0, 1), self.pool).unflatten(0, frames.shape[:2])
         return Features(self.dropout(self.project(steps)), frames[:, -1])

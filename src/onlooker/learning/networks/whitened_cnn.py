@@ -122,10 +122,28 @@ class WhitenedCnn(Network):
 
     def forward(self, x: Tensor) -> Features:
         """Features of pictures (B, T, C, H, W)."""
+        return self._features(self.groups(self._whitened(x)), x.shape[1])
+
+    @property
+    def cuts(self) -> int:
+        """See `Network.cuts`."""
+        return len(self.groups) - 1
+
+    def trunk(self, x: Tensor, cut: int) -> Tensor:
+        """(B, C, T, H', W') after some groups."""
+        return self.groups[:cut](self._whitened(x)).unflatten(0, (-1, x.shape[1])).transpose(1, 2)
+
+    def rest(self, maps: Tensor, cut: int) -> Features:
+        """See `Network.rest`."""
+        return self._features(self.groups[cut:](maps.transpose(1, 2).flatten(0, 1)), maps.shape[2])
+
+    def _whitened(self, x: Tensor) -> Tensor:
         frames = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        maps = self.groups(self.active(self.whiten(frames)))
-        steps = maps.amax((2, 3)).unflatten(0, (-1, x.shape[1])) * self.scale
-        return Features(steps, maps.unflatten(0, (-1, x.shape[1]))[:, -1])
+        return self.active(self.whiten(frames))
+
+    def _features(self, maps: Tensor, frames: int) -> Features:
+        steps = maps.amax((2, 3)).unflatten(0, (-1, frames)) * self.scale
+        return Features(steps, maps.unflatten(0, (-1, frames))[:, -1])
 
 
 PART = WhitenedCnn
