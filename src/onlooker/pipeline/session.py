@@ -49,7 +49,7 @@ def open_analyzers(
     failed: dict[str, Exception] = {}
     for task in tasks:
         try:
-            with watch.of(task.stage.name):
+            with watch.of(task.stage.name, opening=True):
                 analyzer = create_analyzer(task.stage.spec)
                 analyzer.open(replace(context, kinds=frozenset(kinds) & frozenset(task.stage.needs.kinds)))
         except Exception as error:

@@ -10,13 +10,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from onlooker.cli.bundle_costs import at_work_line
 from onlooker.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from onlooker.learning.compress.devices import Device
     from onlooker.learning.compress.step import Told
 
 __all__ = ["command"]
@@ -41,7 +43,9 @@ def command(
         float | None, typer.Option("--speed-up", help="Times as fast as the bundle, measured beside it.")
     ] = None,
     max_size: Annotated[float | None, typer.Option("--max-size", help="MB of the files that are loaded.")] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu; other devices are measured where they are.")] = "cpu",
+    device: Annotated[
+        str, typer.Option("--device", help="Where looks are timed: cpu, cuda, or auto: where it would be served here.")
+    ] = "auto",
     engine: Annotated[
         str | None, typer.Option("--engine", help="openvino or onnxruntime; for each bundle the faster without it.")
     ] = None,
@@ -54,11 +58,18 @@ def command(
     samples: Annotated[
         int, typer.Option("--samples", min=20, help="Of the validation part, at most, for each candidate.")
     ] = 2000,
+    video: Annotated[
+        Path | None,
+        typer.Option("--video", help="A clip to measure the whole pipeline on; the test part's first one without it."),
+    ] = None,
     slices: Annotated[
         bool, typer.Option(help="Try the finalists on corrupted samples too: dark, blurred, occluded ...")
     ] = True,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of all chances.")] = 0,
-    threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="For training.")] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, max=1024, help="For training; all processors without it. Looks have one."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search in OUT.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
@@ -66,7 +77,8 @@ def command(
 
     Channels are pruned, weights learn from the original, numbers become int8, alone and after each other; what a
     library cannot do to a network is told and passed over. Candidates are judged by the validation part; the fastest
-    that keeps the contract is held to it on the test part, beside the original. Exit code 4: none keeps it.
+    that keeps the contract is held to it on the test part, beside the original. Exit code 4: none keeps it. Both are
+    measured inside the pipeline of analyze too, with decoding, on a clip.
 
     \b
     Examples:
@@ -79,26 +91,41 @@ def command(
 
     require_torch()
     from onlooker.learning.compress.contract import Contract
+    from onlooker.learning.compress.devices import check_device
     from onlooker.learning.compress.run import compress
     from onlooker.learning.compress.search import Request
+    from onlooker.shadow.at_work import at_work
 
-    if device != "cpu":
-        raise UsageError(
-            f"--device: {device} is not measured by this version", hint="cpu; see onlooker bundles targets"
-        )
+    check_device(device, engine)
     if out.exists() and any(out.iterdir()) and not resume:
         raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
+    if video is not None:
+        _check_clip(bundle, video)
     request = Request(
         bundle, data, Contract(max_drop, max_latency, speed_up, max_size), out,
         None if budget is None else seconds_of(budget, "--budget"), tuple(steps.split(",")) if steps else (),
-        tuple(teacher or ()), engine, epochs, samples, slices, seed, threads,
+        tuple(teacher or ()), engine, epochs, samples, slices, seed, threads, video=video,
+        device=cast("Device", device),
     )  # fmt: skip
     with _progress(as_json) as told:
-        found = compress(request, told)
+        found = compress(request, told, at_work)
     print(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(_lines(found)))
     if found["chosen"] is None:
         print("onlooker: no candidate keeps the contract", file=sys.stderr)
         raise typer.Exit(_BROKEN)
+
+
+def _check_clip(bundle: str, video: Path) -> None:
+    """That the clip can be analysed is better known before the search than after it."""
+    from contextlib import ExitStack
+
+    from onlooker.learning.evaluate.opening import open_subject
+    from onlooker.shadow.at_work import unfit
+
+    with ExitStack() as stack:
+        reason = unfit(open_subject(bundle, stack).bundle.manifest, video)
+    if reason is not None:
+        raise UsageError(reason, hint="give another clip: --video")
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
@@ -124,7 +151,20 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     else:
         made += [f"near: {said(tuple(r['steps']))}: {'; '.join(r['broken'])}" for r in found["nearest"]]
         made += [f"on the test part: {said(tuple(c['steps']))}: {'; '.join(c['broken'])}" for c in found["confirmed"]]
+    made += _pipeline_lines(found)
+    made += [f"not run on {name}: {reason}" for name, reason in found["device"]["not_run"].items()]
     return [*made, f"report  {found['folder']}/report.html"]
+
+
+def _pipeline_lines(found: Mapping[str, Any]) -> list[str]:
+    pipeline = found["pipeline"]
+    if pipeline["note"] is not None:
+        return [f"the whole pipeline was not measured: {pipeline['note']}"]
+    made = [f"in the whole pipeline on {pipeline['clip']}:"]
+    for name in ("baseline", "chosen"):
+        if found[name] is not None and (told := found[name]["pipeline"]) is not None:
+            made.append(f"  {name}: {at_work_line(told)}")
+    return made
 
 
 def _cells(row: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from onlooker.bundles import Bundle, Player, noise
 from onlooker.bundles.running import engines
 from onlooker.core.errors import ModelError
 from onlooker.learning.compress.contract import Costs, Worth, task_of
+from onlooker.learning.compress.devices import Device, engine_device
 from onlooker.learning.evaluate.run import Evaluation, EvaluationRequest, evaluate
 
 __all__ = ["costs_beside", "eager_milliseconds", "peak_memory", "size_of", "throughput", "with_load", "worth_of"]
@@ -40,7 +41,7 @@ def size_of(bundle: Bundle) -> float:
 
 
 def costs_beside(
-    bundles: Mapping[str, Bundle], *, rounds: int = _ROUNDS, engine: str | None = None
+    bundles: Mapping[str, Bundle], *, rounds: int = _ROUNDS, engine: str | None = None, device: Device = "auto"
 ) -> dict[str, Costs]:
     """The latency of bundles, each in the engine that is fastest for it, all looked through in turns.
 
@@ -51,10 +52,12 @@ def costs_beside(
         bundles: by name.
         rounds: how many looks of each are timed.
         engine: the only one to try; None: all here.
+        device: where; on ``cuda`` by ONNX Runtime alone.
 
     Raises:
         ModelError: no engine here runs one of them.
     """
+    engine = "onnxruntime" if device == "cuda" else engine
     players: dict[tuple[str, str], Player] = {}
     times: dict[tuple[str, str], list[float]] = {}
     try:
@@ -62,7 +65,7 @@ def costs_beside(
             inputs = noise(bundle.manifest, steps=1)
             for one in engines(bundle):
                 if engine is None or one == engine:
-                    players[name, one] = Player(bundle, inputs, engine=one)
+                    players[name, one] = Player(bundle, inputs, engine=one, device=engine_device(device))
         if missing := set(bundles) - {name for name, _ in players}:
             raise ModelError(f"{sorted(missing)[0]}: {engine or 'no engine here'} does not run it")
         for turn in range(_WARM + rounds):
@@ -85,18 +88,19 @@ def _fastest(name: str, bundle: Bundle, times: Mapping[tuple[str, str], Sequence
     return Costs(round(statistics.median(own[engine]), 4), spread, engine, round(size_of(bundle), 4))
 
 
-def with_load(bundle: Bundle, costs: Costs) -> Costs:
+def with_load(bundle: Bundle, costs: Costs, *, device: Device = "auto") -> Costs:
     """The costs with throughput and memory, which take a few seconds."""
-    return replace(costs, throughput=throughput(bundle, costs.engine), memory_mb=peak_memory(bundle, costs.engine))
+    looks, memory = (do(bundle, costs.engine, device=device) for do in (throughput, peak_memory))
+    return replace(costs, throughput=looks, memory_mb=memory)
 
 
-def throughput(bundle: Bundle, engine: str, *, seconds: float = 1.0) -> float:
+def throughput(bundle: Bundle, engine: str, *, seconds: float = 1.0, device: Device = "auto") -> float:
     """Looks a second, one stream of one thread on each processor."""
     counts: list[int] = []
     began = threading.Event()
 
     def stream() -> None:
-        player = Player(bundle, noise(bundle.manifest, steps=1), engine=engine)
+        player = Player(bundle, noise(bundle.manifest, steps=1), engine=engine, device=engine_device(device))
         try:
             player.step(0)
             began.wait()
@@ -122,18 +126,17 @@ import sys
 from pathlib import Path
 from onlooker.bundles import Player, load_bundle, noise
 bundle = load_bundle(Path(sys.argv[1]), check=False)
-player = Player(bundle, noise(bundle.manifest, steps=1), engine=sys.argv[2])
+player = Player(bundle, noise(bundle.manifest, steps=1), engine=sys.argv[2], device=sys.argv[3])
 for _ in range(20):
     player.step(0)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
 """
 
 
-def peak_memory(bundle: Bundle, engine: str) -> float:
-    """Most memory, in units of 10^6 bytes, that a process of its own takes that loads and runs it."""
-    made = subprocess.run(
-        [sys.executable, "-c", _ALONE, str(bundle.folder), engine], check=False, capture_output=True, text=True
-    )
+def peak_memory(bundle: Bundle, engine: str, *, device: Device = "auto") -> float:
+    """Most memory of the CPU, in units of 10^6 bytes, that a process of its own takes that loads and runs it."""
+    given = [str(bundle.folder), engine, engine_device(device)]
+    made = subprocess.run([sys.executable, "-P", "-c", _ALONE, *given], check=False, capture_output=True, text=True)
     if made.returncode:
         raise ModelError(f"{bundle.manifest.name}: {made.stderr.strip().splitlines()[-1:] or 'it ended by itself'}")
     return round(int(made.stdout.split()[-1]) * 1024 / _MEGA, 1)

@@ -135,7 +135,7 @@ class Search:
         for kind in kinds:
             models[kind] = self._written(part, self._form(choice, kind, ()), kind)
         feeds = self._feeds[part.file][:_FEEDS]
-        choice.speeds = milliseconds_of(models, feeds, part.shapes, threads=self._work.threads)
+        choice.speeds = milliseconds_of(models, feeds, part.shapes)
 
     def _written(self, part: Part, made: Made, name: str) -> Path:
         stem = self._folder / f"{part.file.rsplit('.', 1)[0]}-{name}"

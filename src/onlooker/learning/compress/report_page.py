@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from onlooker.learning.compress.plan import said
@@ -11,21 +12,41 @@ from onlooker.learning.evaluate.page import Cell, document, escaped, section, ta
 
 __all__ = ["compression_page"]
 
+_SIZE = (560, 300)
+_OTHER, _FRONT, _BASE, _CHOSEN = range(4)
+_LEGEND = ("candidate", "candidate that none beats in both", "baseline", "chosen")
+_LIMITS = {
+    "max_drop": "a drop of at most {:g} points", "max_latency_ms": "at most {:g} ms a look",
+    "speed_up": "at least {:g} times as fast", "max_size_mb": "at most {:g} MB",
+}  # fmt: skip
+_COSTS = ["points less", "ms a look", "5 %", "95 %", "times as fast", Cell("engine", "word"), "MB"]
+
 
 def compression_page(found: Mapping[str, Any]) -> str:
     """The page of what `onlooker.learning.compress.run.compress` returns."""
     base, chosen = found["baseline"], found["chosen"]
-    asked = ", ".join(f"{name} {value:g}" for name, value in found["contract"].items() if value is not None)
-    about = f"{base['name']}: contract {asked}; " + (
-        f"kept by {_said(chosen['steps'])}" if chosen else "kept by none of the candidates"
-    )
     sections = [section("The front", _front(found)), section("Candidates", _candidates(found))]
+    if chosen and chosen.get("by_step"):
+        sections.append(section("The chosen one, step by step", _by_step(found)))
     if found["confirmed"]:
         sections.append(section("Held to it on the test part", *(_confirmed(c) for c in found["confirmed"])))
+    sections.append(section("In the whole pipeline", _pipeline(found)))
     if not chosen:
         rows = [[Cell(_said(r["steps"]), "word"), Cell("; ".join(r["broken"]), "word")] for r in found["nearest"]]
         sections.append(section("Nearest", table([Cell("steps", "word"), Cell("what it misses", "word")], rows)))
-    return document(f"{base['name']}, compressed", about, sections)
+    sections.append(section("How it was measured", _how(found)))
+    return document(f"{base['name']}, compressed", _about(found), sections)
+
+
+def _about(found: Mapping[str, Any]) -> str:
+    limits = [_LIMITS[n].format(v) for n, v in found["contract"].items() if v is not None]
+    chosen = found["chosen"]
+    if chosen is None:
+        return f"Asked for: {', '.join(limits)}. None of the candidates keeps that."
+    gains = f"{chosen['speed_up']:.3g} times as fast"
+    if chosen.get("size_mb"):
+        gains += f", {found['baseline']['size_mb'] / chosen['size_mb']:.3g} times smaller"
+    return f"Asked for: {', '.join(limits)}. Kept by {_said(chosen['steps'])}: {gains}."
 
 
 def _said(steps: list[dict[str, Any]]) -> str:
@@ -33,43 +54,84 @@ def _said(steps: list[dict[str, Any]]) -> str:
 
 
 def _front(found: Mapping[str, Any]) -> str:
-    base = found["baseline"]
-    spots = [Spot(base["latency_ms"], base["accuracy"], "the baseline", False)]
-    for row in found["candidates"]:
-        if row["accuracy"] is not None:
-            told = f"{_said(row['steps'])}: {row['accuracy']:.4g}, {row['latency_ms']:.3g} ms, {row['size_mb']:.3g} MB"
-            spots.append(Spot(row["latency_ms"], row["accuracy"], told, row["front"]))
-    return spot_chart(spots, "main metric on the validation part against milliseconds of a look", across="ms a look")
+    """Two pictures, as a candidate has three sides: accuracy, speed and size."""
+    made = _picture(
+        found, "speed_up", f"{_metric(found)} against milliseconds of a look", "ms a look, timed beside the baseline"
+    )
+    return f'<div class="row">{made}{_picture(found, "size_mb", f"{_metric(found)} against size", "MB")}</div>'
+
+
+def _metric(found: Mapping[str, Any]) -> str:
+    """What the height of the pictures is."""
+    metrics = [t["metric"] if t["higher"] else f"-{t['metric']}" for t in found["baseline"]["tasks"].values()]
+    return metrics[0] if len(metrics) == 1 else f"mean of {' and '.join(metrics)}"
+
+
+def _picture(found: Mapping[str, Any], side: str, title: str, across: str) -> str:
+    base, chosen = found["baseline"], found["chosen"]
+
+    def place(row: Mapping[str, Any]) -> float:
+        # each was timed beside the baseline: by their ratios they can be compared, whatever the machine did meanwhile
+        return base["latency_ms"] / row["speed_up"] if side == "speed_up" else row["size_mb"]
+
+    rows = [r for r in found["candidates"] if r["accuracy"] is not None]
+    points = [(place({**base, "speed_up": 1.0}), base["accuracy"]), *((place(r), r["accuracy"]) for r in rows)]
+    spots: list[Spot] = []
+    for number, (row, (x, y)) in enumerate(zip([None, *rows], points, strict=True)):
+        steps = [] if row is None else row["steps"]
+        front = not any(a <= x and b >= y and (a, b) != (x, y) for a, b in points)
+        sort = _CHOSEN if chosen and chosen["steps"] == steps else _BASE if row is None else _FRONT if front else _OTHER
+        label = {_CHOSEN: "chosen", _BASE: "baseline", _FRONT: _said(steps)}.get(sort, "")
+        spots.append(Spot(x, y, f"{number}: {_said(steps)}: {y:.4g}, {x:.3g} {across}", front, label, sort))
+    # what is drawn last lies on top, and its label is placed first
+    spots.sort(key=lambda s: (_OTHER, _FRONT, _BASE, _CHOSEN).index(s.sort or 0))
+    return spot_chart(spots, f"{title}, on the validation part", across=across, size=_SIZE, legend=_LEGEND)
+
+
+def _head(found: Mapping[str, Any]) -> list[Any]:
+    """The main metric of each task, then what candidates cost."""
+    tasks = found["baseline"]["tasks"]
+    return [*(t["metric"] if len(tasks) == 1 else f"{n}: {t['metric']}" for n, t in tasks.items()), *_COSTS]
+
+
+def _cells(found: Mapping[str, Any], row: Mapping[str, Any]) -> list[Any]:
+    """Cells of `_head`; of what could not be made, none."""
+    tasks = found["baseline"]["tasks"]
+    if "error" in row:
+        return [None] * (len(tasks) + len(_COSTS))
+    values = [row["tasks"].get(n, {}).get("value") for n in tasks]
+    times = [row["latency_ms"], *row["spread"], row.get("speed_up", 1.0)]
+    return [*values, row.get("drop", 0.0), *times, Cell(row["engine"], "word"), row["size_mb"]]
 
 
 def _candidates(found: Mapping[str, Any]) -> str:
-    base = found["baseline"]
-    head = [
-        Cell("steps", "word"), "metric", "drop", "ms", "p5", "p95", "times as fast", Cell("engine", "word"), "MB",
-        Cell("contract", "word"), Cell("", "word"),
-    ]  # fmt: skip
+    base, chosen = found["baseline"], found["chosen"]
+    head = ["", Cell("steps", "word"), *_head(found), Cell("contract", "word"), Cell("front", "word")]
     rows: list[list[Any]] = [
-        [
-            Cell("the baseline", "word"), base["accuracy"], 0.0, base["latency_ms"], *base["spread"], 1.0,
-            Cell(base["engine"], "word"), base["size_mb"], Cell("", "word"), Cell("", "word"),
-        ]
-    ]  # fmt: skip
+        [0, Cell("the baseline", "word"), *_cells(found, base), Cell("", "word"), Cell("", "word")],
+    ]
     main = None
     for row in found["candidates"]:
-        if "error" in row:
-            rows.append([Cell(_said(row["steps"]), "word"), *[None] * 6, None, None, Cell(row["error"], "word"), ""])
-            continue
-        if found["chosen"] and row["steps"] == found["chosen"]["steps"]:
+        if chosen and row["steps"] == chosen["steps"]:
             main = len(rows)
-        kept = "kept" if row["kept"] else "; ".join(row["broken"])
-        rows.append(
-            [
-                Cell(_said(row["steps"]), "word"), row["accuracy"], row["drop"], row["latency_ms"], *row["spread"],
-                row["speed_up"], Cell(row["engine"], "word"), row["size_mb"], Cell(kept, "word"),
-                Cell("front" if row["front"] else "", "word"),
-            ]
-        )  # fmt: skip
-    return table(head, rows, main=main)
+        name = [len(rows), Cell(_said(row["steps"]), "word")]
+        if "error" in row:
+            rows.append([*name, *_cells(found, row), Cell(row["error"], "word"), Cell("", "word")])
+            continue
+        kept = Cell("kept", "word good") if row["kept"] else Cell("; ".join(row["broken"]), "word")
+        rows.append([*name, *_cells(found, row), kept, Cell("yes" if row["front"] else "", "word")])
+    told = "On the front are those that no other, nor the baseline, beats in metric, speed and size at once."
+    if found["not_tried"]:
+        told += f" {found['not_tried']} more were not tried: the time was up."
+    return table(head, rows, main=main) + f'<p class="soft">{told}</p>'
+
+
+def _by_step(found: Mapping[str, Any]) -> str:
+    head = [Cell("after", "word"), *_head(found)]
+    rows: list[list[Any]] = [[Cell("the baseline", "word"), *_cells(found, found["baseline"])]]
+    for row in found["chosen"]["by_step"]:
+        rows.append([Cell(_said(row["steps"][-1:]), "word"), *_cells(found, row)])
+    return table(head, rows)
 
 
 def _confirmed(one: Mapping[str, Any]) -> str:
@@ -79,9 +141,47 @@ def _confirmed(one: Mapping[str, Any]) -> str:
         between = "" if not apart.get("ci95") else f"[{apart['ci95'][0]:+.4g}, {apart['ci95'][1]:+.4g}]"
         rows.append([name, base["metric"], base["value"], own.get("value"), apart.get("difference"), between])
     verdict = "kept" if one["kept"] else "; ".join(one["broken"])
-    made = f"<p>{escaped(_said(one['steps']))}: {escaped(verdict)}; {one['speed_up']:g} times as fast</p>"
+    look = "good" if one["kept"] else "bad"
+    made = f"<h3>{escaped(_said(one['steps']))}</h3>"
+    made += f'<p><span class="{look}">{escaped(verdict)}</span>; {one["speed_up"]:g} times as fast</p>'
     made += table(["task", "metric", "baseline", "compressed", "difference", "95 % interval"], rows)
     if one["collapsed"]:
         fallen = [[c["task"], c["kind"], Cell(c["name"], "lower"), c["before"], c["after"]] for c in one["collapsed"]]
         made += "<p>Fell far more than the average:</p>" + table(["task", "what", "name", "before", "after"], fallen)
     return made
+
+
+def _pipeline(found: Mapping[str, Any]) -> str:
+    """What the baseline and the chosen one cost on a clip, beside decoding alone."""
+    about = found["pipeline"]
+    if about["note"] is not None:
+        return f"<p>Not measured: {escaped(about['note'])}</p>"
+    head = [
+        "", "CPU", "by the clock", "decoding alone: CPU", "by the clock", "ms a look", "looks", "ms to open",
+    ]  # fmt: skip
+    fields = ("cpu_per_second", "wall_per_second", "decode_cpu_per_second", "decode_wall_per_second")
+    rows: list[list[Any]] = []
+    for name in ("baseline", "chosen"):
+        if found[name] is not None and (told := found[name]["pipeline"]) is not None:
+            rows.append([name, *(told[f] for f in fields), told["ms_per_look"], told["looks"], told["opening_ms"]])
+    said = f"Seconds for a second of {Path(about['clip']).name}, decoded and analysed by each bundle alone, stored"
+    return f"<p>{escaped(said)}.</p>" + table(head, rows)
+
+
+def _how(found: Mapping[str, Any]) -> str:
+    data, device, base = found["dataset"], found["device"], found["baseline"]
+    told = [
+        f"Candidates were judged by the part {data['validation']}, finalists by {data['test']}, of {data['folder']}.",
+        "A look is preprocessing, networks and head on one thread, warm, in the engine that is fastest for each; ms "
+        "are the median, with the 5th and 95th percentile. Each is timed in turns with the baseline: compare by "
+        "'times as fast', as the machine may have been slower for one than for another.",
+        f"Looks were timed on {device['timed']}, models trained on {device['trained']}.",
+    ]
+    told += [f"Nothing was run on {name}: {reason}." for name, reason in device["not_run"].items()]
+    if base["eager_ms"] is not None:
+        told.append(f"In eager PyTorch, float32, a look of the baseline takes {base['eager_ms']:.4g} ms.")
+    loads = [(n, found[n]) for n in ("baseline", "chosen") if found[n] and found[n].get("throughput")]
+    told += [
+        f"{n}: {v['throughput']:g} looks a second on all processors, {v['memory_mb']:g} MB of memory." for n, v in loads
+    ]
+    return "".join(f"<p>{escaped(line)}</p>" for line in told)

@@ -14,6 +14,8 @@ from onlooker.bundles.folder import save_bundle
 from onlooker.bundles.verify import verify_bundle
 from onlooker.learning.compress.collapse import collapsed
 from onlooker.learning.compress.contract import Costs, Worth, broken
+from onlooker.learning.compress.devices import device_facts
+from onlooker.learning.compress.in_pipeline import AtWork, in_pipeline
 from onlooker.learning.compress.measure import costs_beside, eager_milliseconds, worth_of
 from onlooker.learning.compress.plan import sequences, settings_of
 from onlooker.learning.compress.report_page import compression_page
@@ -25,7 +27,7 @@ __all__ = ["compress"]
 _CONFIRMED, _NEAREST, _NARROWED = 3, 3, 3
 
 
-def compress(request: Request, told: Told | None = None) -> dict[str, Any]:
+def compress(request: Request, told: Told | None = None, at_work: AtWork | None = None) -> dict[str, Any]:
     """Search, confirm, and put what was chosen into ``request.out / "bundle"``.
 
     Candidates are judged by the validation part. Those that keep the contract are held to it on the test part, the
@@ -35,11 +37,14 @@ def compress(request: Request, told: Told | None = None) -> dict[str, Any]:
     Args:
         request: what is asked for.
         told: how it goes.
+        at_work: measures the baseline and the chosen bundle in the whole pipeline; None: that is left out.
 
     Returns:
         The public JSON form, which is also written to ``compression.json`` and shown in ``report.html``: ``baseline``,
-        ``candidates`` with ``steps``, ``accuracy`` (mean of the tasks' main metrics on the validation part),
-        ``latency_ms``, ``size_mb``, ``kept``; ``chosen`` or None; ``nearest``, where none was.
+        ``candidates`` with ``steps``, ``accuracy`` (mean of the tasks' main metrics on the validation part, errors
+        taken as negative), ``latency_ms``, ``size_mb``, ``kept``; ``chosen``, with each step ``by_step``, or None;
+        ``nearest``, where none was; ``pipeline``, the clip on which ``baseline`` and ``chosen`` were measured under the
+        same name, or why they were not.
 
     Raises:
         UsageError: bundle and dataset do not fit.
@@ -70,9 +75,26 @@ def compress(request: Request, told: Told | None = None) -> dict[str, Any]:
     say("confirming", 0, 1)
     confirmed = _confirmed(search)
     found = _told(search, confirmed, skipped)
+    say("measuring in the pipeline", 0, 1)
+    _in_pipeline(search, found, at_work)
     write_whole(request.out / "compression.json", json.dumps(found, ensure_ascii=False, indent=1))
     write_whole(request.out / "report.html", compression_page(found))
     return found
+
+
+def _in_pipeline(search: Search, found: dict[str, Any], at_work: AtWork | None) -> None:
+    """Tell what the baseline and the chosen one cost in the whole pipeline."""
+    base, chosen = found["baseline"], found["chosen"]
+    bundles: dict[str, tuple[Path, str | None]] = {"baseline": (search.original.bundle, base["engine"])}
+    if chosen is not None and chosen["steps"]:
+        bundles["chosen"] = (Path(chosen["bundle"]), chosen["engine"])
+    part = (search.dataset, search.test)
+    told = in_pipeline(bundles, search.base.manifest, search.request.video, part, at_work)
+    by_bundle = told.pop("bundles")
+    found["pipeline"] = told
+    base["pipeline"] = by_bundle.get("baseline")
+    if chosen is not None:
+        chosen["pipeline"] = by_bundle.get("chosen" if chosen["steps"] else "baseline")
 
 
 def _fastest(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -100,7 +122,9 @@ def _confirmed(search: Search) -> list[dict[str, Any]]:
             against=str(search.original.bundle),
         )  # fmt: skip
         bundle = load_bundle(one.bundle)
-        costs = costs_beside({"baseline": search.base, "it": bundle}, rounds=120, engine=request.engine)
+        costs = costs_beside(
+            {"baseline": search.base, "it": bundle}, rounds=120, engine=request.engine, device=request.device
+        )
         speed_up = round(costs["baseline"].latency_ms / costs["it"].latency_ms, 3)
         wrong = broken(request.contract, base, worth, costs["it"], speed_up)
         told = {
@@ -142,7 +166,7 @@ def _worths(worth: dict[str, Worth]) -> dict[str, Any]:
 def _told(search: Search, confirmed: list[dict[str, Any]], skipped: int) -> dict[str, Any]:
     request, base = search.request, search.candidates[0]
     rows = [_row(search, c) for c in search.candidates[1:]]
-    _mark_front(rows)
+    _mark_front(rows, base)
     chosen = next((c for c in confirmed if c["kept"]), None)
     costs = search.loaded(base)
     found: dict[str, Any] = {
@@ -159,6 +183,7 @@ def _told(search: Search, confirmed: list[dict[str, Any]], skipped: int) -> dict
         "contract": request.contract.as_dict(),
         "confirmed": confirmed,
         "not_tried": skipped,
+        "device": device_facts(request.device),
         "dataset": {"folder": str(request.dataset), "validation": search.validation, "test": search.test},
         "folder": str(request.out),
     }
@@ -166,6 +191,7 @@ def _told(search: Search, confirmed: list[dict[str, Any]], skipped: int) -> dict
         one = next(c for c in search.candidates if settings_of(c.steps) == chosen["steps"])
         chosen |= {"accuracy": one.accuracy, "size_mb": one.costs.size_mb if one.costs else None}
         chosen |= {k: v for k, v in _costs(search.loaded(one)).items() if k in ("throughput", "memory_mb")}
+        chosen["by_step"] = [_row(search, c) for c in search.along(one.steps)[1:]]
     else:
         far = sorted((c for c in search.candidates[1:] if c.costs and c.worth), key=search.how_far)
         found["nearest"] = [_row(search, c) for c in far[:_NEAREST]]
@@ -200,13 +226,15 @@ def _row(search: Search, one: Candidate) -> dict[str, Any]:
     }
 
 
-def _mark_front(rows: list[dict[str, Any]]) -> None:
-    """Those that no other beats in accuracy, speed-up and size at once."""
+def _mark_front(rows: list[dict[str, Any]], base: Candidate) -> None:
+    """Those that no other, and not the baseline, beats in accuracy, speed-up and size at once."""
+    assert base.costs is not None
     whole = [r for r in rows if r["accuracy"] is not None]
+    unchanged: dict[str, Any] = {"accuracy": base.accuracy, "speed_up": 1.0, "size_mb": base.costs.size_mb}
 
     def beats(a: dict[str, Any], b: dict[str, Any]) -> bool:
         pairs = [(a["accuracy"], b["accuracy"]), (a["speed_up"], b["speed_up"]), (-a["size_mb"], -b["size_mb"])]
         return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
 
     for row in whole:
-        row["front"] = not any(beats(other, row) for other in whole)
+        row["front"] = not any(beats(other, row) for other in (*whole, unchanged))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from onlooker.bundles import Bundle, load_bundle
 from onlooker.bundles.manifest import Step
 from onlooker.core.errors import OnlookerError, UsageError
 from onlooker.learning.compress.contract import Contract, Costs, Worth, broken, distance, drop_of
+from onlooker.learning.compress.devices import Device, check_device
 from onlooker.learning.compress.measure import costs_beside, with_load, worth_of
 from onlooker.learning.compress.plan import RATIOS, Steps, key_of, pruned_by, said, step_config, with_ratio
 from onlooker.learning.compress.step import Subject, Work
@@ -47,8 +49,10 @@ class Request:
         samples: of the validation part that candidates are tried on, at most.
         slices: whether the chosen one is tried on corrupted samples too.
         seed: of all chances.
-        threads: for training.
+        threads: for training; None: as many as processors. What is timed has one.
         ratios: shares of the channels that pruning tries first.
+        video: a clip on which the whole pipeline is measured; None: the first of the test part.
+        device: where looks are timed; see `onlooker.learning.compress.devices`.
     """
 
     bundle: str
@@ -63,8 +67,10 @@ class Request:
     samples: int | None = 2000
     slices: bool = True
     seed: int = 0
-    threads: int = 1
+    threads: int | None = None
     ratios: tuple[float, ...] = RATIOS
+    video: Path | None = None
+    device: Device = "auto"
 
 
 @dataclass(slots=True)
@@ -98,8 +104,9 @@ class Candidate:
 
     @property
     def accuracy(self) -> float | None:
-        """Mean of the main metrics of all tasks."""
-        return sum(w.value for w in self.worth.values()) / len(self.worth) if self.worth else None
+        """Mean of the main metrics of all tasks, errors taken as negative, so that more is better."""
+        values = [w.value if w.higher else -w.value for w in (self.worth or {}).values()]
+        return sum(values) / len(values) if values else None
 
     def drop(self, base: dict[str, Worth]) -> float:
         """Largest drop of a task, in points; a task that is lost counts a hundred."""
@@ -123,6 +130,7 @@ class Search:
 
     def __init__(self, request: Request, told: Told | None = None) -> None:
         self.request, self._told = request, told or (lambda what, done, of: None)
+        check_device(request.device, request.engine)
         self.dataset = Dataset.load(request.dataset)
         self.deadline = None if request.budget is None else time.monotonic() + request.budget
         request.out.mkdir(parents=True, exist_ok=True)
@@ -177,10 +185,23 @@ class Search:
 
     def tried(self, steps: Steps) -> Candidate:
         """Make a candidate and measure it, or take it as it was made before."""
+        one = self._tried(steps)
+        self.candidates.append(one)
+        return one
+
+    def along(self, steps: Steps) -> list[Candidate]:
+        """The baseline and what each of some steps made of it; what was not tried by itself is measured now."""
+        made = [self.candidates[0]]
+        for count in range(1, len(steps) + 1):
+            known = next((c for c in self.candidates if c.steps == steps[:count]), None)
+            made.append(known or self._tried(steps[:count]))
+        return made
+
+    def _tried(self, steps: Steps) -> Candidate:
         began = time.monotonic()
         one = Candidate(steps)
         try:
-            subject = self._made(steps)
+            subject = self.made(steps)
             one.bundle = subject.bundle
             self._measured(one, subject.bundle.parent)
         except OnlookerError as error:
@@ -193,10 +214,14 @@ class Search:
         one.seconds = round(time.monotonic() - began, 1)
         if one.worth is not None and one.costs is not None:
             one.broken = broken(self.request.contract, self.base_worth, one.worth, one.costs, one.speed_up)
-        self.candidates.append(one)
         return one
 
-    def _made(self, steps: Steps) -> Subject:
+    def made(self, steps: Steps) -> Subject:
+        """The model after some steps, each made where it is not there from before.
+
+        Raises:
+            UsageError, ModelError: a step cannot be done.
+        """
         subject = self.original
         for count in range(1, len(steps) + 1):
             folder = self.request.out / "steps" / key_of(steps[:count])
@@ -211,7 +236,7 @@ class Search:
             folder.mkdir(parents=True)
             work = Work(
                 folder, self.dataset, self.training, self.validation, self.original, self.request.teachers,
-                self.deadline, self.request.seed, self.request.threads, self._told,
+                self.deadline, self.request.seed, self.request.threads or len(os.sched_getaffinity(0)), self._told,
             )  # fmt: skip
             subject = part.apply(subject, config, work)
             _write(note, subject)
@@ -222,7 +247,7 @@ class Search:
         assert one.bundle is not None
         bundle = load_bundle(one.bundle)
         both = {_BASE: self.base, "it": bundle} if self.candidates else {"it": bundle}
-        costs = costs_beside(both, engine=self.request.engine)
+        costs = costs_beside(both, engine=self.request.engine, device=self.request.device)
         one.costs = costs["it"]
         one.speed_up = round(costs[_BASE].latency_ms / costs["it"].latency_ms, 3) if self.candidates else 1.0
         note = folder / f"worth-{one.costs.engine}-{self.request.samples}.json"
@@ -261,7 +286,7 @@ class Search:
         """The costs of a candidate with throughput and memory."""
         assert one.bundle is not None
         assert one.costs is not None
-        return with_load(load_bundle(one.bundle), one.costs)
+        return with_load(load_bundle(one.bundle), one.costs, device=self.request.device)
 
     def how_far(self, one: Candidate) -> float:
         """From the contract; see `distance`."""

@@ -72,7 +72,7 @@ class Work:
         ensemble: folders of further runs that teach.
         deadline: by `time.monotonic`, or None.
         seed: of all chances.
-        threads: that may be used.
+        threads: for training; what is timed has one.
         told: how it goes.
     """
 

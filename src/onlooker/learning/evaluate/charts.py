@@ -66,28 +66,76 @@ def line_chart(series: Mapping[str, Points], title: str, *, across: str = "epoch
 
 
 class Spot(NamedTuple):
-    """A point with what it says when it is pointed at, and whether it stands out."""
+    """A point with what it says when it is pointed at, and whether it stands out.
+
+    Args:
+        x, y: where it lies.
+        said: on pointing at it.
+        main: whether it stands out.
+        label: written beside it.
+        sort: the place of its colour and of its name in the legend; None: 1 where it stands out, else 0.
+    """
 
     x: float
     y: float
     said: str
     main: bool = False
+    label: str = ""
+    sort: int | None = None
+
+    @property
+    def colour(self) -> str:
+        """As the page's style names it."""
+        return f"var(--c{int(self.main) if self.sort is None else self.sort})"
 
 
-def spot_chart(spots: Sequence[Spot], title: str, *, across: str) -> str:
-    """Points, of which those that stand out are joined in the order of x; empty where there are none."""
+def spot_chart(
+    spots: Sequence[Spot],
+    title: str,
+    *,
+    across: str,
+    size: tuple[int, int] = (_WIDE, _HIGH),
+    legend: Sequence[str] = (),
+) -> str:
+    """Points, of which those that stand out are joined in the order of x; empty where there are none.
+
+    Args:
+        spots: the points.
+        title: of the chart.
+        across: what x is.
+        size: width and height in pixels.
+        legend: names of the sorts.
+    """
     if not spots:
         return ""
     xs, ys = [s.x for s in spots], [s.y for s in spots]
-    frame = _Frame(_padded(min(xs), max(xs), 0.05), _padded(min(ys), max(ys), 0.05))
+    frame = _Frame(_padded(min(xs), max(xs), 0.05), _padded(min(ys), max(ys), 0.05), *size)
     body = frame.grid(across)
     way = " ".join(f"{frame.across(s.x):.1f},{frame.up(s.y):.1f}" for s in sorted(s for s in spots if s.main))
     body += f'<polyline class="curve" stroke="var(--c1)" points="{way}"/>'
     for spot in spots:
         place = f'cx="{frame.across(spot.x):.1f}" cy="{frame.up(spot.y):.1f}" r="4"'
-        colour = "var(--c1)" if spot.main else "var(--c0)"
-        body += f'<circle {place} fill="{colour}"><title>{escaped(spot.said)}</title></circle>'
-    return _figure(title, body, _WIDE, _HIGH)
+        body += f'<circle {place} fill="{spot.colour}"><title>{escaped(spot.said)}</title></circle>'
+    return _figure(title, body + _labels(spots, frame), *size, legend)
+
+
+def _labels(spots: Sequence[Spot], frame: _Frame) -> str:
+    """What is written beside points, those on top first; one without room that hides no other has none."""
+    made, taken = "", [(frame.across(s.x) - 5, frame.up(s.y) - 5, 10.0, 10.0) for s in spots]
+    for spot in reversed(spots):
+        x, y, wide = frame.across(spot.x), frame.up(spot.y), 6.2 * len(spot.label)
+        for left, middle in ((x + 7, y), (x - 7 - wide, y), (x - wide / 2, y - 13), (x - wide / 2, y + 13)):
+            box = (left, middle - 6, wide, 12.0)
+            inside = left >= _LEFT and left + wide <= frame.wide and _ABOVE <= middle <= frame.high - _BELOW - 6
+            if spot.label and inside and not any(_meet(box, other) for other in taken):
+                taken.append(box)
+                made += f'<text x="{left:.1f}" y="{middle + 4:.1f}">{escaped(spot.label)}</text>'
+                break
+    return made
+
+
+def _meet(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
 
 
 def _padded(low: float, high: float, share: float) -> tuple[float, float]:
@@ -95,6 +143,15 @@ def _padded(low: float, high: float, share: float) -> tuple[float, float]:
         room = abs(low) * 0.1 or 0.5
         return low - room, high + room
     return low - share * (high - low), high + share * (high - low)
+
+
+def _said(places: Sequence[float]) -> list[tuple[float, str]]:
+    """Ticks with what is written at them, with so many digits that no two are alike."""
+    for digits in range(4, 13):
+        said = [number(p) if digits == 4 else f"{p:.{digits}g}" for p in places]
+        if len(set(said)) == len(said):
+            break
+    return list(zip(places, said, strict=True))
 
 
 class _Frame:
@@ -118,13 +175,11 @@ class _Frame:
 
     def grid(self, across: str) -> str:
         made = ""
-        for y in ticks(*self.y):
+        for y, said in _said(ticks(*self.y)):
             made += f'<line class="grid" {self.line((self.x[0], y), (self.x[1], y))}/>'
-            made += f'<text x="{_LEFT - 5}" y="{self.up(y) + 4:.1f}" text-anchor="end">{number(y)}</text>'
-        for x in ticks(*self.x, 6):
-            made += (
-                f'<text x="{self.across(x):.1f}" y="{self.high - _BELOW + 14}" text-anchor="middle">{number(x)}</text>'
-            )
+            made += f'<text x="{_LEFT - 5}" y="{self.up(y) + 4:.1f}" text-anchor="end">{said}</text>'
+        for x, said in _said(ticks(*self.x, 6)):
+            made += f'<text x="{self.across(x):.1f}" y="{self.high - _BELOW + 14}" text-anchor="middle">{said}</text>'
         made += f'<line class="axis" {self.line((self.x[0], self.y[0]), (self.x[1], self.y[0]))}/>'
         return made + f'<text x="{self.wide - _RIGHT}" y="{self.high - 3}" text-anchor="end">{escaped(across)}</text>'
 

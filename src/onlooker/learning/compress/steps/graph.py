@@ -66,7 +66,7 @@ class Graph(Compression):
             files[part.file] = made
         runtime = None if config.engine == "as_before" else config.engine
         if runtime == "measured":
-            runtime = _faster(bundle, files, feeds_of(bundle, work, samples=config.samples), work.threads)
+            runtime = _faster(bundle, files, feeds_of(bundle, work, samples=config.samples))
         told = cut_settings(config, engine=runtime or "as before", nodes_before=before, nodes=after)
         step = Step(name="graph", settings=told)
         return remade(subject, Changed(files, runtime), work, step, allowed=_FARTHEST, exact=True)
@@ -78,7 +78,7 @@ def _nodes(model: bytes) -> int:
     return len(require_onnx().load_from_string(model).graph.node)
 
 
-def _faster(bundle: Bundle, files: dict[str, Made], feeds: Feeds, threads: int) -> str | None:
+def _faster(bundle: Bundle, files: dict[str, Made], feeds: Feeds) -> str | None:
     """The engine in which the models together are fastest; None where none was measured."""
     total: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="onlooker-") as folder:
@@ -88,7 +88,7 @@ def _faster(bundle: Bundle, files: dict[str, Made], feeds: Feeds, threads: int) 
                 continue
             path = Path(folder) / part.file
             path.write_bytes(made)
-            found = milliseconds_of({"": path}, feeds[part.file][:_FEEDS], part.shapes, threads=threads)
+            found = milliseconds_of({"": path}, feeds[part.file][:_FEEDS], part.shapes)
             for (_, engine), ms in found.items():
                 total[engine] = total.get(engine, 0.0) + ms
     return min(sorted(total), key=lambda name: total[name]) if total else None
