@@ -264,6 +264,25 @@ def test_an_eye_an_ear_and_a_head(fusion, seen, eye, mirror, tmp_path):
     }
 
 
+@pytest.mark.parametrize("head", ["dense", "events"])
+@pytest.mark.parametrize("fusion", [f for f, *_ in FUSIONS], ids=["late", "gated"])
+def test_an_eye_and_an_ear_that_step_unequally_answer_step_by_step(fusion, head, tmp_path):
+    """Those of the one with fewer steps lie between them, as when features are joined."""
+    recipe = recipe_of({"video": TCONV, "sound": EAR}, {"action": {"head": head}}, fusion=fusion)
+    facts = facts_of({"video": CLIP, "sound": MEL}, {"action": "spans"})
+    model = _runs.lively(build_model(recipe, facts))
+    steps = {name: model.network(name).steps for name in ("video", "sound")}
+    assert steps["video"] != steps["sound"]
+    given = {"video": torch.randn(2, 8, 3, 16, 20), "sound": torch.randn(2, 1, 40, 16)}
+    answer = model(given, {"video": torch.tensor([1.0, 0.0]), "sound": torch.ones(2)})
+    for raw in (answer.raw, *answer.sides.values()):
+        assert raw["action"].shape[:2] == (2, max(steps.values()))
+        loss = model.head("action").loss(raw["action"], torch.zeros_like(raw["action"]))
+        assert torch.isfinite(loss).all()
+    bundle, _, _ = exported(tmp_path, recipe, facts)
+    assert bundle.manifest.outputs[0].steps == max(steps.values())
+
+
 def test_a_text_is_read_by_a_head(tmp_path):
     recipe = recipe_of({"words": {"network": "text_encoder", "size": 6}}, ACTION)
     bundle, _, _ = exported(tmp_path, recipe, facts_of({"words": TEXT}, {"action": "class"}, None))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from onlooker.core.errors import UsageError
 from onlooker.learning.facts import Facts
 from onlooker.learning.fusing import Fusion
+from onlooker.learning.fusion._joining import aligned
 from onlooker.learning.network import Features, Network
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe
@@ -90,8 +91,9 @@ class Model(nn.Module):
             self.sides[name] = nn.ModuleDict()
             for task, config in recipe.tasks.items():
                 if self._of[task] is None:
-                    facts = replace(self.tasks[task], steps=net.steps)
-                    self.sides[name][task] = load_part("tasks", config.head)(config, facts, net.size, None)  # type: ignore[index]
+                    part = load_part("tasks", config.head)
+                    facts = replace(self.tasks[task], steps=net.steps) if part.windowed else self.tasks[task]
+                    self.sides[name][task] = part(config, facts, net.size, None)  # type: ignore[index]
 
     def network(self, name: str) -> Network:
         """The network of an input."""
@@ -108,6 +110,11 @@ class Model(nn.Module):
         head = self.heads[task] if task in self.heads else next(iter(self.sides.values()))[task]  # type: ignore[index]
         assert isinstance(head, Head)
         return head
+
+    def seen_alone(self, features: Features, task: str) -> Features:
+        """Features of one input for its head of a task; heads that answer step by step get the task's steps."""
+        steps = features.steps
+        return Features(steps if self.head(task).windowed else aligned(steps, self.tasks[task].steps))
 
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Answer:
         """Answer a batch.
@@ -129,7 +136,7 @@ class Model(nn.Module):
             fused = self.fusion({n: f.steps for n, f in features.items()}, present)
             joined, shares = Features(fused.steps), fused.shares
         sides = {
-            name: {task: head(Features(features[name].steps)) for task, head in tasks.items()}  # type: ignore[union-attr]
+            name: {task: head(self.seen_alone(features[name], task)) for task, head in tasks.items()}  # type: ignore[union-attr]
             for name, tasks in self.sides.items()
         }
         raw: dict[str, Tensor] = {}

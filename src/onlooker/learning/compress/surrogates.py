@@ -117,7 +117,7 @@ def traced(model: Model, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         else:
             ends.append(_answer(head, Features(_given(head))))
     for name, heads in model.sides.items():
-        ends += [_answer(head, Features(features[name].steps)) for head in heads.values()]  # type: ignore[operator, union-attr]
+        ends += [_answer(h, model.seen_alone(features[name], t)) for t, h in heads.items()]  # type: ignore[operator, union-attr]
     return ends
 
 
