@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from onlooker.bundles import load_bundle
 from onlooker.bundles.verify import verify_bundle
@@ -16,6 +18,7 @@ from onlooker.learning.compress.contract import Contract
 from onlooker.learning.compress.plan import sequences
 from onlooker.learning.compress.run import compress
 from onlooker.learning.compress.search import Request
+from onlooker.learning.compress.step import Work
 
 ORDER = ("prune", "low_rank", "distil", "qat", "int8", "half", "weight_only", "graph")
 
@@ -33,8 +36,9 @@ def searched(tiny_subject, tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("searched") / "out"
     contract = Contract(max_drop=30.0, max_size_mb=1.0)
     request = Request(
-        str(subject.run), dataset.folder, contract, out, steps=("prune", "distil", "int8"), epochs=1, ratios=(0.5,)
-    )
+        str(subject.run), dataset.folder, contract, out, steps=("prune", "distil", "int8"), epochs=1, threads=1,
+        ratios=(0.5,),
+    )  # fmt: skip
     return compress(request), request
 
 
@@ -107,7 +111,7 @@ def test_contracts_are_kept_or_refused(searched) -> None:
     for drop, size in ((0.0, 1.0), (50.0, 0.005)):
         asked = Request(
             request.bundle, request.dataset, Contract(drop, max_size_mb=size), request.out, steps=("prune", "distil"),
-            epochs=1, slices=False, ratios=request.ratios,
+            epochs=1, threads=1, slices=False, ratios=request.ratios,
         )  # fmt: skip
         chosen = compress(asked)["chosen"]
         if chosen is not None:
@@ -123,6 +127,66 @@ def test_only_what_a_bundle_alone_allows_is_tried_without_a_run(tiny_subject, tm
     found = compress(Request(where, dataset.folder, Contract(5.0), tmp_path / "out", steps=("int8",), slices=False))
     assert [[s["step"] for s in r["steps"]] for r in found["candidates"]] == [["int8"]]
     assert found["baseline"]["eager_ms"] is None
+
+
+def test_a_step_is_a_run_to_evaluate_and_to_go_on_with(searched, tmp_path: Path, capsys) -> None:
+    _, request = searched
+    step = next(iter(sorted((request.out / "steps").glob("*/run"))))
+    assert run("evaluate", step, "--data", request.dataset, "--split", "test", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["tasks"]
+    found = compress(
+        Request(str(step), request.dataset, Contract(100.0), tmp_path / "out", steps=("int8",), slices=False)
+    )
+    assert found["baseline"]["digest"] == load_bundle(step.parent / "bundle").digest
+    assert found["baseline"]["eager_ms"] > 0
+    assert ["error" in row for row in found["candidates"]] == [False]
+
+
+def test_training_has_all_processors_and_what_is_timed_has_one(tiny_subject, tmp_path: Path, monkeypatch) -> None:
+    import onlooker.learning.compress.search as module
+
+    subject, dataset = tiny_subject
+    seen: list[int] = []
+
+    def noted(*given, **more):
+        made = Work(*given, **more)
+        seen.append(made.threads)
+        return made
+
+    monkeypatch.setattr(module, "Work", noted)
+    for threads in (None, 3):
+        request = Request(
+            str(subject.run), dataset.folder, Contract(100.0), tmp_path / str(threads), steps=("half",),
+            slices=False, threads=threads,
+        )  # fmt: skip
+        compress(request)
+    assert seen == [len(os.sched_getaffinity(0)), 3]
+
+
+def test_a_device_that_is_not_there_is_refused(searched, tmp_path: Path, capsys) -> None:
+    _, request = searched
+    given = ("compress", request.bundle, "--data", request.dataset, "--out", tmp_path / "out")
+    assert run(*given, "--device", "tpu") == 1
+    assert "there is no 'tpu'" in capsys.readouterr().err
+    assert run(*given, "--device", "cuda", "--engine", "openvino") == 1
+    assert "openvino runs nothing on cuda" in capsys.readouterr().err
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU: see test_on_a_gpu")
+    for command in (given, ("bench", request.bundle)):
+        assert run(*command, "--device", "cuda") == 1
+        assert "PyTorch finds no GPU" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    told = json.loads((request.out / "compression.json").read_text())["device"]
+    assert told["timed"] == "cpu"
+    assert "no GPU" in told["not_run"]["cuda"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(searched, tmp_path: Path, capsys) -> None:
+    pytest.importorskip("onnxruntime")
+    _, request = searched
+    assert run("bench", request.bundle, "--device", "cuda", "--rounds", 10, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["bundles"][0]["engine"] == "onnxruntime"
 
 
 def test_what_cannot_be_is_told(tiny_subject, tmp_path: Path, capsys) -> None:

@@ -72,8 +72,12 @@ def open_subject(where: str, stack: ExitStack) -> Subject:
         run = path.parent
     if run is None:
         return Subject(load_bundle(path), where)
-    folder = path if (path / MANIFEST).is_file() else path / "bundle"
-    if not folder.is_dir():
+    places = [path, path / "bundle"]
+    if (run / "lineage.json").is_file():
+        # a step of compression keeps the bundle beside its run
+        places.append(run.parent / "bundle")
+    folder = next((f for f in places if (f / MANIFEST).is_file()), None)
+    if folder is None:
         raise UsageError(f"the run {path} has no bundle", hint="let it end, or onlooker train --resume")
     return Subject(load_bundle(folder), where, run, _calibration(run), _recipe(run))
 
