@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onlooker.analyzers._boxes import suppress
 from onlooker.analyzers._tracking import Tracker, grown_iou
 
 
@@ -96,12 +95,6 @@ def test_whatever_comes_each_detection_has_one_track_and_none_is_used_twice(seed
         assert len(tracks) == len(boxes)
         assert len(given_out) == len(set(given_out))
         assert all(np.isfinite(t.box).all() for t in tracker.tracks)
-
-
-def test_suppression_keeps_the_best_of_each_class():
-    boxes = np.array([[0, 0, 1, 1], [0, 0, 1, 0.95], [0, 0, 1, 1], [0.5, 0.5, 0.6, 0.6]], np.float32)
-    keep = suppress(boxes, np.array([0.5, 0.9, 0.7, 0.6], np.float32), np.array([0, 0, 1, 0]), 0.5)
-    assert sorted(keep.tolist()) == [1, 2, 3]
 
 
 @given(margin=st.floats(0, 2))

@@ -245,12 +245,6 @@ def test_boxes_are_those_of_coco():
     )
 
 
-def test_doubles_are_dropped_within_a_label():
-    boxes = np.array([[0, 0, 1, 1], [0, 0, 1, 0.9], [0, 0, 1, 0.95], [2, 2, 3, 3.0]])
-    kept = box_metrics.suppress(boxes, np.array([0.5, 0.9, 0.7, 0.1]), np.array([0, 0, 1, 0]), 0.5)
-    assert kept.tolist() == [1, 2, 3]
-
-
 def test_what_cannot_be_told_is_none():
     one, none = np.array([0.3, 0.6]), np.zeros(0)
     assert curves.roc_auc(one, np.array([1, 1])) is None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from onlooker.analyzers._boxes import suppress
+from onlooker.core.boxes import suppress
 from onlooker.core.errors import UsageError
 from onlooker.core.media import Frame, PixelFormat
 from onlooker.core.time import Timestamp

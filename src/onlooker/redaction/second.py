@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from onlooker.analyzers._boxes import suppress
+from onlooker.core.boxes import suppress
 from onlooker.models import load
 
 __all__ = ["SECOND_SIDE", "SecondDetector"]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.analyzers._boxes import suppress
 from onlooker.bundles.inputs import PictureInput
 from onlooker.bundles.outputs import Detection, Grid, Rows
 from onlooker.bundles.preprocess import Placed
+from onlooker.core.boxes import suppress
 
 __all__ = ["boxes_of"]
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.analyzers._boxes import suppress
 from onlooker.analyzers._gate import GATE_WIDTH
 from onlooker.bundles.inputs import PictureInput
 from onlooker.bundles.preprocess import picture_size
+from onlooker.core.boxes import suppress
 from onlooker.core.media import Frame, PixelFormat, UInt8Array
 
 __all__ = ["WHOLE", "Area", "MotionPart", "Part", "to_whole"]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.analyzers._boxes import suppress
 from onlooker.analyzers._faces import ARCFACE_POINTS, FACE_FIELDS, align, landmarks
+from onlooker.core.boxes import suppress
 from onlooker.core.media import Frame
 from onlooker.models import load
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.analyzers._boxes import suppress
+from onlooker.core.boxes import suppress
 from onlooker.core.media import Frame
 from onlooker.models import entry, load
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OVERLAPS", "Matches", "box_average_precision", "intersection_over_union", "matches", "suppress"]
+__all__ = ["OVERLAPS", "Matches", "box_average_precision", "intersection_over_union", "matches"]
 
 Array = NDArray[Any]
 OVERLAPS = np.linspace(0.5, 0.95, 10)
@@ -35,25 +35,6 @@ def intersection_over_union(first: Array, second: Array) -> Array:
     """
     shared, a, b = _shared(first, second)
     return shared / np.maximum(a[:, None] + b - shared, 1e-12)
-
-
-def suppress(boxes: Array, scores: Array, labels: Array, overlap: float) -> NDArray[np.intp]:
-    """Numbers of the boxes that stay, best first: greedy non-maximum suppression within each label.
-
-    Args:
-        boxes: (n, 4).
-        scores: (n,).
-        labels: (n,).
-        overlap: IoU above which the weaker box goes.
-    """
-    order = np.argsort(-scores, kind="stable")
-    doubles = intersection_over_union(boxes[order], boxes[order]) > overlap
-    doubles &= labels[order, None] == labels[order]
-    free = np.ones(len(order), bool)
-    for n in range(len(order)):
-        if free[n]:
-            free[n + 1 :] &= ~doubles[n, n + 1 :]
-    return order[free]
 
 
 class Matches(NamedTuple):

@@ -18,11 +18,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from onlooker.core.boxes import suppress
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.manifest import LabelledBox, Task
 from onlooker.learning.metrics import told
-from onlooker.learning.metrics.boxes import Matches, box_average_precision, matches, suppress
+from onlooker.learning.metrics.boxes import Matches, box_average_precision, matches
 from onlooker.learning.metrics.curves import best_threshold
 from onlooker.learning.metrics.labels import counted_table
 from onlooker.learning.network import Features
