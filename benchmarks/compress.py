@@ -3,6 +3,7 @@
     python benchmarks/compress.py expression                 # trains the recipe where it is not, compresses, compares
     python benchmarks/compress.py cifar10 --budget 3600
     python benchmarks/compress.py expression --contracts 30  # each is kept on held-out data or refused
+    python benchmarks/compress.py families                   # LSTM, ConvLSTM, fused, several tasks: prune, distil, int8
 
 Writes results/compress_NAME.json. Libraries alone: ONNX Runtime's and NNCF's default quantisation of the trained
 model's bundle, Torch-Pruning's default pruning of half of the channels with the same fine-tuning.
@@ -12,12 +13,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from _harness import save
+from _compress_families import FAMILIES, family
+from _harness import RESULTS, save
 from _recipes import ROOT, dataset_of, trained
 
 from onlooker.bundles import load_bundle
@@ -26,6 +29,7 @@ from onlooker.learning.compress.measure import costs_beside, worth_of
 from onlooker.learning.compress.plan import RATIOS, said
 from onlooker.learning.compress.run import compress
 from onlooker.learning.compress.search import Request, Search
+from onlooker.shadow.at_work import at_work
 
 RECIPES = {
     "cifar10": "cifar10", "cifar10_three": "cifar10", "fights": "fights", "motions": "motions",
@@ -47,7 +51,7 @@ def measured(name: str, budget: float | None, samples: int | None, **more: Any) 
     data = dataset_of(RECIPES[name])
     out = ROOT / "runs" / "benchmarks" / f"{name}_compressed"
     request = Request(str(run), data, Contract(max_drop=1.0), out, budget, samples=samples, **more)
-    found = compress(request)
+    found = compress(request, at_work=at_work)
     search = Search(request)
     libraries = {who: _library(search, steps, found["candidates"]) for who, steps in ALONE.items()}
     chosen = found["chosen"]
@@ -91,14 +95,28 @@ def _library(search: Search, steps: tuple[dict[str, Any], ...], ours: list[dict[
     return made
 
 
+SMALL: dict[str, tuple[str, ...]] = {
+    "expression": (
+        "inputs.face={network: frame_cnn, widths: [16, 32, 64], stem: 1}",
+        "training.batch=32",
+        "training.ema=0.9",
+        "training.epochs=15",
+        "training.threads=1",
+        "training.workers=0",
+    ),
+}
+"""By recipe, settings that make the model of random contracts small."""
+
+
 def contracts(name: str, count: int, samples: int | None) -> dict[str, Any]:
-    """Random contracts: what is chosen is measured once more by itself, on the test part."""
-    run, _ = trained(f"{name}.yaml", f"{name}_deployed", bundle=True)
+    """Random contracts over one search's folder; what is chosen is measured once more by itself, on the test part."""
+    run, _ = trained(f"{name}.yaml", f"{name}_small", settings=SMALL.get(name, ()), bundle=True)
     data = dataset_of(RECIPES[name])
-    out = ROOT / "runs" / "benchmarks" / f"{name}_compressed"
+    out = ROOT / "runs" / "benchmarks" / f"{name}_small_compressed"
     draw = random.Random(0)
-    told: dict[str, int] = {"kept": 0, "refused": 0, "broken": 0}
-    first = Search(Request(str(run), data, Contract(), out, samples=samples))
+    told: dict[str, Any] = {"contracts": 0, "kept": 0, "refused": 0, "broken": 0, "each": []}
+    asked = {"samples": samples, "slices": False, "steps": ("prune", "distil", "int8"), "epochs": 1, "threads": 1}
+    first = Search(Request(str(run), data, Contract(), out, ratios=(0.4, 0.8), **asked))
     base, _ = worth_of(first.original.bundle, data, first.test)
     size = first.candidates[0].costs
     assert size is not None
@@ -108,10 +126,14 @@ def contracts(name: str, count: int, samples: int | None) -> dict[str, Any]:
             speed_up=draw.choice([None, 1.2, 2, 4, 8]),
             max_size_mb=draw.choice([None, *(round(size.size_mb * s, 4) for s in (0.5, 0.25, 0.1, 0.03))]),
         )
-        found = compress(Request(str(run), data, contract, out, samples=samples, slices=False))
+        found = compress(Request(str(run), data, contract, out, ratios=(0.4, 0.8), **asked))
         verdict = "refused" if found["chosen"] is None else _again(found["chosen"], contract, base, first, data)
         told[verdict] += 1
-        print(number, dataclasses.asdict(contract), verdict, flush=True)
+        told["contracts"] += 1
+        steps = None if found["chosen"] is None else said(tuple(found["chosen"]["steps"]))
+        told["each"].append({**dataclasses.asdict(contract), "verdict": verdict, "chosen": steps})
+        save(f"compress_{name}_contracts", told)
+        print(number, told["each"][-1], flush=True)
     return told
 
 
@@ -127,21 +149,34 @@ def _again(chosen: Mapping[str, Any], contract: Contract, base: Any, search: Sea
     return "kept" if kept else "broken"
 
 
+def families(only: Sequence[str] | None) -> None:
+    """All, or some in the place of what is known of them."""
+    path = RESULTS / "compress_families.json"
+    if not only:
+        path.unlink(missing_ok=True)
+    for name in only or FAMILIES:
+        told = family(name)
+        known = json.loads(path.read_text())["families"] if path.exists() else {}
+        save("compress_families", {"families": {**known, name: told}})
+
+
 def main() -> None:
     """Those that are named."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="+", choices=sorted(RECIPES))
+    parser.add_argument("names", nargs="+", choices=[*sorted(RECIPES), "families"])
     parser.add_argument("--budget", type=float, help="seconds of trying for each")
     parser.add_argument("--samples", type=int, default=1000, help="of the validation part for each candidate")
     parser.add_argument("--epochs", type=int, default=3, help="of learning after channels were pruned")
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="of the channels that pruning tries")
     parser.add_argument("--threads", type=int, default=1, help="for training")
+    parser.add_argument("--only", nargs="+", choices=list(FAMILIES), help="families to measure anew")
     parser.add_argument("--contracts", type=int, help="draw so many contracts in place of the comparison")
     given = parser.parse_args()
     for name in given.names:
-        if given.contracts:
-            told = contracts(name, given.contracts, given.samples)
-            save(f"compress_{name}_contracts", {"contracts": given.contracts, **told})
+        if name == "families":
+            families(given.only)
+        elif given.contracts:
+            contracts(name, given.contracts, given.samples)
         else:
             how = {"epochs": given.epochs, "ratios": tuple(given.ratios), "threads": given.threads}
             save(f"compress_{name}", measured(name, given.budget, given.samples, **how))
