@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
 from pydantic import ValidationError
 
-__all__ = ["Location", "first_complaint", "line_of"]
+from onlooker.core.errors import ConfigError
+
+__all__ = ["Location", "first_complaint", "line_of", "parsed"]
 
 Location: TypeAlias = tuple[int | str, ...]
 """Keys and numbers on the way to a value."""
+
+
+def parsed(text: str, where: str) -> tuple[Any, yaml.Node | None]:
+    """A YAML text's values, unchecked, and its nodes, which know their lines.
+
+    Args:
+        text: what stands in the file.
+        where: what errors call the file.
+
+    Raises:
+        ConfigError: it is not YAML; names file and line.
+
+    >>> parsed("a: [1, 2]", "x.yaml")[0]
+    {'a': [1, 2]}
+    """
+    try:
+        return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"{where}{line}: not YAML: {getattr(error, 'problem', error)}") from None
 
 
 def line_of(document: yaml.Node | None, location: Location) -> int:

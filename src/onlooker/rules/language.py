@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from onlooker.core.errors import ConfigError
-from onlooker.core.located import first_complaint, line_of
+from onlooker.core.located import first_complaint, line_of, parsed
 from onlooker.core.media import SourceInfo
 from onlooker.rules import conditions as condition_modules
 from onlooker.rules.condition import Condition, Per
@@ -238,13 +238,7 @@ def parse_rules(text: str, where: str = "rules") -> RuleFile:
     Raises:
         ConfigError: the first thing that is wrong, with file and line.
     """
-    try:
-        document = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{where}{line}: not YAML: {getattr(error, 'problem', error)}") from None
+    values, document = parsed(text, where)
     try:
         made = _file_model().model_validate(values)
     except ValidationError as error:

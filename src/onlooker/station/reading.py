@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from onlooker.core.errors import ConfigError
-from onlooker.core.located import Location, first_complaint, line_of
+from onlooker.core.located import Location, first_complaint, line_of, parsed
 
 __all__ = ["read_model"]
 
@@ -32,14 +32,9 @@ def read_model(model: type[M], path: Path, *, hint: str) -> M:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        document = yaml.compose(text, Loader=yaml.SafeLoader)
-        values: Any = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}", hint="check the path") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from None
+    values, document = parsed(text, str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping, got {type(values).__name__}", hint=hint)
     values = _expanded(values, (), path, document)

@@ -27,7 +27,7 @@ class Detector:
         name: model of the catalogue.
         threads: how many it may use.
         least: least score of a detection.
-        overlap: see `onlooker.analyzers._boxes.suppress`.
+        overlap: see `onlooker.core.boxes.suppress`.
         tiles: see ``ObjectsConfig``.
     """
 

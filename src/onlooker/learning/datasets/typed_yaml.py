@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from onlooker.core.errors import ConfigError, UsageError
-from onlooker.core.located import first_complaint, line_of
+from onlooker.core.located import first_complaint, line_of, parsed
 
 __all__ = ["load_yaml", "read_yaml", "validated", "write_whole"]
 
@@ -37,13 +37,9 @@ def read_yaml(path: Path) -> tuple[Any, yaml.Node | None]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}", hint="check the path") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from None
+    return parsed(text, str(path))
 
 
 def validated(
