@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from onlooker.learning.batches import Batch, normalised
@@ -21,7 +22,7 @@ from onlooker.learning.compress.narrow import said_of
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.facts import Facts
 from onlooker.learning.finish import finish
-from onlooker.learning.loop import Run, fit, losses_of, recalibrate, tried
+from onlooker.learning.loop import Run, changed, fit, losses_of, recalibrate, tried
 from onlooker.learning.model import Model
 from onlooker.learning.peers import Peers
 from onlooker.learning.recipe import Recipe, Splits, Start
@@ -154,6 +155,24 @@ class Refit:
         """Some batches of the training part as the networks get them, not augmented, and what is there."""
         for batch in itertools.islice(self._made.training.batches(), count):
             yield self.tensors(batch)
+
+    def augmented(self, model: Model, epoch: int) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
+        """The batches of an epoch of the training part with their inputs as the loop gives them, augmented."""
+        run = self._run(model, self.recipe, None)
+        run.standing.epoch = epoch
+        for number, batch in enumerate(self._made.training.batches(epoch)):
+            seed = (self.recipe.training.seed * 1_000_003 + epoch * self._made.training.steps + number) * 1_009
+            yield batch, changed(run, batch, torch.Generator().manual_seed(seed))[0]
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch of the training part."""
+        return self._made.training.steps
+
+    def validation(self) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
+        """The batches of the validation part with their inputs; none where there is no such part."""
+        for batch in self._made.validation.batches() if self._made.validation is not None else ():
+            yield batch, self.tensors(batch)[0]
 
     def tensors(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """A batch as the networks get it, and what is there."""

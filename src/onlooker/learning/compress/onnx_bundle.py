@@ -82,13 +82,15 @@ def parts_of(manifest: Manifest) -> list[Part]:
         states = part.state.tensors if part.state else ()
         shapes |= {s.input: tuple(s.shape) for s in states}
         after = tuple(s.output for s in states)
-        made.append(Part(part.file, part.format, shapes, (*part.outputs, *after), after))
+        early = (part.exit.output,) if isinstance(part, Network) and part.exit is not None else ()
+        made.append(Part(part.file, part.format, shapes, (*part.outputs, *early, *after), after))
     return made
 
 
 def _shapes(part: Network | Head) -> dict[str, tuple[int, ...]]:
     if isinstance(part, Network):
-        return {part.tensor: tuple(part.input.shape)}
+        early = {part.exit.input: (1,)} if part.exit is not None else {}
+        return {part.tensor: tuple(part.input.shape), **early}
     if part.text is not None:
         return {str(part.text_tensor): tuple(part.text.shape)}
     made: dict[str, tuple[int, ...]] = {}

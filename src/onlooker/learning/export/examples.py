@@ -25,28 +25,29 @@ Arrays = dict[str, NDArray[Any]]
 _TRIED = 32
 
 
-def golden_inputs(recipe: Recipe, manifest: Manifest, steps: int) -> tuple[Arrays, bool]:
+def golden_inputs(recipe: Recipe, manifest: Manifest, steps: int, *, tried: int = _TRIED) -> tuple[Arrays, bool]:
     """Inputs by ``in.NETWORK`` (see `onlooker.bundles.play`), and whether they are real ones.
 
     Args:
         recipe: where its dataset cannot be read, soft noise is given.
         manifest: of the bundle.
         steps: how many; a streaming form gets the pictures of one sample after another.
+        tried: at most so many samples, spread evenly, are taken; where that is not enough they are repeated.
     """
     made = noise(manifest, steps=steps)
     if not manifest.networks:
         return made, False
     try:
-        real = _real(recipe, manifest, steps)
+        real = _real(recipe, manifest, steps, tried)
     except OnlookerError:
         real = None
     return (made, False) if real is None else (real, True)
 
 
-def _real(recipe: Recipe, manifest: Manifest, steps: int) -> Arrays | None:
+def _real(recipe: Recipe, manifest: Manifest, steps: int, tried: int) -> Arrays | None:
     parts: dict[str, list[NDArray[Any]]] = {n.name: [] for n in manifest.networks}
     wanted = {n.name: steps * _pictures(n) for n in manifest.networks}
-    for clip in _clips(recipe):
+    for clip in _clips(recipe, tried):
         taken = {n.name: _taken(clip, n) for n in manifest.networks}
         if any(array is None for array in taken.values()):
             continue
@@ -71,13 +72,14 @@ def _pictures(network: Network) -> int:
     return network.input.frames if isinstance(network.input, ClipInput) else 1
 
 
-def _clips(recipe: Recipe) -> Iterator[Clip]:
+def _clips(recipe: Recipe, tried: int) -> Iterator[Clip]:
     dataset = Dataset.load(Path(recipe.dataset))
     splits = recipe.splits
     for split in (splits.validation, splits.test, splits.train):
         samples = dataset.of_split(split) if split in dataset.info.splits else []
         if samples:
-            some = [samples[n * len(samples) // min(len(samples), _TRIED)] for n in range(min(len(samples), _TRIED))]
+            count = min(len(samples), tried)
+            some = [samples[n * len(samples) // count] for n in range(count)]
             with Loader(
                 dataset, preparation_of(recipe, dataset), samples=some, shuffle=False, on_error="skip"
             ) as loader:
