@@ -132,7 +132,7 @@ def test_only_what_a_bundle_alone_allows_is_tried_without_a_run(tiny_subject, tm
 def test_a_step_is_a_run_to_evaluate_and_to_go_on_with(searched, tmp_path: Path, capsys) -> None:
     _, request = searched
     step = next(iter(sorted((request.out / "steps").glob("*/run"))))
-    assert run("evaluate", step, "--data", request.dataset, "--split", "test", "--json") == 0
+    assert run("evaluate", step, request.dataset, "--split", "test", "--json") == 0
     assert json.loads(capsys.readouterr().out)["tasks"]
     found = compress(
         Request(str(step), request.dataset, Contract(100.0), tmp_path / "out", steps=("int8",), slices=False)
