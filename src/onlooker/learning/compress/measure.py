@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from onlooker.bundles import Bundle, Player, noise
+from onlooker.bundles.golden import read_golden
 from onlooker.bundles.running import engines
 from onlooker.core.errors import ModelError
 from onlooker.learning.compress.contract import Costs, Worth, task_of
@@ -25,7 +26,7 @@ from onlooker.learning.evaluate.run import Evaluation, EvaluationRequest, evalua
 
 __all__ = ["costs_beside", "eager_milliseconds", "peak_memory", "size_of", "throughput", "with_load", "worth_of"]
 
-_WARM, _ROUNDS = 5, 60
+_WARM, _ROUNDS, _TURNS = 5, 60, 6
 _MEGA = 1e6
 
 
@@ -46,7 +47,8 @@ def costs_beside(
     """The latency of bundles, each in the engine that is fastest for it, all looked through in turns.
 
     Turns make what else the machine does fall on all alike, so that ratios hold. A look is preprocessing, networks and
-    head, on one thread; decoding is not in it.
+    head, on one thread; decoding is not in it. Looks are at noise; where a bundle has an early exit, so that they cost
+    what their input makes them cost, they are at the samples of its golden run, and latency is the mean over these.
 
     Args:
         bundles: by name.
@@ -60,9 +62,11 @@ def costs_beside(
     engine = "onnxruntime" if device == "cuda" else engine
     players: dict[tuple[str, str], Player] = {}
     times: dict[tuple[str, str], list[float]] = {}
+    real = next((made for b in bundles.values() if (made := _samples(b)) is not None), {})
     try:
         for name, bundle in bundles.items():
-            inputs = noise(bundle.manifest, steps=1)
+            inputs = _looks(bundle, real)
+            rounds = max(rounds, _TURNS * len(next(iter(inputs.values()))))
             for one in engines(bundle):
                 if engine is None or one == engine:
                     players[name, one] = Player(bundle, inputs, engine=one, device=engine_device(device))
@@ -71,21 +75,38 @@ def costs_beside(
         for turn in range(_WARM + rounds):
             for key, player in players.items():
                 began = time.perf_counter()
-                player.step(0)
+                player.step(turn % player.steps)
                 if turn >= _WARM:
                     times.setdefault(key, []).append(1e3 * (time.perf_counter() - began))
     finally:
         for player in players.values():
             player.close()
-    return {name: _fastest(name, bundle, times) for name, bundle in bundles.items()}
+    steps = {name: len(next(iter(_looks(bundle, real).values()))) for name, bundle in bundles.items()}
+    return {name: _fastest(name, bundle, times, steps[name]) for name, bundle in bundles.items()}
 
 
-def _fastest(name: str, bundle: Bundle, times: Mapping[tuple[str, str], Sequence[float]]) -> Costs:
+def _samples(bundle: Bundle) -> dict[str, Any] | None:
+    """What a bundle with an early exit is timed on, by ``in.NETWORK``: the inputs of its golden run; None of others."""
+    golden = bundle.manifest.golden
+    if golden is None or not any(n.exit for n in bundle.manifest.networks):
+        return None
+    return {k: v for k, v in read_golden(bundle.path(golden.file)).items() if k.startswith("in.")}
+
+
+def _looks(bundle: Bundle, real: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs on which a bundle is timed: the real ones where they are in its form, else noise."""
+    own = noise(bundle.manifest, steps=1)
+    fits = real.keys() == own.keys() and all(real[k].shape[1:] == v.shape[1:] for k, v in own.items())
+    return dict(real) if fits else own
+
+
+def _fastest(name: str, bundle: Bundle, times: Mapping[tuple[str, str], Sequence[float]], steps: int) -> Costs:
     own = {engine: values for (n, engine), values in times.items() if n == name}
-    engine = min(own, key=lambda e: statistics.median(own[e]))
+    typical = {e: statistics.fmean(statistics.median(v[n::steps]) for n in range(steps)) for e, v in own.items()}
+    engine = min(typical, key=lambda e: typical[e])
     low, high = np.quantile(own[engine], [0.05, 0.95])
     spread = (round(float(low), 4), round(float(high), 4))
-    return Costs(round(statistics.median(own[engine]), 4), spread, engine, round(size_of(bundle), 4))
+    return Costs(round(typical[engine], 4), spread, engine, round(size_of(bundle), 4))
 
 
 def with_load(bundle: Bundle, costs: Costs, *, device: Device = "auto") -> Costs:
@@ -100,13 +121,13 @@ def throughput(bundle: Bundle, engine: str, *, seconds: float = 1.0, device: Dev
     began = threading.Event()
 
     def stream() -> None:
-        player = Player(bundle, noise(bundle.manifest, steps=1), engine=engine, device=engine_device(device))
+        player = Player(bundle, _looks(bundle, _samples(bundle) or {}), engine=engine, device=engine_device(device))
         try:
             player.step(0)
             began.wait()
             until, count = time.perf_counter() + seconds, 0
             while time.perf_counter() < until:
-                player.step(0)
+                player.step(count % player.steps)
                 count += 1
             counts.append(count)
         finally:
