@@ -50,7 +50,7 @@ class ChangeGate:
         """Whether to look at the frame."""
         stretch = int(frame.time.value / self.look_back)
         grey = frame.image(GATE_WIDTH, 0, "gray").astype(np.int16)
-        if self._seen is not None and self._seen[0] == stretch:
+        if self._seen is not None and self._seen[0] == stretch and self._seen[1].shape == grey.shape:
             change = np.abs(grey - self._seen[1]) >= _LEVELS
             # single pixels are noise: both the pixel and its neighbour must have changed
             share = np.count_nonzero(change[:, 1:] & change[:, :-1]) / change.size
