@@ -32,10 +32,10 @@ from onlooker.learning.score import predict
 from onlooker.learning.train import Quiet
 
 NETWORKS = {
-    "tconv": "{{network: tconv, form: 2plus1d, widths: [{}], dropout: {}}}",
-    "crnn": "{{network: crnn, widths: [{}], dropout: {}}}",
-    "cnn_rnn": "{{network: cnn_rnn, widths: [{}], dropout: {}}}",
-    "cnn": "{{network: frame_cnn, widths: [{}], dropout: {}}}",
+    "tconv": "{{network: tconv, form: {form}, {more}}}",
+    "crnn": "{{network: crnn, {more}}}",
+    "cnn_rnn": "{{network: cnn_rnn, {more}}}",
+    "cnn": "{{network: frame_cnn, {more}}}",
 }
 
 
@@ -98,10 +98,10 @@ def _compared(found: dict[str, list[float]], senses: tuple[str, str]) -> dict[st
     return result
 
 
-def _side_by_side(recipe: str, task: str, widths: str, dropout: float, seeds: int) -> dict[str, Any]:
+def _side_by_side(recipe: str, task: str, form: str, more: str, seeds: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
-    for name, form in NETWORKS.items():
-        network = form.format(widths, dropout)
+    for name, template in NETWORKS.items():
+        network = template.format(form=form, more=more)
         values: list[float] = []
         facts: dict[str, Any] = {}
         for seed in range(seeds):
@@ -148,13 +148,14 @@ def _costs(folder: Any) -> dict[str, Any]:
 def motions(seeds: int) -> dict[str, Any]:
     """Four networks on motions that only the order of frames tells apart."""
     dataset_of("motions")
-    return _side_by_side("motions.yaml", "motion", "16, 32, 64", 0.1, seeds)
+    return _side_by_side("motions.yaml", "motion", "3d", "widths: [16, 32, 64], dropout: 0.1, pool: max", seeds)
 
 
 def actions(seeds: int) -> dict[str, Any]:
     """Four networks on fights, and with sound."""
     dataset_of("fights")
-    rows = _side_by_side("fights.yaml", "action", "24, 48, 96", 0.3, seeds)
+    more = "widths: [8, 16, 32, 48], dropout: 0.3, pool: max, difference: alone"
+    rows = _side_by_side("fights.yaml", "action", "shift", more, seeds)
     pairs: dict[str, list[float]] = {
         "video": [],
         "video and sound": [],
