@@ -56,7 +56,13 @@ RUNS: dict[str, list[list[str]]] = {
     "recipes": [[]],
     "training_loop": [[]],
     "anomaly": [[]],
-    "compress": [["cifar10", "fights", "digits_fused", "--budget", "3600"], ["expression", "--contracts", "30"]],
+    "compress": [
+        ["cifar10", "motions", "digits_fused", "--budget", "3600"],
+        ["families"],
+        ["expression", "--contracts", "30"],
+    ],
+    "adaptive": [[]],
+    "early_exit": [[]],
     "detector_int8": [[]],
     "improve": [[]],
 }
