@@ -195,7 +195,7 @@ class Looker:
             how |= How.FIRST
         if self._first is None or sure < self._first.sure:
             outputs, placed = offer.look()
-            how |= How.OWN
+            how |= How.OWN | (How.EARLY if self._eye.early else How.REPEATED)
             arrays = flat(self._network.name, outputs)
             if self._detection is not None:
                 arrays["", self._detection.name] = boxes_of(outputs, self._detection, self._facts, placed)

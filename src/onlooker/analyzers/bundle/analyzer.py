@@ -65,7 +65,8 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             pinned, _ = first_bundle(self.name, config.first, self._bundle)
             self.config = config = config.model_copy(update={"first": pinned})
         self._detection = next((o for o in manifest.outputs if isinstance(o, Detection)), None)
-        self._layout = Layout(manifest, how=config.adaptive) if manifest.networks else None
+        self._exits = any(n.exit is not None for n in manifest.networks)
+        self._layout = Layout(manifest, how=config.adaptive or self._exits) if manifest.networks else None
         self._pace = Pace(manifest, config.rate) if manifest.networks else None
         self._looker: Looker | None = None
         self._ear: Ear | None = None
@@ -91,6 +92,11 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         if config.rate is not None and not isinstance(manifest.pictures, FrameInput):
             raise ConfigError(
                 f"{self.name}: rate: it looks at no single pictures, and its rate is part of its training"
+            )
+        if config.exit is not None and not any(n.exit is not None for n in manifest.networks):
+            raise ConfigError(
+                f"{self.name}: exit: its network has no early exit",
+                hint="onlooker compress BUNDLE --steps early_exit makes one",
             )
         check_adaptive(self.name, manifest, config)
 
@@ -135,15 +141,18 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         if pictured is not None and context.source.video is not None:
             self._looker = self._looking(pictured, engine, context.threads)
             if manifest.sounds and context.source.audio and context.read is not None:
-                self._side = SideSound(manifest.sounds[0], NetworkRun(engine, manifest.sounds[0]), context.read)
+                self._side = SideSound(manifest.sounds[0], self._run(engine, manifest.sounds[0]), context.read)
         elif pictured is None and manifest.sounds:
-            self._ear = Ear(manifest.sounds[0], NetworkRun(engine, manifest.sounds[0]), context.read)
+            self._ear = Ear(manifest.sounds[0], self._run(engine, manifest.sounds[0]), context.read)
         if manifest.head is not None and not context.heavy_only:
             self._head = HeadRun(engine, manifest.head)
             if manifest.head.text is not None and context.kinds:
                 self._encoder = shared_encoder()
         self._counted.clear()
         self._restart()
+
+    def _run(self, engine: Engine, network: Network) -> NetworkRun:
+        return NetworkRun(engine, network, exit=self.config.exit)
 
     def _looking(self, network: Network, engine: Engine, threads: int) -> Looker:
         config, manifest = self.config, self._bundle.manifest
@@ -152,7 +161,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             own = {"runtime": config.runtime, "threads": threads, "sure": config.first_sure}
             first = First(self.name, config.first, manifest, **own)
         assert self._pace is not None
-        return Looker(manifest, config, Eye(network, NetworkRun(engine, network)), first, self._pace.tick)
+        return Looker(manifest, config, Eye(network, self._run(engine, network)), first, self._pace.tick)
 
     def _restart(self) -> None:
         manifest, config = self._bundle.manifest, self.config
@@ -271,11 +280,13 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         self._counted["first"] += bool(how & How.FIRST)
         self._counted["parts"] += bool(how & How.PART)
         self._counted["repeated"] += not how & (How.OWN | How.FIRST)
+        if self._exits:
+            self._counted["early"] += bool(how & How.EARLY)
 
     @property
     def counted(self) -> Mapping[str, int]:
-        """With adaptive settings: how many looks there were, how many of them were ``made`` by its own networks, by the
-        ``first`` bundle, at ``parts`` of the picture, and ``repeated`` from an earlier one.
+        """With adaptive settings or an early exit: how many looks there were, how many of them were ``made`` by its own
+        networks, by the ``first`` bundle, at ``parts`` of the picture, ``repeated`` from an earlier one, and ``early``.
         """
         return dict(self._counted)
 

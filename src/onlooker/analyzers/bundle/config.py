@@ -11,7 +11,18 @@ from onlooker.core.analyzer import AnalyzerConfig, Quality
 __all__ = ["HEAVY_FIELDS", "BundleConfig", "config_for"]
 
 ADAPTIVE_FIELDS = frozenset(
-    {"still", "sure", "sure_after", "sure_every", "stretch_seconds", "first", "first_sure", "region", "region_least"}
+    {
+        "still",
+        "sure",
+        "sure_after",
+        "sure_every",
+        "stretch_seconds",
+        "first",
+        "first_sure",
+        "region",
+        "region_least",
+        "exit",
+    }
 )
 HEAVY_FIELDS = frozenset({"version", "rate", "runtime"}) | ADAPTIVE_FIELDS
 Part01 = Annotated[float, Field(ge=0, le=1)]
@@ -47,6 +58,7 @@ class BundleConfig(AnalyzerConfig):
         first: an added bundle (``NAME`` or ``NAME@VERSION``) with the same labels that looks first; this one looks
             where that is less confident than ``first_sure``.
         first_sure: see ``first``; None: as accurate as this bundle was at its export.
+        exit: confidence (0..1) from which the answer of a network's early exit stands; above 1: never.
         region: the part that is looked at: left, top, right, bottom in fractions of the picture; or ``motion``: of
             detections, where something changed.
         region_least: with ``motion``, the part is at least this share of the picture high or wide.
@@ -78,6 +90,7 @@ class BundleConfig(AnalyzerConfig):
     stretch_seconds: float = Field(default=5.0, ge=0.1, le=600)
     first: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*(@[0-9a-fA-F]+)?$")
     first_sure: float | None = Field(default=None, gt=0, le=1)
+    exit: float | None = Field(default=None, ge=0, le=2)
     region: Literal["motion"] | tuple[Part01, Part01, Part01, Part01] | None = None
     region_least: float = Field(default=0.25, gt=0, le=1)
 

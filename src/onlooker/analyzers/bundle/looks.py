@@ -31,12 +31,15 @@ Floats = NDArray[np.float32]
 
 
 class How(IntFlag):
-    """How a look came about: which networks really looked, and whether at a part of the picture."""
+    """How a look came about: which networks really looked, whether at a part of the picture, and whether the
+    answer left its own network early.
+    """
 
     REPEATED = 0
     OWN = 1
     FIRST = 2
     PART = 4
+    EARLY = 8
 
     @property
     def array(self) -> Floats:

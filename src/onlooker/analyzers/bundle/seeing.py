@@ -124,6 +124,11 @@ class Eye:
         self._state = run.initial()
         self._step: int | None = None
 
+    @property
+    def early(self) -> bool:
+        """Whether the last look left the network by its early exit."""
+        return self._run.early
+
     def offers(self, picture: Pictured, time: Timestamp, *, warm: bool = False) -> list[Offer]:
         """The looks that the picture completes, in order of time, none of them made; with ``warm`` only those that its
         memory needs.

@@ -52,6 +52,7 @@ def sequences(
             shorter = (cut, distil) if "distil" in allowed else (cut,)
             made += [shorter, (*shorter, whole)]
         made += [({"step": "low_rank", "epochs": epochs}, whole), ({"step": "qat"},)]
+        made.append(({"step": "early_exit", "epochs": epochs},))
     return [steps for steps in made if all(s["step"] in allowed for s in steps)]
 
 

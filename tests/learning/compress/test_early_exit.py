@@ -1,0 +1,163 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+"""Early exit: never and always, the choice on the validation part, the bundle in use, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from analyzers.conftest import write_clip
+from learning._runs import CLIP, FRAME, MEL, facts_of, lively, recipe_of
+from learning._tiny import tiny_dataset, tiny_recipe
+from learning.compress._moving import work_for
+from onlooker.bundles import load_bundle, play, verify_bundle
+from onlooker.bundles.added import add
+from onlooker.bundles.golden import read_golden
+from onlooker.bundles.running import engines
+from onlooker.core.errors import ConfigError
+from onlooker.core.plugins import load_plugin
+from onlooker.learning.compress.exiting import Judging, choose
+from onlooker.learning.compress.measure import costs_beside, worth_of
+from onlooker.learning.compress.step import Subject
+from onlooker.learning.compress.steps.early_exit import Config, EarlyExit
+from onlooker.learning.model import build_model
+from onlooker.learning.train import train
+from onlooker.sources import open_source
+from onlooker.testing.analyzer import AnalyzerCase, _Opened
+from onlooker.testing.drive import decide
+
+NETWORKS = {
+    "whitened_cnn": ({"network": "whitened_cnn", "widths": [4, 6, 8]}, FRAME),
+    "frame_cnn": ({"network": "frame_cnn", "widths": [4, 6], "difference": True}, CLIP),
+    "tconv": ({"network": "tconv", "widths": [4, 6], "time_strides": [2, 1]}, CLIP),
+    "shift": ({"network": "tconv", "widths": [8, 8], "form": "shift", "causal": False, "difference": "alone"}, CLIP),
+    "audio_cnn": ({"network": "audio_cnn", "widths": [4, 6, 8], "size": 5}, MEL),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_trunk_and_rest_are_the_network(name):
+    config, facts = NETWORKS[name]
+    known = facts_of({"it": facts}, {"way": "class"})
+    net = lively(build_model(recipe_of({"it": config}, {"way": {"head": "classification"}}), known)).network("it")
+    x = torch.randn(2, *known.shape("it"), generator=torch.Generator().manual_seed(0))
+    assert net.cuts >= 1
+    with torch.no_grad():
+        for cut in range(1, net.cuts + 1):
+            torch.testing.assert_close(net.rest(net.trunk(x, cut), cut).steps, net(x).steps)
+
+
+def judging(sure, early_right, full_right) -> Judging:
+    def raw(right):
+        return np.where(np.array(right, bool)[:, None], [1.0, 0.0], [0.0, 1.0]).astype(np.float32)
+
+    count = len(sure)
+    return Judging(
+        {"t": raw(early_right)}, {"t": raw(full_right)}, {"t": np.zeros(count, np.int64)},
+        {"t": np.ones(count, bool)}, np.array(sure, np.float32),
+    )  # fmt: skip
+
+
+def test_most_leave_that_may():
+    right = [1, 1, 0, 1, 0]
+    one = judging([0.9, 0.8, 0.7, 0.7, 0.6], right, [1, 1, 1, 1, 1])
+    # at 0.7 one of five would be lost
+    found = choose(one, 0.0)
+    assert (found.share, found.drop) == (0.4, 0.0)
+    assert 0.7 < found.threshold < 0.8
+    found = choose(one, 0.2)
+    assert (found.share, found.drop) == (0.8, pytest.approx(0.2))
+    assert choose(one, 1.0).share == 1.0
+    assert choose(judging([0.9], [0], [1]), 0.5) is None
+    # an exit that is right where the network is wrong makes room for another that is wrong
+    assert choose(judging([0.9, 0.8], [1, 0], [0, 1]), 0.0).share == 1.0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("early")
+    dataset = tiny_dataset(folder / "data", count=72)
+    tasks = {"side": {"head": "classification"}}
+    inputs = {"picture": {"network": "whitened_cnn", "widths": [6, 8, 16]}}
+    training = {
+        "epochs": 4, "batch": 8, "threads": 1, "workers": 0, "checkpoint_seconds": 0, "precision": "float32",
+    }  # fmt: skip
+    run = folder / "run"
+    train(tiny_recipe(folder, folder / "data", tasks=tasks, inputs=inputs, training=training), out=run)
+    subject = Subject(run / "bundle", run)
+    config = Config(epochs=8, max_drop=10, least_gain=0, cells=2)
+    assert EarlyExit.refusal(subject, config) is None
+    work = work_for(folder / "work", dataset, subject)
+    return subject, EarlyExit.apply(subject, config, work), dataset
+
+
+def golden_of(subject):
+    bundle = load_bundle(subject.bundle)
+    return bundle, read_golden(bundle.path(bundle.manifest.golden.file))
+
+
+def test_never_it_is_the_original_and_always_it_is_not(made):
+    subject, early, _ = made
+    bundle, recorded = golden_of(early)
+    inputs = {k: v for k, v in recorded.items() if k.startswith("in.")}
+    original = load_bundle(subject.bundle)
+    for engine in engines(bundle):
+        whole = play(original, inputs, engine=engine)["out.side"]
+        np.testing.assert_allclose(play(bundle, inputs, engine=engine, exit=1.5)["out.side"], whole, atol=1e-4)
+        always = play(bundle, inputs, engine=engine, exit=0.0)["out.side"]
+        assert (np.abs(always - whole).max(-1) > 1e-3).all()
+        by_itself = play(bundle, inputs, engine=engine)["out.side"]
+        np.testing.assert_allclose(by_itself, recorded["out.side"], atol=2e-3)
+
+
+def test_the_bundle_tells_verifies_and_keeps_the_drop(made, tmp_path):
+    subject, early, dataset = made
+    bundle = load_bundle(early.bundle)
+    assert early.run is None
+    step = bundle.manifest.provenance.steps[-1]
+    assert step.name == "early_exit"
+    assert bundle.manifest.provenance.parent == load_bundle(subject.bundle).digest
+    assert 0 < step.settings["share"] <= 1
+    assert bundle.manifest.networks[0].exit.default == step.settings["threshold"]
+    assert verify_bundle(early.bundle).good
+    before, after = (worth_of(s.bundle, dataset.folder, "val")[0]["side"].value for s in (subject, early))
+    assert before - after <= 0.1 + 1e-9
+    costs = costs_beside({"it": bundle}, rounds=10)["it"]
+    assert costs.latency_ms > 0
+
+
+def test_it_is_analysed_with_the_threshold_that_is_set(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONLOOKER_CACHE", str(tmp_path / "cache"))
+    subject, early, _ = made
+    random = np.random.default_rng(0)
+    clip = write_clip([random.integers(0, 255, (32, 32, 3), np.uint8) for _ in range(20)], tmp_path / "c.mp4", rate=10)
+    add(early.bundle, name="leaving")
+    add(subject.bundle, name="whole")
+    part = load_plugin("analyzers", "leaving")
+    for threshold, share in ((0.0, 1), (1.5, 0)):
+        source = open_source(str(clip))
+        case = AnalyzerCase(lambda threshold=threshold: [part(part.Config(exit=threshold))], source)
+        analyzers = case.make()
+        with _Opened(analyzers, source):
+            decide(analyzers, case.measurements)
+            counted = analyzers[-1].counted
+        source.close()
+        assert counted["looks"] > 0
+        assert counted["early"] == share * counted["looks"]
+    other = load_plugin("analyzers", "whole")
+    with pytest.raises(ConfigError, match="no early exit"):
+        other(other.Config(exit=0.5))
+    assert "exit" not in json.loads(other.Config().model_dump_json())
+
+
+def test_what_has_no_exit_is_refused(made, tiny_subject, tmp_path):
+    _, early, _ = made
+    assert "regression" in EarlyExit.refusal(tiny_subject[0], Config())
+    assert "only the bundle is known" in EarlyExit.refusal(early, Config())
+    subject = made[0]
+    assert "1 to 2 stages" in EarlyExit.refusal(subject, Config(place=3))
+    assert "early exit already" in EarlyExit.refusal(Subject(early.bundle, subject.run), Config())
