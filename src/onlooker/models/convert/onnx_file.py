@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onlooker.models.convert.wire_format import bytes_field, number_field, text_field, varint
+
 __all__ = ["Graph"]
 
 _OPSET = 13
@@ -21,52 +23,30 @@ _TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
 _FLOAT, _INT, _STRING, _FLOATS, _INTS = 1, 2, 3, 6, 7
 
 
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _text(field: int, value: str) -> bytes:
-    return _bytes(field, value.encode())
-
-
 def _attribute(name: str, value: Any) -> bytes:
-    head = _text(1, name)
+    head = text_field(1, name)
     if isinstance(value, str):
-        return head + _bytes(4, value.encode()) + _number(20, _STRING)
+        return head + bytes_field(4, value.encode()) + number_field(20, _STRING)
     if isinstance(value, int):
-        return head + _number(3, value) + _number(20, _INT)
+        return head + number_field(3, value) + number_field(20, _INT)
     if isinstance(value, float):
-        return head + _varint(2 << 3 | 5) + struct.pack("<f", value) + _number(20, _FLOAT)
+        return head + varint(2 << 3 | 5) + struct.pack("<f", value) + number_field(20, _FLOAT)
     if all(isinstance(v, int) for v in value):
-        return head + b"".join(_number(8, v) for v in value) + _number(20, _INTS)
-    return head + b"".join(_varint(7 << 3 | 5) + struct.pack("<f", v) for v in value) + _number(20, _FLOATS)
+        return head + b"".join(number_field(8, v) for v in value) + number_field(20, _INTS)
+    return head + b"".join(varint(7 << 3 | 5) + struct.pack("<f", v) for v in value) + number_field(20, _FLOATS)
 
 
 def _tensor(name: str, array: NDArray[Any]) -> bytes:
-    dims = b"".join(_number(1, n) for n in array.shape)
+    dims = b"".join(number_field(1, n) for n in array.shape)
     raw = np.ascontiguousarray(array).tobytes()
-    return dims + _number(2, _TYPES[array.dtype.name]) + _text(8, name) + _bytes(9, raw)
+    return dims + number_field(2, _TYPES[array.dtype.name]) + text_field(8, name) + bytes_field(9, raw)
 
 
 def _port(name: str, shape: Sequence[int], dtype: str = "float32") -> bytes:
     """A ValueInfoProto; -1 is a free dimension."""
-    dims = (_text(2, f"d{i}") if n < 0 else _number(1, n) for i, n in enumerate(shape))
-    inner = _number(1, _TYPES[dtype]) + _bytes(2, b"".join(_bytes(1, d) for d in dims))
-    return _text(1, name) + _bytes(2, _bytes(1, inner))
+    dims = (text_field(2, f"d{i}") if n < 0 else number_field(1, n) for i, n in enumerate(shape))
+    inner = number_field(1, _TYPES[dtype]) + bytes_field(2, b"".join(bytes_field(1, d) for d in dims))
+    return text_field(1, name) + bytes_field(2, bytes_field(1, inner))
 
 
 class Graph:
@@ -105,16 +85,18 @@ class Graph:
     def nodes(self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
         """Add an operator with several outputs; returns their names. Attributes: int, float, str, or lists of them."""
         names = [self._name("t") for _ in range(outputs)]
-        body = b"".join(_text(1, i) for i in inputs) + b"".join(_text(2, o) for o in names)
-        body += _text(3, names[0]) + _text(4, kind)
-        body += b"".join(_bytes(5, _attribute(k, attributes[k])) for k in sorted(attributes))
+        body = b"".join(text_field(1, i) for i in inputs) + b"".join(text_field(2, o) for o in names)
+        body += text_field(3, names[0]) + text_field(4, kind)
+        body += b"".join(bytes_field(5, _attribute(k, attributes[k])) for k in sorted(attributes))
         self._nodes.append(body)
         return names
 
     def finish(self, outputs: Mapping[str, Sequence[int]]) -> bytes:
         """The file, with the shapes of the tensors that it gives out; all are float32."""
-        graph = b"".join(_bytes(1, n) for n in self._nodes) + _text(2, "onlooker")
-        graph += b"".join(_bytes(5, c) for c in self._constants)
-        graph += b"".join(_bytes(11, _port(k, v, self._dtypes.get(k, "float32"))) for k, v in self._inputs.items())
-        graph += b"".join(_bytes(12, _port(k, v)) for k, v in outputs.items())
-        return _number(1, _IR) + _bytes(7, graph) + _bytes(8, _text(1, "") + _number(2, _OPSET))
+        graph = b"".join(bytes_field(1, n) for n in self._nodes) + text_field(2, "onlooker")
+        graph += b"".join(bytes_field(5, c) for c in self._constants)
+        graph += b"".join(bytes_field(11, _port(k, v, self._dtypes.get(k, "float32"))) for k, v in self._inputs.items())
+        graph += b"".join(bytes_field(12, _port(k, v)) for k, v in outputs.items())
+        return (
+            number_field(1, _IR) + bytes_field(7, graph) + bytes_field(8, text_field(1, "") + number_field(2, _OPSET))
+        )

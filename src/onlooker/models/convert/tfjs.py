@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.core.errors import ModelError
+from onlooker.models.convert.wire_format import bytes_field, number_field, text_field, varint
 
 __all__ = ["convert", "convert_tfjs", "read_weights", "split_members"]
 
@@ -38,57 +39,36 @@ _PRODUCER = 1286  # GraphDef version that the operations used here are defined i
 Node = dict[str, Any]
 
 
-# -- protocol buffer wire format --
-
-
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _text(field: int, value: str) -> bytes:
-    return _bytes(field, value.encode())
-
-
 def _shape(dims: list[int]) -> bytes:
-    return b"".join(_bytes(2, _number(1, d)) for d in dims)
+    return b"".join(bytes_field(2, number_field(1, d)) for d in dims)
 
 
 def _shape_of(json_shape: Mapping[str, Any]) -> bytes:
     if json_shape.get("unknownRank"):
-        return _number(3, 1)
+        return number_field(3, 1)
     return _shape([int(d.get("size", 0)) for d in json_shape.get("dim", [])])
 
 
 def _tensor(array: NDArray[Any]) -> bytes:
     kind = _TYPES[_NUMPY[array.dtype.name]]
-    return _number(1, kind) + _bytes(2, _shape(list(array.shape))) + _bytes(4, np.ascontiguousarray(array).tobytes())
+    return (
+        number_field(1, kind)
+        + bytes_field(2, _shape(list(array.shape)))
+        + bytes_field(4, np.ascontiguousarray(array).tobytes())
+    )
 
 
 def _scalar(kind: str, value: Any, fields: Mapping[str, int]) -> bytes:
     field = fields[kind]
     if kind == "s":
-        return _bytes(field, base64.b64decode(value))
+        return bytes_field(field, base64.b64decode(value))
     if kind == "f":
-        return _varint(field << 3 | 5) + struct.pack("<f", float(value))
+        return varint(field << 3 | 5) + struct.pack("<f", float(value))
     if kind == "type":
-        return _number(field, _TYPES[value] if isinstance(value, str) else int(value))
+        return number_field(field, _TYPES[value] if isinstance(value, str) else int(value))
     if kind == "shape":
-        return _bytes(field, _shape_of(value))
-    return _number(field, int(value))
+        return bytes_field(field, _shape_of(value))
+    return number_field(field, int(value))
 
 
 _ATTRIBUTE = {"s": 2, "i": 3, "f": 4, "b": 5, "type": 6, "shape": 7}
@@ -97,18 +77,22 @@ _ATTRIBUTE = {"s": 2, "i": 3, "f": 4, "b": 5, "type": 6, "shape": 7}
 def _attribute(value: Mapping[str, Any]) -> bytes:
     kind, content = next(iter(value.items()))
     if kind == "tensor":
-        return _bytes(8, content)
+        return bytes_field(8, content)
     if kind == "list":
         items = [(k, v) for k, values in (content or {}).items() for v in values]
-        return _bytes(1, b"".join(_scalar(k, v, _ATTRIBUTE) for k, v in items))
+        return bytes_field(1, b"".join(_scalar(k, v, _ATTRIBUTE) for k, v in items))
     return _scalar(kind, content, _ATTRIBUTE)
 
 
 def _node(node: Node) -> bytes:
-    out = _text(1, node["name"]) + _text(2, node["op"]) + b"".join(_text(3, i) for i in node.get("input", []))
+    out = (
+        text_field(1, node["name"])
+        + text_field(2, node["op"])
+        + b"".join(text_field(3, i) for i in node.get("input", []))
+    )
     for key, value in node.get("attr", {}).items():
         if value and not key.startswith("_"):
-            out += _bytes(5, _text(1, key) + _bytes(2, _attribute(value)))
+            out += bytes_field(5, text_field(1, key) + bytes_field(2, _attribute(value)))
     return out
 
 
@@ -230,7 +214,7 @@ def convert_tfjs(model_json: bytes, read: Callable[[str], bytes]) -> bytes:
                 made += _taken_apart(node)
             else:
                 made.append(node)
-        return b"".join(_bytes(1, _node(n)) for n in made) + _bytes(4, _number(1, _PRODUCER))
+        return b"".join(bytes_field(1, _node(n)) for n in made) + bytes_field(4, number_field(1, _PRODUCER))
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise ModelError(f"not a TensorFlow.js graph model that can be converted: {error!r}") from error
 
