@@ -63,12 +63,12 @@ def family(name: str) -> dict[str, Any]:
     out = ROOT / "runs" / "benchmarks" / f"{called}_compressed"
     shutil.rmtree(out, ignore_errors=True)
     search = Search(Request(str(run), data, Contract(), out, samples=100, threads=1))
-    first, made = _worth(search.original.bundle, data, search.test), []
+    first, made = _worth(search.original.bundle, data, search.test, run), []
     for count in range(1, len(STEPS) + 1):
         one = search.tried(STEPS[:count])
         if one.bundle is None or one.error is not None:
             return {"seconds of training": round(seconds), "failed": STEPS[count - 1]["step"], "error": one.error}
-        worth = _worth(one.bundle, data, search.test)
+        worth = _worth(one.bundle, data, search.test, run)
         lost = {n: round(drop_of(first[n], w), 2) for n, w in worth.items()}
         made.append({"step": STEPS[count - 1]["step"], "accuracy": _values(worth), "points lost": lost})
         print(name, made[-1], flush=True)
@@ -97,8 +97,8 @@ def family(name: str) -> dict[str, Any]:
 _TOLD = ("layers", "kept", "left", "difference", "drop", "operators")
 
 
-def _worth(bundle: Path, data: Path, split: str) -> dict[str, Any]:
-    return worth_of(bundle, data, split, samples=_SAMPLES)[0]
+def _worth(bundle: Path, data: Path, split: str, run: Path) -> dict[str, Any]:
+    return worth_of(bundle, data, split, samples=_SAMPLES, like=run)[0]
 
 
 def _values(worth: dict[str, Any]) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def contracts(name: str, count: int, samples: int | None) -> dict[str, Any]:
     told: dict[str, Any] = {"contracts": 0, "kept": 0, "refused": 0, "broken": 0, "each": []}
     asked = {"samples": samples, "slices": False, "steps": ("prune", "distil", "int8"), "epochs": 1, "threads": 1}
     first = Search(Request(str(run), data, Contract(), out, ratios=(0.4, 0.8), **asked))
-    base, _ = worth_of(first.original.bundle, data, first.test)
+    base, _ = worth_of(first.original.bundle, data, first.test, like=run)
     size = first.candidates[0].costs
     assert size is not None
     for number in range(count):
@@ -139,7 +139,7 @@ def contracts(name: str, count: int, samples: int | None) -> dict[str, Any]:
 
 def _again(chosen: Mapping[str, Any], contract: Contract, base: Any, search: Search, data: Path) -> str:
     bundle = load_bundle(chosen["bundle"])
-    worth, _ = worth_of(bundle.folder, data, search.test, engine=chosen["engine"])
+    worth, _ = worth_of(bundle.folder, data, search.test, engine=chosen["engine"], like=search.original.run)
     costs = costs_beside({"base": search.base, "it": bundle}, rounds=200)
     speed_up = costs["base"].latency_ms / costs["it"].latency_ms
     kept = all(drop_of(one, worth[name]) <= contract.max_drop + 1e-6 for name, one in base.items())

@@ -19,7 +19,9 @@ from onlooker.learning.compress.plan import sequences
 from onlooker.learning.compress.run import compress
 from onlooker.learning.compress.search import Request
 from onlooker.learning.compress.step import Work
+from onlooker.learning.datasets.manifest import Task
 
+HALF = {"label": "half", "box": [0.0, 0.0, 0.5, 0.5]}
 ORDER = ("prune", "low_rank", "distil", "qat", "int8", "half", "weight_only", "graph")
 
 
@@ -127,6 +129,26 @@ def test_only_what_a_bundle_alone_allows_is_tried_without_a_run(tiny_subject, tm
     found = compress(Request(where, dataset.folder, Contract(5.0), tmp_path / "out", steps=("int8",), slices=False))
     assert [[s["step"] for s in r["steps"]] for r in found["candidates"]] == [["int8"]]
     assert found["baseline"]["eager_ms"] is None
+
+
+def test_candidates_are_judged_on_pictures_cut_as_for_training(tmp_path: Path) -> None:
+    """The recipe's ``crop`` stands in the run alone: a bundle's copy must not be judged on other pictures than it."""
+    from learning._tiny import tiny_dataset, tiny_recipe
+    from onlooker.learning.compress.search import Search
+    from onlooker.learning.train import train
+
+    dataset = tiny_dataset(tmp_path / "data")
+    cut = {"frames": 1, "width": 16, "height": 16, "crop": "box", "margin": 0.0}
+    boxed = [s.model_copy(update={"labels": {**s.labels, "where": [HALF]}}) for s in dataset.samples]
+    dataset.put(boxed, {"where": Task(kind="boxes", classes=("half",))})
+    dataset.save()
+    tasks = {"shade": {"head": "regression"}}
+    path = tiny_recipe(tmp_path, tmp_path / "data", prepare={"pictures": cut}, tasks=tasks)
+    train(path, out=tmp_path / "run")
+    search = Search(Request(str(tmp_path / "run"), dataset.folder, Contract(100.0), tmp_path / "out", threads=1))
+    known = json.loads((tmp_path / "run" / "metrics.json").read_text())["validation"]["shade"]
+    worth = search.base_worth["shade"]
+    assert worth.value == pytest.approx(known[worth.metric], rel=1e-3)
 
 
 def test_a_step_is_a_run_to_evaluate_and_to_go_on_with(searched, tmp_path: Path, capsys) -> None:

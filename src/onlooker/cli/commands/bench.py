@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -17,6 +18,7 @@ from onlooker.core.errors import UsageError
 
 if TYPE_CHECKING:
     from onlooker.learning.compress.devices import Device
+    from onlooker.learning.evaluate.opening import Subject
 
 __all__ = ["command"]
 
@@ -78,7 +80,10 @@ def command(
             row["times_as_fast"] = round(costs[bundles[0]].latency_ms / own.latency_ms, 3)
             row["eager_ms"] = None if subject.run is None else eager_milliseconds(subject.run)
             if data is not None:
-                worth, _ = worth_of(subject.bundle.folder, data, split, engine=own.engine, samples=samples, draws=1000)
+                like = subject.run or _made_of(subject, opened.values())
+                worth, _ = worth_of(
+                    subject.bundle.folder, data, split, engine=own.engine, samples=samples, draws=1000, like=like
+                )
                 row["tasks"] = {n: asdict(w) for n, w in worth.items()}
             rows.append(row)
         if video is not None:
@@ -86,6 +91,13 @@ def command(
             for row in rows:
                 row["pipeline"] = asdict(found[row["bundle"]])
     print(json.dumps({"bundles": rows}, ensure_ascii=False) if as_json else "\n".join(_lines(rows)))
+
+
+def _made_of(subject: Subject, others: Iterable[Subject]) -> Path | None:
+    """The run among some whose recipe a bundle was made by: it says how pictures are cut for it."""
+    recipe = subject.bundle.manifest.provenance.recipe
+    same = (s.run for s in others if s.run is not None and s.bundle.manifest.provenance.recipe == recipe)
+    return None if recipe is None else next(same, None)
 
 
 def _lines(rows: list[dict[str, Any]]) -> list[str]:

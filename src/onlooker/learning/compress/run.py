@@ -115,11 +115,11 @@ def _confirmed(search: Search) -> list[dict[str, Any]]:
             engine = search.candidates[0].costs
             base, before = worth_of(
                 search.original.bundle, request.dataset, search.test, engine=engine.engine if engine else None,
-                slices=request.slices,
+                slices=request.slices, like=search.original.run,
             )  # fmt: skip
         worth, after = worth_of(
             one.bundle, request.dataset, search.test, engine=one.costs.engine, slices=request.slices,
-            against=str(search.original.bundle),
+            against=str(search.original.bundle), like=search.original.run,
         )  # fmt: skip
         bundle = load_bundle(one.bundle)
         costs = costs_beside(

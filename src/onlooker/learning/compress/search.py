@@ -250,13 +250,14 @@ class Search:
         costs = costs_beside(both, engine=self.request.engine, device=self.request.device)
         one.costs = costs["it"]
         one.speed_up = round(costs[_BASE].latency_ms / costs["it"].latency_ms, 3) if self.candidates else 1.0
-        note = folder / f"worth-{one.costs.engine}-{self.request.samples}.json"
+        note = folder / f"judged-{one.costs.engine}-{self.request.samples}.json"
         if note.is_file():
             one.worth = {n: _worth(w) for n, w in json.loads(note.read_text(encoding="utf-8")).items()}
             return
         found, _ = worth_of(
-            one.bundle, self.request.dataset, self.validation, engine=one.costs.engine, samples=self.request.samples
-        )
+            one.bundle, self.request.dataset, self.validation, engine=one.costs.engine, samples=self.request.samples,
+            like=self.original.run,
+        )  # fmt: skip
         one.worth = found
         write_whole(note, json.dumps({n: asdict(w) for n, w in found.items()}))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +14,7 @@ from onlooker.bundles.folder import MANIFEST, Bundle, load_bundle, unpacked
 from onlooker.core.errors import UsageError
 from onlooker.learning.task import Calibration
 
-__all__ = ["Subject", "open_subject"]
+__all__ = ["Subject", "open_like", "open_subject"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,24 @@ def open_subject(where: str, stack: ExitStack) -> Subject:
     if folder is None:
         raise UsageError(f"the run {path} has no bundle", hint="let it end, or onlooker train --resume")
     return Subject(load_bundle(folder), where, run, _calibration(run), _recipe(run))
+
+
+def open_like(where: str, run: Path | None, stack: ExitStack) -> Subject:
+    """The bundle that is meant; where its own run is not known, with the recipe of the run that it was made of.
+
+    Args:
+        where: see the module.
+        run: the folder of that run, or None.
+        stack: removes what was unpacked.
+
+    Raises:
+        UsageError: there is none.
+        ModelError: it is damaged.
+    """
+    subject = open_subject(where, stack)
+    if subject.run is not None or run is None:
+        return subject
+    return replace(subject, calibration=_calibration(run), recipe=_recipe(run))
 
 
 def _calibration(run: Path) -> dict[str, Calibration]:

@@ -19,7 +19,7 @@ from onlooker.learning.evaluate.gallery import Wrong, worst
 from onlooker.learning.evaluate.leaks import Leak, find_leaks
 from onlooker.learning.evaluate.material import Diet, diet_of
 from onlooker.learning.evaluate.measure import TaskResult, by_group, measured
-from onlooker.learning.evaluate.opening import Subject, open_subject
+from onlooker.learning.evaluate.opening import Subject, open_like
 from onlooker.learning.evaluate.robustness import Row, rows_of, variants_of
 from onlooker.learning.evaluate.tasks import Judge, judges_of
 
@@ -50,6 +50,8 @@ class EvaluationRequest:
         errors: how many of the worst errors are kept.
         engine: of inference; None: the bundle's preferred one.
         threads: that decode and answer; None: one for each CPU.
+        like: the folder of a run whose recipe says how pictures are cut and heads are set, for bundles that were made
+            of it and whose own run is not known.
     """
 
     bundle: str
@@ -68,6 +70,7 @@ class EvaluationRequest:
     errors: int = 24
     engine: str | None = None
     threads: int | None = None
+    like: Path | None = None
 
 
 @dataclass(slots=True)
@@ -157,7 +160,7 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
             raise UsageError(f"--by: no sample has a group or label {sort!r}", hint="see onlooker dataset show")
     say = told or (lambda what, done, of: None)
     with ExitStack() as stack:
-        subject = open_subject(request.bundle, stack)
+        subject = open_like(request.bundle, request.like, stack)
         one = _Runner(subject, dataset, request, say)
         answers = one.answers(samples, "answering")
         made = one.result(answers, samples, split)
@@ -171,7 +174,7 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
             changed = one.answers(some, "corrupting", variants)
             made.robustness, made.corrupted = rows_of(changed, one.judges), len(changed.samples)
         if request.against is not None:
-            other = _Runner(open_subject(request.against, stack), dataset, request, say)
+            other = _Runner(open_like(request.against, request.like, stack), dataset, request, say)
             theirs = other.answers(samples, "answering by the other")
             made.other = other.about
             made.against = compared(
