@@ -108,6 +108,11 @@ def command(
         from onlooker.learning.evaluate.report_page import evaluation_page
 
         write_whole(report, evaluation_page(found))
+    _tell(found, limits, report, as_json)
+
+
+def _tell(found: Evaluation, limits: dict[str, float], report: Path | None, as_json: bool) -> None:
+    """Print what was found; exits with 1 where a limit was missed."""
     missed = [name for name, limit in limits.items() if not _reached(found, name, limit)]
     if as_json:
         print(json.dumps(found.as_dict(), ensure_ascii=False))
