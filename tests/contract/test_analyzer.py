@@ -53,9 +53,9 @@ def encode(parts: list[tuple[Path, float]], target: Path, audio: Path) -> Path:
 def clip(data, tmp_path_factory):
     performance = data("clips/tv_whitehouse_performance.mp4")
     parts = [
-        (performance, 2.5),
-        (data("clips/home_indoor_one_by_one_person.mp4"), 2.0),
-        (data("clips/traffic_car_overhead.mp4"), 2.5),
+        (performance, 2.0),
+        (data("clips/home_indoor_one_by_one_person.mp4"), 1.5),
+        (data("clips/traffic_car_overhead.mp4"), 2.0),
     ]
     return encode(parts, tmp_path_factory.mktemp("contract") / "joined.mp4", performance)
 
