@@ -19,7 +19,7 @@ _LIMITS = {
     "max_drop": "a drop of at most {:g} points", "max_latency_ms": "at most {:g} ms a look",
     "speed_up": "at least {:g} times as fast", "max_size_mb": "at most {:g} MB",
 }  # fmt: skip
-_COSTS = ["points less", "ms a look", "5 %", "95 %", "times as fast", Cell("engine", "word"), "MB"]
+_COSTS = ["points less", "ms a look", "5 %", "95 %", "times as fast", Cell("engine", "name"), "MB"]
 
 
 def compression_page(found: Mapping[str, Any]) -> str:
@@ -32,8 +32,8 @@ def compression_page(found: Mapping[str, Any]) -> str:
         sections.append(section("Held to it on the test part", *(_confirmed(c) for c in found["confirmed"])))
     sections.append(section("In the whole pipeline", _pipeline(found)))
     if not chosen:
-        rows = [[Cell(_said(r["steps"]), "word"), Cell("; ".join(r["broken"]), "word")] for r in found["nearest"]]
-        sections.append(section("Nearest", table([Cell("steps", "word"), Cell("what it misses", "word")], rows)))
+        rows = [[Cell(_said(r["steps"]), "name"), Cell("; ".join(r["broken"]), "word")] for r in found["nearest"]]
+        sections.append(section("Nearest", table([Cell("steps", "name"), Cell("what it misses", "word")], rows)))
     sections.append(section("How it was measured", _how(found)))
     return document(f"{base['name']}, compressed", _about(found), sections)
 
@@ -101,25 +101,25 @@ def _cells(found: Mapping[str, Any], row: Mapping[str, Any]) -> list[Any]:
         return [None] * (len(tasks) + len(_COSTS))
     values = [row["tasks"].get(n, {}).get("value") for n in tasks]
     times = [row["latency_ms"], *row["spread"], row.get("speed_up", 1.0)]
-    return [*values, row.get("drop", 0.0), *times, Cell(row["engine"], "word"), row["size_mb"]]
+    return [*values, row.get("drop", 0.0), *times, Cell(row["engine"], "name"), row["size_mb"]]
 
 
 def _candidates(found: Mapping[str, Any]) -> str:
     base, chosen = found["baseline"], found["chosen"]
-    head = ["", Cell("steps", "word"), *_head(found), Cell("contract", "word"), Cell("front", "word")]
+    head = ["", Cell("steps", "name"), *_head(found), Cell("contract", "word"), Cell("front", "name")]
     rows: list[list[Any]] = [
-        [0, Cell("the baseline", "word"), *_cells(found, base), Cell("", "word"), Cell("", "word")],
+        [0, Cell("the baseline", "name"), *_cells(found, base), Cell("", "word"), Cell("", "word")],
     ]
     main = None
     for row in found["candidates"]:
         if chosen and row["steps"] == chosen["steps"]:
             main = len(rows)
-        name = [len(rows), Cell(_said(row["steps"]), "word")]
+        name = [len(rows), Cell(_said(row["steps"]), "name")]
         if "error" in row:
             rows.append([*name, *_cells(found, row), Cell(row["error"], "word"), Cell("", "word")])
             continue
         kept = Cell("kept", "word good") if row["kept"] else Cell("; ".join(row["broken"]), "word")
-        rows.append([*name, *_cells(found, row), kept, Cell("yes" if row["front"] else "", "word")])
+        rows.append([*name, *_cells(found, row), kept, Cell("yes" if row["front"] else "", "name")])
     told = "On the front are those that no other, nor the baseline, beats in metric, speed and size at once."
     if found["not_tried"]:
         told += f" {found['not_tried']} more were not tried: the time was up."
@@ -127,10 +127,10 @@ def _candidates(found: Mapping[str, Any]) -> str:
 
 
 def _by_step(found: Mapping[str, Any]) -> str:
-    head = [Cell("after", "word"), *_head(found)]
-    rows: list[list[Any]] = [[Cell("the baseline", "word"), *_cells(found, found["baseline"])]]
+    head = [Cell("after", "name"), *_head(found)]
+    rows: list[list[Any]] = [[Cell("the baseline", "name"), *_cells(found, found["baseline"])]]
     for row in found["chosen"]["by_step"]:
-        rows.append([Cell(_said(row["steps"][-1:]), "word"), *_cells(found, row)])
+        rows.append([Cell(_said(row["steps"][-1:]), "name"), *_cells(found, row)])
     return table(head, rows)
 
 
