@@ -72,8 +72,8 @@ def test_most_leave_that_may():
     assert (found.share, found.drop) == (0.8, pytest.approx(0.2))
     assert choose(one, 1.0).share == 1.0
     assert choose(judging([0.9], [0], [1]), 0.5) is None
-    # an exit that is right where the network is wrong makes room for another that is wrong
-    assert choose(judging([0.9, 0.8], [1, 0], [0, 1]), 0.0).share == 1.0
+    # an exit that is right where the network is wrong makes no room for another that is wrong
+    assert choose(judging([0.9, 0.8], [1, 0], [0, 1]), 0.0).share == 0.5
 
 
 @pytest.fixture(scope="module")

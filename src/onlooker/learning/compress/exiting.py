@@ -144,14 +144,16 @@ class Judging:
         return {n: np.where(leaves, e, self.full[n]) for n, e in self.early.items()}
 
     def drops(self) -> tuple[Floats, NDArray[np.float64]]:
-        """Confidences from the greatest down (n,), and the accuracy that is lost (n,) where all that are at least so
-        confident leave: of the task that loses most, as a share.
+        """Confidences from the greatest down (n,), and the share of answers (n,) that the full network has right and the
+        exit wrong where all that are at least so confident leave: of the task that loses most.
+
+        What the exit has right by chance where the full network is wrong does not make up for it.
         """
         order = np.argsort(-self.sure, kind="stable")
         worst = np.full(len(order), -np.inf)
         for name, early in self.early.items():
             known, true = self.known[name], self.values[name]
-            lost = (self.full[name].argmax(1) == true).astype(np.int64) - (early.argmax(1) == true)
+            lost = ((self.full[name].argmax(1) == true) & (early.argmax(1) != true)).astype(np.int64)
             lost = np.where(known, lost, 0)
             worst = np.maximum(worst, np.cumsum(lost[order]) / max(1, int(known.sum())))
         return self.sure[order], worst
@@ -164,7 +166,7 @@ class Choice:
     Args:
         threshold: that.
         share: of the samples that leave.
-        drop: of accuracy, as a share, at the task that loses most; below 0 where it gains.
+        drop: right answers that are lost, as a share, at the task that loses most: accuracy falls by no more.
     """
 
     threshold: float

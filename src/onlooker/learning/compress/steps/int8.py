@@ -81,6 +81,8 @@ class Int8(Compression):
         bundle = load_bundle(subject.bundle, check=False)
         if any(step.name == "int8" for step in bundle.manifest.provenance.steps):
             return "its models are in int8 already"
+        if any(n.exit is not None for n in bundle.manifest.networks):
+            return "its network has an early exit, whose branches quantisers leave as they are"
         plain = [p for p in parts_of(bundle.manifest) if p.format == "onnx"]
         others = len(parts_of(bundle.manifest)) - len(plain)
         if not others and not any(layers_of(read_onnx(bundle.path(p.file))) for p in plain):
