@@ -48,7 +48,7 @@ FAMILIES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
 STEPS: tuple[dict[str, Any], ...] = (
     {"step": "prune", "ratio": 0.4, "epochs": 0},
     {"step": "distil", "epochs": 5},
-    {"step": "int8", "max_drop": 0.01, "least_gain": 0, "samples": 64, "validation": 200},
+    {"step": "int8", "max_drop": 0.03, "least_gain": 0, "samples": 64, "validation": 200},
 )
 _SAMPLES = 400
 
@@ -67,7 +67,8 @@ def family(name: str) -> dict[str, Any]:
     for count in range(1, len(STEPS) + 1):
         one = search.tried(STEPS[:count])
         if one.bundle is None or one.error is not None:
-            return {"seconds of training": round(seconds), "failed": STEPS[count - 1]["step"], "error": one.error}
+            failed = {"failed": STEPS[count - 1]["step"], "error": one.error}
+            return {"seconds of training": round(seconds), "accuracy before": _values(first), "steps": made, **failed}
         worth = _worth(one.bundle, data, search.test, run)
         lost = {n: round(drop_of(first[n], w), 2) for n, w in worth.items()}
         made.append({"step": STEPS[count - 1]["step"], "accuracy": _values(worth), "points lost": lost})
