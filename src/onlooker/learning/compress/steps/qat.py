@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +30,8 @@ from onlooker.learning.run_folder import load_model
 __all__ = ["PART", "Config", "Qat"]
 
 _PUT_IN = "__nncf_hooks."
+_COMPILES = "600"
+"""Seconds."""
 """What the names of NNCF's own parameters begin with."""
 
 
@@ -117,12 +120,15 @@ def rounded(model: Model, batches: list[tuple[dict[str, torch.Tensor], dict[str,
     try:
         import nncf
         from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
+        from nncf.torch.extensions import EXTENSION_LOAD_TIMEOUT_ENV_VAR, ExtensionLoaderTimeoutException
     except ImportError:
         raise UsageError("qat needs NNCF", hint="pip install 'onlooker[learn,compress]'") from None
     own = (
         nncf.InstallationError, nncf.InternalError, nncf.ParameterNotSupportedError, nncf.UnsupportedModelError,
-        nncf.ValidationError,
+        nncf.ValidationError, ExtensionLoaderTimeoutException,
     )  # fmt: skip
+    # at its first use it compiles, which takes a busy machine longer than the minute that it waits for by itself
+    os.environ.setdefault(EXTENSION_LOAD_TIMEOUT_ENV_VAR, _COMPILES)
     samples: Any = [{"inputs": inputs, "present": present} for inputs, present in batches]
     with _quiet():
         try:
