@@ -100,7 +100,7 @@ SMALL: dict[str, tuple[str, ...]] = {
         "inputs.face={network: frame_cnn, widths: [16, 32, 64], stem: 1}",
         "training.batch=32",
         "training.ema=0.9",
-        "training.epochs=15",
+        "training.epochs=60",
         "training.threads=1",
         "training.workers=0",
     ),
@@ -122,9 +122,9 @@ def contracts(name: str, count: int, samples: int | None) -> dict[str, Any]:
     assert size is not None
     for number in range(count):
         contract = Contract(
-            max_drop=round(draw.choice([0.0, 0.5, 1, 2, 5, 10]), 2),
-            speed_up=draw.choice([None, 1.2, 2, 4, 8]),
-            max_size_mb=draw.choice([None, *(round(size.size_mb * s, 4) for s in (0.5, 0.25, 0.1, 0.03))]),
+            max_drop=draw.choice([0.0, 0.5, 1.0, 2.0, 5.0, 10.0]),
+            speed_up=draw.choice([None, None, 1.1, 1.3, 2.0, 4.0]),
+            max_size_mb=draw.choice([None, None, *(round(size.size_mb * s, 4) for s in (0.9, 0.5, 0.3, 0.1))]),
         )
         found = compress(Request(str(run), data, contract, out, ratios=(0.4, 0.8), **asked))
         verdict = "refused" if found["chosen"] is None else _again(found["chosen"], contract, base, first, data)

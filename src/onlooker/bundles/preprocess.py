@@ -12,7 +12,16 @@ from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, PictureI
 from onlooker.bundles.mel import log_mel
 from onlooker.core.media import PixelFormat, UInt8Array
 
-__all__ = ["Pictured", "Placed", "Still", "clip_tensor", "one_picture", "picture_size", "picture_tensor", "sound_tensor"]
+__all__ = [
+    "Pictured",
+    "Placed",
+    "Still",
+    "clip_tensor",
+    "one_picture",
+    "picture_size",
+    "picture_tensor",
+    "sound_tensor",
+]
 
 _FORMATS: dict[str, PixelFormat] = {"rgb": "rgb24", "bgr": "bgr24", "gray": "gray"}
 

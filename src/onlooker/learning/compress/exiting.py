@@ -144,8 +144,8 @@ class Judging:
         return {n: np.where(leaves, e, self.full[n]) for n, e in self.early.items()}
 
     def drops(self) -> tuple[Floats, NDArray[np.float64]]:
-        """Confidences from the greatest down (n,), and the share of answers (n,) that the full network has right and the
-        exit wrong where all that are at least so confident leave: of the task that loses most.
+        """Confidences from the greatest down (n,), and the share (n,) of answers that are lost where all that are at
+        least so confident leave, right by the full network and wrong by the exit: of the task that loses most.
 
         What the exit has right by chance where the full network is wrong does not make up for it.
         """

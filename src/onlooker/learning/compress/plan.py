@@ -21,7 +21,13 @@ RATIOS = (0.3, 0.5, 0.65, 0.8)
 
 
 def sequences(
-    *, trains: bool, epochs: int, int8: Mapping[str, Any], only: Sequence[str] = (), ratios: Sequence[float] = RATIOS
+    *,
+    trains: bool,
+    epochs: int,
+    int8: Mapping[str, Any],
+    early_exit: Mapping[str, Any] | None = None,
+    only: Sequence[str] = (),
+    ratios: Sequence[float] = RATIOS,
 ) -> list[Steps]:
     """What is tried first, the cheap before the dear.
 
@@ -32,6 +38,7 @@ def sequences(
         trains: whether there is a run whose weights can be changed.
         epochs: of distillation after pruning.
         int8: further settings of the step of that name.
+        early_exit: likewise.
         only: names of the steps that may be used; none: all that there are.
         ratios: shares of the channels that pruning tries.
 
@@ -52,7 +59,7 @@ def sequences(
             shorter = (cut, distil) if "distil" in allowed else (cut,)
             made += [shorter, (*shorter, whole)]
         made += [({"step": "low_rank", "epochs": epochs}, whole), ({"step": "qat"},)]
-        made.append(({"step": "early_exit", "epochs": epochs},))
+        made.append(({"step": "early_exit", "epochs": epochs, **(early_exit or {})},))
     return [steps for steps in made if all(s["step"] in allowed for s in steps)]
 
 

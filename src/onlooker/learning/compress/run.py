@@ -56,8 +56,8 @@ def compress(request: Request, told: Told | None = None, at_work: AtWork | None 
     if contract.max_size_mb is not None:
         int8["least_gain"] = 0.0
     wanted = sequences(
-        trains=search.original.run is not None, epochs=request.epochs, int8=int8, only=request.steps,
-        ratios=request.ratios,
+        trains=search.original.run is not None, epochs=request.epochs, int8=int8,
+        early_exit={"max_drop": min(100.0, contract.max_drop)}, only=request.steps, ratios=request.ratios,
     )  # fmt: skip
     say = told or (lambda what, done, of: None)
     skipped = 0
