@@ -235,7 +235,8 @@ def test_steps_come_in_a_sensible_order() -> None:
     for steps in sequences(trains=True, epochs=2, int8={}):
         names = [s["step"] for s in steps]
         assert names == sorted(
-            names, key=["prune", "low_rank", "distil", "qat", "int8", "half", "weight_only", "graph"].index
+            names,
+            key=["prune", "low_rank", "distil", "early_exit", "qat", "int8", "half", "weight_only", "graph"].index,
         )
     with pytest.raises(UsageError, match="there is no step 'x'"):
         sequences(trains=True, epochs=1, int8={}, only=("x",))
