@@ -83,7 +83,8 @@ def test_the_gate_saves_most_of_the_work_and_loses_nobody(indoor, measured):
 def test_another_tracker_needs_no_detection(measured):
     assert Objects.measurement_fields is not None
     assert not {"lost_seconds", "match", "confirm", "score"} & Objects.measurement_fields
-    made = [decide([Objects(ObjectsConfig(rate=2.5, **more))], measured) for more in ({}, {"confirm": 8})]
+    settings = (ObjectsConfig(rate=2.5), ObjectsConfig(rate=2.5, confirm=8))
+    made = [decide([Objects(config)], measured) for config in settings]
     usual, stricter = (len([o for o in some if o.kind == "track"]) for some in made)
     assert 0 < stricter < usual
 

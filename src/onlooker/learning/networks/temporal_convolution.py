@@ -21,6 +21,7 @@ EXAMPLE: dict[str, Any] = {
 }
 VARIANTS: tuple[dict[str, Any], ...] = (
     {"widths": (8, 16), "difference": True, "head": {"width": 16, "levels": 1, "norm": "group"}},
+    {"widths": (8,), "difference": "alone", "head": {"width": 8, "levels": 1}},
 )
 
 
@@ -47,7 +48,7 @@ class TemporalConvolution(FrameNetwork):
         super().__init__(config, shape)
         self.head = Tcn(self.size, config.head)
         self.size = config.head.width
-        self.memory = config.head.reach + config.difference
+        self.memory = config.head.reach + (1 if config.difference else 0)
         self.name_memories()
 
     def follow_widths(self) -> None:
