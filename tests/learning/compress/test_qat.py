@@ -27,9 +27,14 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason
 
 @pytest.fixture(autouse=True)
 def no_compiler(monkeypatch, tmp_path):
-    """NNCF rounds by PyTorch's own operations, as it does without a compiler; to compile its own takes a minute."""
+    """NNCF rounds by PyTorch's own operations, as it does without a compiler; to compile its own takes a minute.
+
+    What an earlier test of the same process had compiled is not used either: for other shapes it would be compiled anew.
+    """
     monkeypatch.setenv("CXX", "false")
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "extensions"))
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
 CASES = {
