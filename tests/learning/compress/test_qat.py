@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason
 def no_compiler(monkeypatch, tmp_path):
     """NNCF rounds by PyTorch's own operations, as it does without a compiler; to compile its own takes a minute.
 
-    What an earlier test of the same process had compiled is not used either: for other shapes it would be compiled anew.
+    What an earlier test of the process compiled is not used either: for other shapes it would be compiled anew.
     """
     monkeypatch.setenv("CXX", "false")
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "extensions"))
