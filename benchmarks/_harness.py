@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 DATA = Path(os.environ.get("ONLOOKER_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
@@ -28,10 +29,11 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
 
 
 def save(name: str, result: dict[str, Any]) -> Path:
-    """Write ``results/<name>.json`` with the machine's facts, and say where."""
+    """Write ``results/<name>.json`` with the machine's facts, and say where; paths in the project are told from it."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    path.write_text(json.dumps({"benchmark": name, "machine": machine, **result}, indent=1) + "\n")
+    text = json.dumps({"benchmark": name, "machine": machine, **result}, indent=1)
+    path.write_text(text.replace(f"{ROOT}/", "") + "\n")
     print(f"written: benchmarks/results/{name}.json")
     return path

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onlooker.core.media import PixelFormat, UInt8Array
 from onlooker.core.time import Timestamp
 
-__all__ = ["GATE_WIDTH", "ChangeGate"]
+__all__ = ["GATE_WIDTH", "ChangeGate", "changed_pixels", "small_grey"]
 
 GATE_WIDTH = 160
 _LEVELS = 12
@@ -28,6 +28,21 @@ class Shown(Protocol):
     def image(self, width: int | None = None, height: int | None = None, format: PixelFormat = "rgb24") -> UInt8Array:
         """See `onlooker.core.media.Frame.image`."""
         ...
+
+
+def small_grey(frame: Shown) -> NDArray[np.int16]:
+    """(H, `GATE_WIDTH`) the small grey picture by which changes are seen."""
+    return frame.image(GATE_WIDTH, 0, "gray").astype(np.int16)
+
+
+def changed_pixels(grey: NDArray[np.int16], before: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """(H, W) which pixels of two small grey pictures of one shape differ; single ones are noise: the pixel to the left
+    must differ too.
+    """
+    far = np.abs(grey - before) >= _LEVELS
+    made = np.zeros(far.shape, bool)
+    made[:, 1:] = far[:, 1:] & far[:, :-1]
+    return made
 
 
 class ChangeGate:
@@ -49,11 +64,9 @@ class ChangeGate:
     def changed(self, frame: Shown) -> bool:
         """Whether to look at the frame."""
         stretch = int(frame.time.value / self.look_back)
-        grey = frame.image(GATE_WIDTH, 0, "gray").astype(np.int16)
+        grey = small_grey(frame)
         if self._seen is not None and self._seen[0] == stretch and self._seen[1].shape == grey.shape:
-            change = np.abs(grey - self._seen[1]) >= _LEVELS
-            # single pixels are noise: both the pixel and its neighbour must have changed
-            share = np.count_nonzero(change[:, 1:] & change[:, :-1]) / change.size
+            share = np.count_nonzero(changed_pixels(grey, self._seen[1])) / grey.size
             if share < self._share:
                 return False
         self._seen = (stretch, grey)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.analyzers._gate import GATE_WIDTH
+from onlooker.analyzers._gate import changed_pixels, small_grey
 from onlooker.bundles.inputs import PictureInput
 from onlooker.bundles.preprocess import picture_size
 from onlooker.core.boxes import suppress
@@ -16,7 +16,6 @@ from onlooker.core.media import Frame, PixelFormat, UInt8Array
 __all__ = ["WHOLE", "Area", "MotionPart", "Part", "to_whole"]
 
 Floats = NDArray[np.float32]
-_LEVELS = 12
 _CELL = 8
 _CELL_SHARE = 0.06
 _STEPS = 8
@@ -113,23 +112,16 @@ class MotionPart:
         left, top, right, bottom = cells
         return self._window(frame, left, top, right, bottom)
 
-    def _grey(self, frame: Frame) -> NDArray[np.int16]:
-        return frame.image(GATE_WIDTH, 0, "gray").astype(np.int16)
-
     def _moving(self, frame: Frame) -> Area | None:
         """Around all cells of the small grey picture in which something changed, with one more on each side."""
         assert self._before is not None
-        grey = self._grey(frame)
+        grey = small_grey(frame)
         if grey.shape != self._before.shape:
             return None
-        change = np.zeros(grey.shape, bool)
-        far = np.abs(grey - self._before) >= _LEVELS
-        # single pixels are noise: both the pixel and its neighbour must have changed
-        change[:, 1:] = far[:, 1:] & far[:, :-1]
         high, wide = grey.shape
         rows, columns = -(-high // _CELL), -(-wide // _CELL)
         padded = np.zeros((rows * _CELL, columns * _CELL), np.float32)
-        padded[:high, :wide] = change
+        padded[:high, :wide] = changed_pixels(grey, self._before)
         moving = padded.reshape(rows, _CELL, columns, _CELL).mean((1, 3)) >= _CELL_SHARE
         if not moving.any():
             return None
@@ -171,7 +163,7 @@ class MotionPart:
             area: the part.
         """
         if area == WHOLE or self._base is None:
-            self._before, self._base = self._grey(frame), rows
+            self._before, self._base = small_grey(frame), rows
             return rows
         base = self._base
         inside = (

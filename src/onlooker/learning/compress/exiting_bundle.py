@@ -20,12 +20,11 @@ from onlooker.bundles.importing import software
 from onlooker.bundles.inputs import FrameInput
 from onlooker.bundles.manifest import Step
 from onlooker.bundles.running import engines
-from onlooker.bundles.verify import verify_bundle
 from onlooker.core.errors import ModelError
 from onlooker.learning.compress.exiting import Choice, Early, ExitHead, Judging, Late, temperature_of
 from onlooker.learning.compress.exiting_graph import INPUT, MAPS, OUTPUT, joined
 from onlooker.learning.compress.measure import costs_beside
-from onlooker.learning.compress.onnx_bundle import Changed, difference, draft_of
+from onlooker.learning.compress.onnx_bundle import Changed, difference, draft_of, verified
 from onlooker.learning.compress.step import Subject, Work, settings_of
 from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, lineage_of
 from onlooker.learning.export.examples import golden_inputs
@@ -129,11 +128,7 @@ def deployed(subject: Subject, config: TrainedConfig, work: Work, trained: Train
         made_on = {"software": software(), "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         fields["provenance"] = {**fields["provenance"], **made_on, **lineage_of(subject, step)}
         made = save_bundle(work.folder / "bundle", fields, files)
-    checks = verify_bundle(made)
-    if not checks.good:
-        bad = "; ".join(f"{c.name}: {c.detail}" for c in checks.checks if c.state == "bad")
-        raise ModelError(f"{before.manifest.name}: after early_exit it is no working bundle: {bad}")
-    return Subject(made.folder, None, (*subject.steps, step))
+    return verified(made, subject, step)
 
 
 def _metrics(trained: Trained, placed: Placed, work: Work) -> list[dict[str, Any]]:

@@ -62,11 +62,13 @@ def costs_beside(
     engine = "onnxruntime" if device == "cuda" else engine
     players: dict[tuple[str, str], Player] = {}
     times: dict[tuple[str, str], list[float]] = {}
+    steps: dict[str, int] = {}
     real = next((made for b in bundles.values() if (made := _samples(b)) is not None), {})
     try:
         for name, bundle in bundles.items():
             inputs = _looks(bundle, real)
-            rounds = max(rounds, _TURNS * len(next(iter(inputs.values()))))
+            steps[name] = len(next(iter(inputs.values())))
+            rounds = max(rounds, _TURNS * steps[name])
             for one in engines(bundle):
                 if engine is None or one == engine:
                     players[name, one] = Player(bundle, inputs, engine=one, device=engine_device(device))
@@ -81,7 +83,6 @@ def costs_beside(
     finally:
         for player in players.values():
             player.close()
-    steps = {name: len(next(iter(_looks(bundle, real).values()))) for name, bundle in bundles.items()}
     return {name: _fastest(name, bundle, times, steps[name]) for name, bundle in bundles.items()}
 
 

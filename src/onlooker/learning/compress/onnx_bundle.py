@@ -34,6 +34,7 @@ __all__ = [
     "parts_of",
     "remade",
     "verdict_of",
+    "verified",
 ]
 
 Arrays = dict[str, NDArray[Any]]
@@ -236,10 +237,19 @@ def remade(
         if not exact:
             fields["metrics"] = _metrics(verdict, work)
         made = save_bundle(work.folder / "bundle", fields, files)
+    return verified(made, subject, step)
+
+
+def verified(made: Bundle, subject: Subject, step: Step) -> Subject:
+    """A bundle that a step made of ``subject`` as the subject that follows, without a run.
+
+    Raises:
+        ModelError: it does not pass ``verify``.
+    """
     checks = verify_bundle(made)
     if not checks.good:
         bad = "; ".join(f"{c.name}: {c.detail}" for c in checks.checks if c.state == "bad")
-        raise ModelError(f"{before.manifest.name}: after {step.name} it is no working bundle: {bad}")
+        raise ModelError(f"{made.manifest.name}: after {step.name} it is no working bundle: {bad}")
     return Subject(made.folder, None, (*subject.steps, step))
 
 
