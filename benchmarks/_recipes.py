@@ -15,13 +15,13 @@ import torch
 from _harness import DATA
 from torch import Tensor
 
-from onlooker.learning.batches import Data
 from onlooker.learning.datasets.clip_cache import ClipCache
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.facts import preparation_of
 from onlooker.learning.run_folder import RunFolder, load_model
-from onlooker.learning.score import measured, predict
-from onlooker.learning.train import Quiet, train
+from onlooker.learning.training.batches import Data
+from onlooker.learning.training.score import measured, predict
+from onlooker.learning.training.train import Quiet, train
 
 __all__ = ["ROOT", "Told", "accuracy", "dataset_of", "run_of", "spread", "trained"]
 

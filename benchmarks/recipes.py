@@ -25,11 +25,11 @@ from _recipes import ROOT, accuracy, dataset_of, run_of, spread, trained
 from torch import Tensor
 
 from onlooker.learning.complexity import count
-from onlooker.learning.gains import compare_with_single
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import RunFolder, load_model
-from onlooker.learning.score import predict
-from onlooker.learning.train import Quiet
+from onlooker.learning.training.gains import compare_with_single
+from onlooker.learning.training.score import predict
+from onlooker.learning.training.train import Quiet
 
 NETWORKS = {
     "tconv": "{{network: tconv, form: {form}, {more}}}",

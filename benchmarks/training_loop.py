@@ -20,10 +20,10 @@ from typing import Any
 from _harness import save
 from _recipes import ROOT, dataset_of
 
-import onlooker.learning.train as training_module
-from onlooker.learning.batches import normalised
-from onlooker.learning.loop import Run, learning, one_step
+import onlooker.learning.training.train as training_module
 from onlooker.learning.precision import computing_in
+from onlooker.learning.training.batches import normalised
+from onlooker.learning.training.loop import Run, learning, one_step
 
 STEPS, ROUNDS = 12, 7
 

@@ -13,15 +13,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from onlooker.core.errors import ConfigError, UsageError
-from onlooker.learning.augment import AugmentConfig
 from onlooker.learning.balance import BalancingConfig
 from onlooker.learning.datasets.preparation import Preparation
 from onlooker.learning.datasets.typed_yaml import read_yaml, validated
 from onlooker.learning.fusing import FusionConfig
 from onlooker.learning.network import NetworkConfig
-from onlooker.learning.optimise import OptimiserConfig, ScheduleConfig
 from onlooker.learning.parts import Group, load_part, part_names
 from onlooker.learning.task import HeadConfig
+from onlooker.learning.training.augment import AugmentConfig
+from onlooker.learning.training.optimise import OptimiserConfig, ScheduleConfig
 
 __all__ = [
     "ExportConfig",

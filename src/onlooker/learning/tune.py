@@ -25,7 +25,7 @@ from onlooker.core.errors import OnlookerError, UsageError
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.latency import look_milliseconds
 from onlooker.learning.recipe import Range, Recipe, load_recipe, read_values
-from onlooker.learning.train import Quiet, train
+from onlooker.learning.training.train import Quiet, train
 from onlooker.learning.tune_report import write_tune_report
 
 __all__ = ["DIRECTIONS", "default_space", "summary", "tune"]

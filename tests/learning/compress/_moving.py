@@ -14,7 +14,7 @@ from onlooker.bundles import load_bundle
 from onlooker.learning.compress.step import Subject, Work
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Media, Sample, Task
-from onlooker.learning.train import train
+from onlooker.learning.training.train import train
 
 WAYS = ("left", "right")
 PREPARED = {

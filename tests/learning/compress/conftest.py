@@ -23,7 +23,7 @@ def tiny_subject(tmp_path_factory: pytest.TempPathFactory):
     """A run of pictures with two tasks and its bundle, and its dataset."""
     from learning._tiny import tiny_dataset, tiny_recipe
     from onlooker.learning.compress.step import Subject
-    from onlooker.learning.train import train
+    from onlooker.learning.training.train import train
 
     torch.set_num_threads(1)
     folder: Path = tmp_path_factory.mktemp("tiny")

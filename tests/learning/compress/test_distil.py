@@ -14,13 +14,13 @@ from learning._runs import ACTION, CLIP, FRAME, MEL, facts_of, lively, recipe_of
 from learning.compress._moving import EAR, PICTURES, done, work_for
 from onlooker.bundles import load_bundle, verify_bundle
 from onlooker.core.errors import UsageError
-from onlooker.learning.batches import normalised
 from onlooker.learning.compress.steps import prune
 from onlooker.learning.compress.steps.distil import Config, Distil
 from onlooker.learning.compress.teaching import Teaching, attention_loss, attention_of, relations, soft_loss
 from onlooker.learning.model import build_model
-from onlooker.learning.refit import Refit
 from onlooker.learning.run_folder import RunFolder, load_model
+from onlooker.learning.training.batches import normalised
+from onlooker.learning.training.refit import Refit
 
 HEADS = {
     "classification": ("class", {}),

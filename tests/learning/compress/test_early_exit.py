@@ -24,7 +24,7 @@ from onlooker.learning.compress.measure import costs_beside, worth_of
 from onlooker.learning.compress.step import Subject
 from onlooker.learning.compress.steps.early_exit import Config, EarlyExit
 from onlooker.learning.model import build_model
-from onlooker.learning.train import train
+from onlooker.learning.training.train import train
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerCase, _Opened
 from onlooker.testing.drive import decide

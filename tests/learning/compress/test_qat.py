@@ -20,7 +20,7 @@ from onlooker.learning.compress.steps import prune
 from onlooker.learning.compress.steps.qat import Config, Qat, rounded
 from onlooker.learning.model import build_model
 from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
-from onlooker.learning.train import train
+from onlooker.learning.training.train import train
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="NNCF is not installed")
 

@@ -135,7 +135,7 @@ def test_candidates_are_judged_on_pictures_cut_as_for_training(tmp_path: Path) -
     """The recipe's ``crop`` stands in the run alone: a bundle's copy must not be judged on other pictures than it."""
     from learning._tiny import tiny_dataset, tiny_recipe
     from onlooker.learning.compress.search import Search
-    from onlooker.learning.train import train
+    from onlooker.learning.training.train import train
 
     dataset = tiny_dataset(tmp_path / "data")
     cut = {"frames": 1, "width": 16, "height": 16, "crop": "box", "margin": 0.0}

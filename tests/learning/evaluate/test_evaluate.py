@@ -10,7 +10,6 @@ import pytest
 from learning._runs import ACTION, CLIP, CNN, TASKS, TCONV, make_run, recipe_of
 from learning.evaluate._made import fights, motion_bundle
 from onlooker.core.errors import UsageError
-from onlooker.learning.batches import Data
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.preparation import Pictures, Preparation
 from onlooker.learning.evaluate.report_page import evaluation_page
@@ -18,8 +17,9 @@ from onlooker.learning.evaluate.run import EvaluationRequest, evaluate
 from onlooker.learning.export import export_run
 from onlooker.learning.facts import Facts
 from onlooker.learning.run_folder import dataset_digest, load_model
-from onlooker.learning.score import measured, predict
 from onlooker.learning.task import TaskFacts
+from onlooker.learning.training.batches import Data
+from onlooker.learning.training.score import measured, predict
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from onlooker.learning.train import Estimate
+    from onlooker.learning.training.train import Estimate
 
 __all__ = ["command", "progress_of"]
 
@@ -69,11 +69,11 @@ def command(
 
         train_anomaly(recipe, overrides=set_ or (), out=folder, resume=resume)
     else:
-        from onlooker.learning.train import train
+        from onlooker.learning.training.train import train
 
         train(recipe, overrides=set_ or (), out=folder, resume=resume, progress=progress_of(as_json), bundle=bundle)
         if single:
-            from onlooker.learning.gains import compare_with_single
+            from onlooker.learning.training.gains import compare_with_single
 
             compare_with_single(recipe, overrides=set_ or (), out=folder, progress=lambda name: progress_of(as_json))
     if int(os.environ.get("RANK", "0")) == 0:

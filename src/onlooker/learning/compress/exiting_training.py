@@ -11,7 +11,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from onlooker.core.errors import ModelError
-from onlooker.learning.batches import Batch
 from onlooker.learning.compress.exiting import ExitHead, Judging, maps_shape, temperature_of
 from onlooker.learning.compress.teaching import soft_loss
 from onlooker.learning.compress.trained import Trained, TrainedConfig
@@ -19,6 +18,7 @@ from onlooker.learning.export.plan import mirrored
 from onlooker.learning.metrics.calibration import fitted_temperature, nll
 from onlooker.learning.precision import computing_in, multiplies_bfloat16
 from onlooker.learning.task import Calibration
+from onlooker.learning.training.batches import Batch
 
 __all__ = ["Learning", "judged", "taught"]
 

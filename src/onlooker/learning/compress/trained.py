@@ -14,11 +14,11 @@ from onlooker.bundles.manifest import Step
 from onlooker.learning.compress.step import Settings, StepConfig, Subject, Work
 from onlooker.learning.export import export_run
 from onlooker.learning.facts import Facts
-from onlooker.learning.loop import Run
 from onlooker.learning.model import Model
 from onlooker.learning.recipe import Recipe
-from onlooker.learning.refit import Refit, gentler
 from onlooker.learning.run_folder import RunFolder, load_model
+from onlooker.learning.training.loop import Run
+from onlooker.learning.training.refit import Refit, gentler
 
 __all__ = ["Trained", "TrainedConfig", "folder_of", "lineage_of", "needs_run"]
 

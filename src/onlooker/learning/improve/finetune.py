@@ -16,17 +16,17 @@ from typing import Any
 
 from onlooker.bundles.folder import Bundle, load_bundle
 from onlooker.core.errors import SourceError
-from onlooker.learning.checkpoint import restore
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.export import export_run
-from onlooker.learning.finish import finish
-from onlooker.learning.loop import fit, parts_of
 from onlooker.learning.model import Model
-from onlooker.learning.optimise import ScheduleConfig
-from onlooker.learning.peers import Peers
 from onlooker.learning.recipe import Recipe, Start
 from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
-from onlooker.learning.train import Quiet, moved, opened, settle
+from onlooker.learning.training.checkpoint import restore
+from onlooker.learning.training.finish import finish
+from onlooker.learning.training.loop import fit, parts_of
+from onlooker.learning.training.optimise import ScheduleConfig
+from onlooker.learning.training.peers import Peers
+from onlooker.learning.training.train import Quiet, moved, opened, settle
 
 __all__ = ["STRENGTHS", "Strength", "finetune"]
 
@@ -79,7 +79,7 @@ def finetune(
         deadline: by `time.monotonic`; the epoch that is under way then is the last.
         seed: of the order and the augmentation.
         threads: of PyTorch; None: as the recipe says.
-        progress: who is told; see `onlooker.learning.train.Quiet`.
+        progress: who is told; see `onlooker.learning.training.train.Quiet`.
 
     Raises:
         UsageError: run and dataset do not fit.

@@ -19,10 +19,10 @@ from onlooker.learning.compress.cutting import Importance, Scores, cut, ratio_fo
 from onlooker.learning.compress.narrow import factored_names
 from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work, settings_of
 from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, needs_run
-from onlooker.learning.loop import Run
 from onlooker.learning.model import Model
 from onlooker.learning.networks._recurrent import RecurrentMaps
 from onlooker.learning.run_folder import load_model
+from onlooker.learning.training.loop import Run
 
 __all__ = ["PART", "Config", "Prune"]
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from onlooker.learning.muon import Muon
+from onlooker.learning.training.muon import Muon
 
 __all__ = ["Mean", "OptimiserConfig", "ScheduleConfig", "make_optimisers", "rate_at"]
 

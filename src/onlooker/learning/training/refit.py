@@ -1,7 +1,7 @@
 """Going on with a model that is there, in the form and with the weights that it has: what compression trains by.
 
 All that a recipe says of data, augmentation, missing labels, fusion and balancing holds, as in
-`onlooker.learning.train`.
+`onlooker.learning.training.train`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onlooker.learning.batches import Batch, normalised
 from onlooker.learning.compress.narrow import said_of
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.facts import Facts
-from onlooker.learning.finish import finish
-from onlooker.learning.loop import Run, changed, fit, losses_of, recalibrate, tried
 from onlooker.learning.model import Model
-from onlooker.learning.peers import Peers
 from onlooker.learning.recipe import Recipe, Splits, Start
 from onlooker.learning.run_folder import RunFolder
-from onlooker.learning.train import Quiet, moved, opened, settle
+from onlooker.learning.training.batches import Batch, normalised
+from onlooker.learning.training.finish import finish
+from onlooker.learning.training.loop import Run, changed, fit, losses_of, recalibrate, tried
+from onlooker.learning.training.peers import Peers
+from onlooker.learning.training.train import Quiet, moved, opened, settle
 
 __all__ = ["Refit", "gentler"]
 

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.core.errors import UsageError
-from onlooker.learning.conflicts import suggest_splits
 from onlooker.learning.evaluate.bootstrap import Units, drawn, interval
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import load_recipe
-from onlooker.learning.report import write_run_report
 from onlooker.learning.run_folder import RunFolder, load_model
 from onlooker.learning.task import Metric
-from onlooker.learning.train import train
+from onlooker.learning.training.conflicts import suggest_splits
+from onlooker.learning.training.report import write_run_report
+from onlooker.learning.training.train import train
 
 __all__ = ["compare_with_single", "gains_of"]
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.balance import Balancing
-from onlooker.learning.conflicts import Conflicts
 from onlooker.learning.model import Model
-from onlooker.learning.optimise import Mean
 from onlooker.learning.run_folder import read_tensors, write_tensors
+from onlooker.learning.training.conflicts import Conflicts
+from onlooker.learning.training.optimise import Mean
 
 __all__ = ["Parts", "Standing", "restore", "save"]
 

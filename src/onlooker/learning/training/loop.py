@@ -11,22 +11,22 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from onlooker.learning.augment import augment_pictures, augment_series, augment_spectrum, corrupted, mixing
 from onlooker.learning.balance import Balancing
-from onlooker.learning.batches import Batch, Data, normalised
-from onlooker.learning.checkpoint import Parts, Standing, save
-from onlooker.learning.conflicts import Conflicts
 from onlooker.learning.fusion._dropout import drop_modalities
 from onlooker.learning.fusion._ogm import scale_gradients
 from onlooker.learning.model import Model
-from onlooker.learning.optimise import Mean, rate_at
 from onlooker.learning.parts import load_part
-from onlooker.learning.peers import Peers
 from onlooker.learning.precision import computing_in
 from onlooker.learning.recipe import Recipe
-from onlooker.learning.run_events import write_tensorboard
 from onlooker.learning.run_folder import RunFolder
-from onlooker.learning.score import main_metrics, measured, predict
+from onlooker.learning.training.augment import augment_pictures, augment_series, augment_spectrum, corrupted, mixing
+from onlooker.learning.training.batches import Batch, Data, normalised
+from onlooker.learning.training.checkpoint import Parts, Standing, save
+from onlooker.learning.training.conflicts import Conflicts
+from onlooker.learning.training.optimise import Mean, rate_at
+from onlooker.learning.training.peers import Peers
+from onlooker.learning.training.run_events import write_tensorboard
+from onlooker.learning.training.score import main_metrics, measured, predict
 
 __all__ = ["Progress", "Run", "fit"]
 

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onlooker.learning.batches import Batch, Data, normalised
 from onlooker.learning.model import Model
 from onlooker.learning.parts import load_part
 from onlooker.learning.precision import computing_in
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.task import Array, Calibration, TaskFacts
+from onlooker.learning.training.batches import Batch, Data, normalised
 
 __all__ = ["Predictions", "calibrations", "main_metrics", "measured", "predict"]
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from onlooker.learning.batches import Data
-from onlooker.learning.conflicts import draw_conflicts
 from onlooker.learning.evaluate.bootstrap import drawn, interval, units_of
 from onlooker.learning.export import export_run
-from onlooker.learning.loop import Run
 from onlooker.learning.parts import load_part
-from onlooker.learning.report import write_run_report
 from onlooker.learning.run_folder import write_tensors
-from onlooker.learning.score import Predictions, calibrations, measured, predict
 from onlooker.learning.task import Calibration
+from onlooker.learning.training.batches import Data
+from onlooker.learning.training.conflicts import draw_conflicts
+from onlooker.learning.training.loop import Run
+from onlooker.learning.training.report import write_run_report
+from onlooker.learning.training.score import Predictions, calibrations, measured, predict
 
 __all__ = ["finish"]
 

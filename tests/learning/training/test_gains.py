@@ -10,12 +10,12 @@ import torch
 from learning._tiny import tiny_dataset, tiny_recipe
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.manifest import Task
-from onlooker.learning.gains import compare_with_single
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.task import TaskFacts
-from onlooker.learning.train import Quiet, train
+from onlooker.learning.training.gains import compare_with_single
+from onlooker.learning.training.train import Quiet, train
 
 
 def test_each_task_is_learned_alone_from_the_labels_that_it_had_together(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from onlooker.core.errors import UsageError
-from onlooker.learning.conflicts import ALL, Conflicts, draw_conflicts, suggest_splits
+from onlooker.learning.training.conflicts import ALL, Conflicts, draw_conflicts, suggest_splits
 
 TASKS = ("who", "mood", "age")
 

@@ -17,25 +17,25 @@ import torch
 from torch import nn
 
 from onlooker.core.errors import UsageError
-from onlooker.learning.batches import Batch, Data, fits_in_memory, normalised
-from onlooker.learning.checkpoint import Standing, restore
 from onlooker.learning.complexity import count, estimate_memory
-from onlooker.learning.conflicts import Conflicts
 from onlooker.learning.datasets.clip_cache import ClipCache
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.loader import Loader
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.preparation import Preparation
 from onlooker.learning.facts import Facts, check_tasks, find_facts, preparation_of
-from onlooker.learning.finish import finish
-from onlooker.learning.loop import Progress, Run, fit, new_balancing, parts_of
 from onlooker.learning.model import Model, build_model
-from onlooker.learning.optimise import Mean, make_optimisers
-from onlooker.learning.peers import Peers
 from onlooker.learning.precision import computing_in, multiplies_bfloat16
 from onlooker.learning.recipe import Recipe, load_recipe
 from onlooker.learning.run_folder import RunFolder
-from onlooker.learning.start import factors, freeze, take_weights
+from onlooker.learning.training.batches import Batch, Data, fits_in_memory, normalised
+from onlooker.learning.training.checkpoint import Standing, restore
+from onlooker.learning.training.conflicts import Conflicts
+from onlooker.learning.training.finish import finish
+from onlooker.learning.training.loop import Progress, Run, fit, new_balancing, parts_of
+from onlooker.learning.training.optimise import Mean, make_optimisers
+from onlooker.learning.training.peers import Peers
+from onlooker.learning.training.start import factors, freeze, take_weights
 
 __all__ = ["Estimate", "Made", "Quiet", "estimate", "moved", "opened", "settle", "train"]
 

@@ -18,7 +18,7 @@ from onlooker.bundles.folder import load_bundle
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import load_model, read_tensors
-from onlooker.learning.train import train
+from onlooker.learning.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +82,8 @@ def test_a_killed_run_goes_on_with_the_same_numbers(
     program = (
         "import sys, time, torch; torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
-        "from onlooker.learning import loop\n"
-        "from onlooker.learning.train import train\n"
+        "from onlooker.learning.training import loop\n"
+        "from onlooker.learning.training.train import train\n"
         "step = loop.one_step\n"
         "def slow(run, batch):\n    time.sleep(0.05)\n    return step(run, batch)\n"
         "loop.one_step = slow\n"
