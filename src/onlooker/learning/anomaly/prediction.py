@@ -131,7 +131,7 @@ def train_predictor(
         loss.backward()
         optimiser.step()
         schedule.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         say(step + 1, config.steps)
     model.net.eval()
     return float(np.mean(losses[-max(1, config.steps // 10) :]))

@@ -39,7 +39,7 @@ from onlooker.learning.datasets.preparation import Preparation
 
 __all__ = ["Loader"]
 
-_CHUNKS = {"image": 32, "audio": 8, "video": 2}
+_CHUNKS = {"image": 32, "audio": 8, "video": 2, "series": 32}
 _AHEAD = 3
 _RESTARTS = 3
 _PREFIX = "onlooker-clips-"
@@ -252,7 +252,10 @@ class Loader:
     def _restart(self) -> None:
         self._restarts += 1
         if self._restarts > _RESTARTS:
-            raise SourceError("workers were killed again and again", hint="see the system's log; use fewer workers")
+            raise SourceError(
+                "workers were killed again and again",
+                hint="see the system's log; use fewer workers; a script must start its work under if __name__ == '__main__'",
+            )
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
         self._pool = self._started()
@@ -302,7 +305,9 @@ class Loader:
     def _clip(self, number: int, arrays: Arrays) -> Clip:
         sample = self.samples[number]
         words = text_of(sample, self._root)
-        return Clip(sample, arrays.get("pictures"), arrays.get("times"), arrays.get("sound"), words)
+        return Clip(
+            sample, arrays.get("pictures"), arrays.get("times"), arrays.get("sound"), words, arrays.get("series")
+        )
 
 
 def _sweep(folder: Path) -> None:
