@@ -254,7 +254,7 @@ class Loader:
         if self._restarts > _RESTARTS:
             raise SourceError(
                 "workers were killed again and again",
-                hint="see the system's log; use fewer workers; a script must start its work under if __name__ == '__main__'",
+                hint="see the system's log; use fewer workers; scripts need if __name__ == '__main__'",
             )
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
