@@ -19,6 +19,12 @@ Steps = tuple[dict[str, Any], ...]
 RATIOS = (0.3, 0.5, 0.65, 0.8)
 """Shares of the channels that pruning tries first."""
 
+_AS_LIBRARIES: tuple[dict[str, Any], ...] = (
+    {"method": "onnxruntime", "operators": "flow"},
+    {"method": "nncf"},
+)
+"""The quantisers as each goes about it by default, so that no search ends behind one of them."""
+
 
 def sequences(
     *,
@@ -32,7 +38,8 @@ def sequences(
     """What is tried first, the cheap before the dear.
 
     What changes weights comes before what only changes their form: channels are pruned, what is left learns from the
-    original, then it goes to int8.
+    original, then it goes to int8. The middle ratio is also tried with plain fine-tuning: small models have little to
+    teach.
 
     Args:
         trains: whether there is a run whose weights can be changed.
@@ -52,12 +59,16 @@ def sequences(
     distil: dict[str, Any] = {"step": "distil", "epochs": epochs}
     whole: dict[str, Any] = {"step": "int8", **int8}
     made: list[Steps] = [({"step": "graph"},), (whole,), ({"step": "half"},), ({"step": "weight_only"},)]
+    made += [({**whole, **own},) for own in _AS_LIBRARIES]
     if trains:
         for ratio in ratios:
             cut: dict[str, Any] = {"step": "prune", "ratio": ratio}
             cut |= {"epochs": 0} if "distil" in allowed else {"epochs": epochs}
             shorter = (cut, distil) if "distil" in allowed else (cut,)
             made += [shorter, (*shorter, whole)]
+        if ratios and "distil" in allowed:
+            alone = {"step": "prune", "ratio": sorted(ratios)[(len(ratios) - 1) // 2], "epochs": epochs}
+            made += [(alone,), (alone, whole)]
         made += [({"step": "low_rank", "epochs": epochs}, whole), ({"step": "qat"},)]
         made.append(({"step": "early_exit", "epochs": epochs, **(early_exit or {})},))
     return [steps for steps in made if all(s["step"] in allowed for s in steps)]
@@ -85,7 +96,7 @@ def said(steps: Steps) -> str:
     >>> said(({"step": "prune", "ratio": 0.5}, {"step": "int8"}))
     'prune 0.5, int8'
     """
-    return ", ".join(" ".join(str(s[k]) for k in ("step", "ratio") if k in s) for s in steps)
+    return ", ".join(" ".join(str(s[k]) for k in ("step", "method", "ratio") if k in s) for s in steps)
 
 
 def settings_of(steps: Steps) -> list[dict[str, Any]]:
