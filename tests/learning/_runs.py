@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, TextInput, WaveformInput
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesInput, TextInput, WaveformInput
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import DatasetInfo, Task
-from onlooker.learning.facts import Facts, InputFacts, SeriesInput
+from onlooker.learning.facts import Facts, InputFacts
 from onlooker.learning.model import Model, build_model
 from onlooker.learning.recipe import Recipe, recipe_model
 from onlooker.learning.run_folder import RunFolder, write_tensors
@@ -29,7 +29,10 @@ MEL = LogMelInput(
 )  # fmt: skip
 WAVE = WaveformInput(kind="waveform", sample_rate=8000, samples=4000, hop=2000, gain=2.0)
 TEXT = TextInput(kind="text", size=512)
-SERIES = SeriesInput(16, 4, (0.0,) * 4, (1.0,) * 4)
+SERIES = SeriesInput(
+    kind="series", rate=16.0, steps=16, stride=4, columns=("ax", "ay", "az", "heart rate"), mean=(0.0, 0.5, -9.8, 80.0),
+    std=(2.0, 1.0, 3.0, 20.0),
+)  # fmt: skip
 
 MOODS = ("calm", "fight")
 TASKS: dict[str, tuple[Task, dict[str, Any]]] = {

@@ -290,13 +290,43 @@ def test_a_text_is_read_by_a_head(tmp_path):
     assert bundle.manifest.head.text == TEXT
 
 
+MEASURED = {"sensor": {"network": "series", "width": 4}}
+
+
+def test_a_series_alone_becomes_a_network(tmp_path):
+    recipe = recipe_of(MEASURED, ACTION | {"falls": {"head": "events"}})
+    bundle, _, _ = exported(tmp_path, recipe, facts_of({"sensor": SERIES}, {"action": "class", "falls": "spans"}))
+    (made,) = bundle.manifest.networks
+    assert made.input == SERIES
+    assert bundle.manifest.series == made
+
+
+ALL: dict[str, Any] = {"Text": CNN, "sound": EAR, "words": {"network": "text_encoder", "size": 6}, **MEASURED}
+ALL_FACTS = {"Text": CLIP, "sound": MEL, "words": TEXT, "sensor": SERIES}
+
+
+@pytest.mark.parametrize("kind", ["early", "late", "gated", "cross_attention", "bottleneck"])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_all_senses_are_joined_by_a_head_with_a_mask_for_each(kind, mirror, tmp_path):
+    """The mask of each is tried at export, against the model without that input."""
+    more = {"training": {"test_time": ["mirror"]}} if mirror else {}
+    tasks = ACTION | {"words_alone": {"head": "classification", "of": "action", "inputs": ["words"]}}
+    recipe = recipe_of(ALL, tasks, fusion={"kind": kind, "size": 8}, **more)
+    facts = facts_of(ALL_FACTS, {"action": "class", "words_alone": "class"})
+    bundle, found, _ = exported(tmp_path, recipe, facts)
+    assert set(found["without"]) == {"text_2", "sound", "text", "sensor"}
+    head = bundle.manifest.head
+    assert [i.network for i in head.inputs] == ["text_2", "sound", "sensor"]
+    assert all(i.mask for i in head.inputs)
+    assert (head.text, bool(head.text_mask)) == (TEXT, True)
+    assert [o.rests_on for o in bundle.manifest.outputs] == [None, "text"]
+
+
 # -- what cannot be --
 
 SEEN, HEARD, READ = {"video": CNN}, {"sound": EAR}, {"words": {"network": "text_encoder", "size": 6}}
 JOINED, ON_A_STREAM = {"fusion": {"kind": "early", "size": 8}}, {"export": {"streaming": True}}
 REFUSED = [
-    ({"sensor": {"network": "series", "width": 4}}, {"sensor": SERIES}, ACTION, {}, "series of measurements"),
-    (SEEN | READ, {"video": CLIP, "words": TEXT}, ACTION, JOINED, "a text is joined"),
     (SEEN | {"other": CNN}, {"video": CLIP, "other": CLIP}, ACTION, JOINED, "video and other are both pictures"),
     (SEEN | HEARD, {"video": CLIP, "sound": MEL}, ACTION, JOINED | ON_A_STREAM, "over whole clips"),
     (SEEN, {"video": FRAME}, ACTION, ON_A_STREAM, "is no clip"),

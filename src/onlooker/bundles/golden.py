@@ -12,9 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.bundles.folder import Bundle
-from onlooker.bundles.inputs import ClipInput, FrameInput, Input
+from onlooker.bundles.inputs import ClipInput, FrameInput, Input, SeriesInput
 from onlooker.bundles.manifest import Golden, Manifest
-from onlooker.bundles.preprocess import Still, clip_tensor, one_picture, picture_size, picture_tensor, sound_tensor
+from onlooker.bundles.networks import TEXT
+from onlooker.bundles.preprocess import (
+    Still,
+    clip_tensor,
+    one_picture,
+    picture_size,
+    picture_tensor,
+    series_tensor,
+    sound_tensor,
+)
 from onlooker.bundles.running import Arrays, Engine, HeadRun, NetworkRun
 from onlooker.core.errors import ModelError
 
@@ -25,7 +34,7 @@ _MAX_STEPS = 10_000
 
 
 def noise(manifest: Manifest, *, steps: int = 4, seed: int = 0) -> Arrays:
-    """Inputs for a golden run where no real ones are at hand: pictures and sound of soft noise, ``steps`` of each.
+    """Inputs for a golden run where no real ones are at hand: soft noise, ``steps`` of each.
 
     The same seed gives the same inputs.
     """
@@ -39,6 +48,9 @@ def noise(manifest: Manifest, *, steps: int = 4, seed: int = 0) -> Arrays:
             wide, high = picture_size(facts.width, facts.height, facts)
             coarse = random.integers(0, 256, (steps, count, -(-high // 8), -(-wide // 8), 3), np.uint8)
             made[f"in.{network.name}"] = coarse.repeat(8, 2).repeat(8, 3)[:, :, :high, :wide]
+        elif isinstance(facts, SeriesInput):
+            values = random.normal(0, 1, (steps, facts.steps, len(facts.columns)))
+            made[f"in.{network.name}"] = (values * facts.std + facts.mean).astype(np.float32)
         else:
             made[f"in.{network.name}"] = random.normal(0, 0.1, (steps, facts.length)).astype(np.float32)
     if manifest.head is not None and manifest.head.text is not None:
@@ -47,11 +59,15 @@ def noise(manifest: Manifest, *, steps: int = 4, seed: int = 0) -> Arrays:
 
 
 def tensor_of(raw: NDArray[Any], facts: Input) -> NDArray[Any]:
-    """What a network gets of one step's inputs: (pictures, height, width, 3) RGB bytes, or (samples,) of sound."""
+    """What a network gets of one step's inputs: (pictures, height, width, 3) RGB bytes, (samples,) of sound, or (steps,
+    columns) of a series.
+    """
     if isinstance(facts, FrameInput):
         return picture_tensor(one_picture(Still(raw[0]), facts)[0], facts)
     if isinstance(facts, ClipInput):
         return clip_tensor([one_picture(Still(p), facts)[0] for p in raw], facts)
+    if isinstance(facts, SeriesInput):
+        return series_tensor(raw, facts)
     return sound_tensor(raw.astype(np.float32), facts)
 
 
@@ -68,11 +84,11 @@ def play(
 
     Args:
         bundle: what to run.
-        inputs: by ``in.NETWORK``: (steps, pictures, height, width, 3) RGB bytes, (steps, samples) of sound, or
-            ``in.text``: (steps, size) vectors.
+        inputs: by ``in.NETWORK``: (steps, pictures, height, width, 3) RGB bytes, (steps, samples) of sound, (steps,
+            T, columns) of a series, or ``in.text``: (steps, size) vectors.
         engine: name of the inference engine, or None for the preferred one.
         threads: how many it may use.
-        without: names of networks whose modality is missing for the head.
+        without: names of networks whose modality is missing for the head; ``text`` for its text.
         exit: confidence from which networks with an early exit leave by it; None: as the bundle says.
 
     Returns:
@@ -138,10 +154,9 @@ class Player:
             outputs, self._states[network.name] = self._runs[network.name].step(tensor, self._states[network.name])
             if network.name not in self._without:
                 given |= {(network.name, k): v for k, v in outputs.items()}
-        if self._head is not None and "in.text" in self._inputs:
-            outputs, self._head_state = self._head.read(self._inputs["in.text"][step], self._head_state)
-        elif self._head is not None:
-            outputs, self._head_state = self._head.step(given, self._head_state)
+        if self._head is not None:
+            vector = self._inputs["in.text"][step] if "in.text" in self._inputs and TEXT not in self._without else None
+            outputs, self._head_state = self._head.step(given, self._head_state, vector)
         return outputs
 
     def close(self) -> None:

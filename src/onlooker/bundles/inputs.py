@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from onlooker.bundles.values import MAX_ELEMENTS, Part, Words, elements
+from onlooker.bundles.values import MAX_ELEMENTS, Label, Part, Words, elements
 
 __all__ = [
     "ClipInput",
@@ -14,6 +14,7 @@ __all__ = [
     "Input",
     "LogMelInput",
     "PictureInput",
+    "SeriesInput",
     "SoundInput",
     "TextInput",
     "WaveformInput",
@@ -218,6 +219,52 @@ class LogMelInput(Part):
         return self
 
 
+class SeriesInput(Part):
+    """A series of measurements, as even steps (see `onlooker.bundles.series.steps_of`).
+
+    A value x becomes ``(x - mean) / std`` of its column, and 0 where it is not known.
+
+    Attributes:
+        rate: steps a second.
+        steps: how many make a window.
+        stride: steps from one window to the next, where nothing else sets the pace.
+        columns: what was measured, in order.
+        mean, std: of each column.
+        hold_seconds: a value stands for at most this long.
+        layout: order of the tensor's dimensions: T steps, C columns.
+    """
+
+    kind: Literal["series"]
+    rate: Annotated[float, Field(gt=0, le=10_000)]
+    steps: Annotated[int, Field(ge=1, le=100_000)]
+    stride: Annotated[int, Field(ge=1, le=100_000)]
+    columns: Annotated[tuple[Label, ...], Field(min_length=1, max_length=256)]
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+    hold_seconds: Annotated[float, Field(ge=0, le=86_400)] = 5.0
+    layout: Literal["NTC", "NCT"] = "NTC"
+
+    @property
+    def seconds(self) -> float:
+        """Length of a window."""
+        return self.steps / self.rate
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the tensor."""
+        return tuple({"N": 1, "T": self.steps, "C": len(self.columns)}[letter] for letter in self.layout)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError("columns: one is there twice")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != len(self.columns):
+                raise ValueError(f"{name}: expected {len(self.columns)} numbers, got {len(values)}")
+        _least(self.shape)
+        return self
+
+
 class TextInput(Part):
     """The vector of a text, by the encoder of sentences in the catalogue.
 
@@ -240,4 +287,4 @@ class TextInput(Part):
 
 PictureInput: TypeAlias = FrameInput | ClipInput
 SoundInput: TypeAlias = WaveformInput | LogMelInput
-Input = Annotated[FrameInput | ClipInput | WaveformInput | LogMelInput, Field(discriminator="kind")]
+Input = Annotated[FrameInput | ClipInput | WaveformInput | LogMelInput | SeriesInput, Field(discriminator="kind")]

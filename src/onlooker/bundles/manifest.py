@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from onlooker.bundles.drift import Reference
-from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, WaveformInput
-from onlooker.bundles.networks import Exit, Head, HeadInput, Network, State, StateTensor
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesInput, TextInput, WaveformInput
+from onlooker.bundles.networks import TEXT, Exit, Head, HeadInput, Network, State, StateTensor
 from onlooker.bundles.outputs import Anomaly, Dense, Detection, Events, Output, emitted, tensors
 from onlooker.bundles.values import Digest, FileName, Label, Name, Part, Words
 from onlooker.core.errors import ModelError
@@ -172,15 +172,20 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _tensors_are_given(self) -> Self:
-        if not self.networks and (self.head is None or self.head.text is None):
+        if not self.networks and self.reads is None:
             raise ValueError("expected a network, or a head that reads a text")
         by_name = {n.name: n for n in self.networks}
+        reads = self.reads is not None
+        if reads and TEXT in by_name:
+            raise ValueError(f"networks: a network beside a text cannot be called {TEXT}")
+        senses = {*by_name, *([TEXT] if reads else [])}
         if len(by_name) != len(self.networks):
             raise ValueError("networks: two have one name")
         if self.head is None and len(self.networks) > 1:
             raise ValueError("several networks need a head that joins them")
-        if len(self.networks) - len(self.sounds) > 1 or len(self.sounds) > 1:
-            raise ValueError("networks: expected at most one of pictures and one of sound")
+        others = len(self.networks) - len(self.sounds) - (self.series is not None)
+        if others > 1 or len(self.sounds) > 1:
+            raise ValueError("networks: expected at most one of pictures, one of sound and one of a series")
         for i in self.head.inputs if self.head else ():
             if i.network not in by_name or i.output not in by_name[i.network].outputs:
                 raise ValueError(f"head: the network {i.network} gives no {i.output}")
@@ -188,7 +193,7 @@ class Manifest(Part):
         for output in self.outputs:
             if missing := [t for t in tensors(output) if t not in given]:
                 raise ValueError(f"output {output.name}: the tensor {missing[0]} is not among the outputs")
-            if output.rests_on is not None and output.rests_on not in by_name:
+            if output.rests_on is not None and output.rests_on not in senses:
                 raise ValueError(f"output {output.name}: rests_on: there is no network {output.rests_on}")
             if isinstance(output, Anomaly) and output.region and getattr(self.pictures, "fit", "") != "stretch":
                 raise ValueError(f"output {output.name}: region: its pictures need the fit stretch")
@@ -196,7 +201,7 @@ class Manifest(Part):
                 raise ValueError(f"output {output.name}: boxes need a network of pictures, without a head")
         if len({o.name for o in self.outputs}) != len(self.outputs):
             raise ValueError("outputs: two have one name")
-        if self.head and self.head.text and any(isinstance(o, Dense | Events) for o in self.outputs):
+        if reads and not self.networks and any(isinstance(o, Dense | Events) for o in self.outputs):
             raise ValueError("outputs: a text has no steps")
         if sum(isinstance(o, Detection) for o in self.outputs) > 1:
             raise ValueError("outputs: one detection at most, whose tracks can be told apart")
@@ -211,6 +216,16 @@ class Manifest(Part):
     def sounds(self) -> tuple[Network, ...]:
         """The networks that hear."""
         return tuple(n for n in self.networks if isinstance(n.input, WaveformInput | LogMelInput))
+
+    @property
+    def series(self) -> Network | None:
+        """The network of a series, if there is one."""
+        return next((n for n in self.networks if isinstance(n.input, SeriesInput)), None)
+
+    @property
+    def reads(self) -> TextInput | None:
+        """What texts its head reads, if it does."""
+        return self.head.text if self.head is not None else None
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -9,7 +9,10 @@ from pydantic import Field, model_validator
 from onlooker.bundles.inputs import FrameInput, Input, TextInput
 from onlooker.bundles.values import MAX_ELEMENTS, FileName, Format, Name, Part, Seconds, Shape, TensorName, elements
 
-__all__ = ["Exit", "Head", "HeadInput", "Network", "State", "StateTensor"]
+__all__ = ["TEXT", "Exit", "Head", "HeadInput", "Network", "State", "StateTensor"]
+
+TEXT = "text"
+"""What a text is called among the senses that a head joins."""
 
 
 class StateTensor(Part):
@@ -136,12 +139,13 @@ class HeadInput(Part):
 
 
 class Head(Part):
-    """What runs in order of time over what the networks gave, or over texts.
+    """What runs in order of time over what the networks gave, over texts, or over both.
 
     Attributes:
         file, format: of the model.
         inputs: from the networks.
-        text: or a text's vector, with ``text_tensor`` as the name of its input.
+        text: the vector of a text, with ``text_tensor`` as the name of its input.
+        text_mask: beside inputs from networks, name of an input (1, 1) that is 1 where there is a text, else 0.
         outputs: names of the tensors that are used, states left out.
         state: its memory, or None.
     """
@@ -151,6 +155,7 @@ class Head(Part):
     inputs: Annotated[tuple[HeadInput, ...], Field(max_length=16)] = ()
     text: TextInput | None = None
     text_tensor: TensorName | None = None
+    text_mask: TensorName | None = None
     outputs: Annotated[tuple[TensorName, ...], Field(min_length=1, max_length=64)]
     state: State | None = None
 
@@ -158,8 +163,10 @@ class Head(Part):
     def _fed(self) -> Self:
         if (self.text is None) != (self.text_tensor is None):
             raise ValueError("head: expected text and text_tensor together")
-        if bool(self.inputs) == (self.text is not None):
+        if not self.inputs and self.text is None:
             raise ValueError("head: expected inputs from networks, or a text")
+        if (self.text_mask is not None) != (self.text is not None and bool(self.inputs)):
+            raise ValueError("head: text_mask: expected where a text is joined with networks, and only there")
         if self.text is not None and self.state is not None:
             raise ValueError("head: texts come in no fixed order, so that it cannot have a state")
         return self

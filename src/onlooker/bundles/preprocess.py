@@ -1,4 +1,4 @@
-"""From pictures and sound to the tensors that a network was trained on, exactly as the facts say."""
+"""From pictures, sound and measurements to the tensors that a network was trained on, exactly as the facts say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, PictureInput, SoundInput
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, PictureInput, SeriesInput, SoundInput
 from onlooker.bundles.mel import log_mel
 from onlooker.core.media import PixelFormat, UInt8Array
 
@@ -20,6 +20,7 @@ __all__ = [
     "one_picture",
     "picture_size",
     "picture_tensor",
+    "series_tensor",
     "sound_tensor",
 ]
 
@@ -132,3 +133,10 @@ def sound_tensor(samples: NDArray[np.float32], facts: SoundInput) -> NDArray[np.
         mels = log_mel(samples, facts)
         return np.ascontiguousarray((mels if facts.layout.endswith("FM") else mels.T).reshape(facts.shape))
     return np.ascontiguousarray((samples * np.float32(facts.gain)).astype(np.float32).reshape(facts.shape))
+
+
+def series_tensor(rows: NDArray[Any], facts: SeriesInput) -> NDArray[np.float32]:
+    """A tensor of ``facts.shape`` from (steps, columns) numbers, NaN where nothing is known."""
+    values = (rows.astype(np.float64) - np.array(facts.mean)) / np.array(facts.std)
+    made = np.nan_to_num(values, nan=0.0).astype(np.float32)
+    return np.ascontiguousarray((made if facts.layout == "NTC" else made.T)[None])

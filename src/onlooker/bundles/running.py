@@ -183,14 +183,22 @@ class HeadRun(_Run):
         shapes |= {i.mask: (1, 1) for i in head.inputs if i.mask is not None}
         if head.text is not None and head.text_tensor is not None:
             shapes[head.text_tensor] = head.text.shape
+        if head.text_mask is not None:
+            shapes[head.text_mask] = (1, 1)
         super().__init__(engine, head.file, shapes, head.outputs, head.state)
 
-    def step(self, given: Mapping[tuple[str, str], NDArray[Any]], state: Arrays) -> tuple[Arrays, Arrays]:
+    def step(
+        self,
+        given: Mapping[tuple[str, str], NDArray[Any]],
+        state: Arrays,
+        vector: NDArray[np.float32] | None = None,
+    ) -> tuple[Arrays, Arrays]:
         """The outputs by name and the state after it.
 
         Args:
             given: what the networks gave, by network and output; what is missing is zero, and its mask too.
             state: the state before it.
+            vector: of a text, where the head reads; None: there is none.
         """
         inputs: Arrays = {}
         for i in self._head.inputs:
@@ -202,8 +210,9 @@ class HeadRun(_Run):
             )
             if i.mask is not None:
                 inputs[i.mask] = np.full((1, 1), features is not None, np.float32)
+        if (text := self._head.text) is not None:
+            words = np.zeros(text.size, np.float32) if vector is None else np.asarray(vector, np.float32)
+            inputs[str(self._head.text_tensor)] = words.reshape(1, -1)
+        if self._head.text_mask is not None:
+            inputs[self._head.text_mask] = np.full((1, 1), vector is not None, np.float32)
         return self._step(inputs, state)
-
-    def read(self, vector: NDArray[np.float32], state: Arrays) -> tuple[Arrays, Arrays]:
-        """The same of a text's vector."""
-        return self._step({str(self._head.text_tensor): vector.reshape(1, -1).astype(np.float32)}, state)

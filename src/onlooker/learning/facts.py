@@ -9,20 +9,21 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from pydantic import TypeAdapter
 
-from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, TextInput, WaveformInput
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesInput, TextInput, WaveformInput
 from onlooker.bundles.preprocess import sound_tensor
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Sample, Task
-from onlooker.learning.datasets.preparation import Pictures, Preparation, Sound
+from onlooker.learning.datasets.preparation import Pictures, Preparation, Series, Sound
+from onlooker.learning.datasets.preparing import column_moments
 from onlooker.learning.datasets.targets import class_counts, identities_of
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.parts import load_part
@@ -32,7 +33,6 @@ from onlooker.learning.task import HeadConfig, TaskFacts
 __all__ = [
     "Facts",
     "InputFacts",
-    "SeriesInput",
     "check_tasks",
     "find_facts",
     "load_facts",
@@ -41,22 +41,6 @@ __all__ = [
 ]
 
 _SEEN = 256
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesInput:
-    """A series of measurements: ``frames`` rows of ``size`` numbers, normalised by ``mean`` and ``std`` of each."""
-
-    frames: int
-    size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    kind: str = "series"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the tensor."""
-        return (1, self.frames, self.size)
 
 
 InputFacts: TypeAlias = FrameInput | ClipInput | LogMelInput | WaveformInput | TextInput | SeriesInput
@@ -93,16 +77,43 @@ def preparation_of(recipe: Recipe, dataset: Dataset) -> Preparation:
     takes = {load_part("networks", n.network).takes for n in recipe.inputs.values()}
     pictures = (base.pictures or Pictures(frames=16)) if "pictures" in takes else None
     sound = (base.sound or Sound()) if takes & {"log_mel", "waveform"} else None
+    series = (base.series or Series()) if "series" in takes else None
     if pictures is not None and pictures.frames is None:
         raise UsageError(
             "prepare.pictures.frames: a network needs clips of one length", hint="--set prepare.pictures.frames=16"
         )
     if sound is not None and sound.seconds is None:
-        lengths = [m.seconds for s in dataset.samples for m in s.media if m.seconds and m.kind in ("audio", "video")]
-        spans = [s.span[1] - s.span[0] for s in dataset.samples if s.span]
-        seconds = statistics.median(spans or lengths or [1.0])
-        sound = sound.model_copy(update={"seconds": min(round(seconds, 3), sound.longest)})
-    return Preparation(pictures=pictures, sound=sound)
+        sound = sound.model_copy(update={"seconds": min(_usual_seconds(dataset.samples), sound.longest)})
+    if series is not None and series.seconds is None:
+        series = series.model_copy(update={"seconds": min(_usual_seconds(dataset.samples), series.longest)})
+    if series is not None and not series.columns:
+        series = series.model_copy(update={"columns": _columns(dataset.samples)})
+    return Preparation(pictures=pictures, sound=sound, series=series)
+
+
+def _usual_seconds(samples: Sequence[Sample]) -> float:
+    """The length of the sample in the middle."""
+    spans = [s.span[1] - s.span[0] for s in samples if s.span]
+    lengths = [m.seconds for s in samples if (m := s.timed) is not None and m.seconds]
+    return round(statistics.median(spans or lengths or [1.0]), 3)
+
+
+def _columns(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """The columns of all series.
+
+    Raises:
+        UsageError: they differ, or there are none.
+    """
+    found = {frozenset(m.columns): m.columns for s in samples if (m := s.of_kind("series")) is not None and m.columns}
+    if not found:
+        raise UsageError("no sample has a series", hint="give the dataset media of the kind series")
+    if len(found) > 1:
+        one, other = list(found.values())[:2]
+        raise UsageError(
+            f"series of the dataset have different columns: {', '.join(one)}, and {', '.join(other)}",
+            hint="prepare.series.columns names those to take",
+        )
+    return next(iter(found.values()))
 
 
 def find_facts(
@@ -134,7 +145,7 @@ def find_facts(
         elif takes == "text":
             inputs[name] = TextInput(kind="text", size=512)
         else:
-            inputs[name] = seen.series()
+            inputs[name] = _series(recipe, preparation, seen)
     crop = preparation.pictures.crop if preparation.pictures is not None else "none"
     tasks = {
         name: replace(_task(name, head, dataset, samples, seconds), crop=crop) for name, head in recipe.tasks.items()
@@ -155,15 +166,8 @@ class _Moments:
             self.pictures.append(clip.pictures.reshape(-1, clip.pictures.shape[-1])[::7].astype(np.float64) / 255)
         if clip.sound is not None and float(np.abs(clip.sound).max(initial=0)) > 0:
             self.sounds.append(clip.sound[:, 0])
-        if getattr(clip, "series", None) is not None:
-            self.rows.append(np.asarray(clip.series))  # type: ignore[attr-defined]
-
-    def series(self) -> SeriesInput:
-        if not self.rows:
-            raise UsageError("no sample has a series", hint="give the dataset media of the kind series")
-        rows = np.concatenate(self.rows)
-        deviation = np.maximum(rows.std(0), 1e-6)
-        return SeriesInput(len(self.rows[0]), rows.shape[1], tuple(rows.mean(0).tolist()), tuple(deviation.tolist()))
+        if clip.series is not None:
+            self.rows.append(clip.series)
 
 
 def _seconds(samples: Sequence[Sample], preparation: Preparation) -> float | None:
@@ -177,7 +181,9 @@ def _seconds(samples: Sequence[Sample], preparation: Preparation) -> float | Non
         ]
         known = [length for length in lengths if length]
         return round(statistics.median(known), 3) if known else None
-    return preparation.sound.seconds if preparation.sound is not None else None
+    if preparation.sound is not None:
+        return preparation.sound.seconds
+    return preparation.series.seconds if preparation.series is not None else None
 
 
 def _pictures(recipe: Recipe, preparation: Preparation, seen: _Moments, seconds: float | None) -> InputFacts:
@@ -218,6 +224,24 @@ def _sound(recipe: Recipe, preparation: Preparation, seen: _Moments, takes: str)
     bare = _spectrum(recipe.spectrum, how.rate, count, hop)
     mels = np.stack([sound_tensor(_fitted(s, bare.length), bare) for s in seen.sounds[:_SEEN]])
     return bare.model_copy(update={"mean": round(float(mels.mean()), 4), "std": round(max(float(mels.std()), 1e-3), 4)})
+
+
+def _series(recipe: Recipe, preparation: Preparation, seen: _Moments) -> InputFacts:
+    how = preparation.series
+    if how is None or how.seconds is None or not seen.rows:
+        raise UsageError("no sample of the training part has a series", hint="leave the networks of series out")
+    mean, deviation = column_moments(seen.rows)
+    never = [c for n, c in enumerate(how.columns) if all(np.isnan(r[:, n]).all() for r in seen.rows)]
+    if never:
+        raise UsageError(
+            f"prepare.series.columns: {never[0]} has no value in the training part", hint="name those that have"
+        )
+    steps = how.steps(how.seconds)
+    stride = recipe.export.stride * how.rate if recipe.export.stride else steps / 4
+    return SeriesInput(
+        kind="series", rate=how.rate, steps=steps, stride=max(1, round(stride)), columns=how.columns,
+        mean=tuple(mean.tolist()), std=tuple(np.maximum(deviation, 1e-6).tolist()), hold_seconds=how.hold,
+    )  # fmt: skip
 
 
 def _spectrum(how: Spectrum, rate: int, count: int, hop: int) -> LogMelInput:
@@ -284,9 +308,7 @@ def _task(name: str, head: HeadConfig, dataset: Dataset, samples: Sequence[Sampl
 
 def save_facts(facts: Facts, path: Path) -> None:
     """Write them as JSON."""
-    inputs = {
-        n: asdict(f) if isinstance(f, SeriesInput) else f.model_dump(mode="json") for n, f in facts.inputs.items()
-    }
+    inputs = {n: f.model_dump(mode="json") for n, f in facts.inputs.items()}
     tasks = {n: {**asdict_of(t), "task": t.task.model_dump(mode="json")} for n, t in facts.tasks.items()}
     write_whole(
         path, json.dumps({"inputs": inputs, "tasks": tasks, "seconds": facts.seconds}, ensure_ascii=False, indent=1)

@@ -82,6 +82,7 @@ def check_dataset(
     broken = _files(dataset, report, deep, progress)
     report.findings += _conflicts(dataset)
     report.findings += _places(dataset)
+    report.findings += _columns(dataset)
     report.findings += _balance(dataset)
     report.findings += _groups(dataset, report)
     if near_duplicates:
@@ -159,7 +160,7 @@ def _short(label: Any) -> str:
 def _places(dataset: Dataset) -> Iterator[Finding]:
     """Boxes, spans and moments that lie where there is nothing."""
     for sample in dataset.samples:
-        media = sample.of_kind("video", "audio")
+        media = sample.timed
         end = media.seconds if media is not None else None
         frame = 1 / float(media.frame_rate) if media is not None and media.frame_rate else 0.05
         limit = None if end is None else end + frame
@@ -178,6 +179,27 @@ def _places(dataset: Dataset) -> Iterator[Finding]:
                         yield from _box(sample, task, part, limit)
                     elif isinstance(part, LabelledSpan):
                         yield from _span(sample, task, part, limit)
+
+
+def _columns(dataset: Dataset) -> Iterator[Finding]:
+    """Series that lack columns, or have others than most."""
+    prepare = dataset.info.prepare
+    wanted = prepare.series.columns if prepare is not None and prepare.series is not None else ()
+    held: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for sample in dataset.samples:
+        media = sample.of_kind("series")
+        if media is not None and media.columns is not None:
+            held[tuple(sorted(media.columns))].append(sample.id)
+    if not held:
+        return
+    usual = max(held, key=lambda c: len(held[c]))
+    for columns, ids in held.items():
+        if missing := [c for c in wanted if c not in columns]:
+            message = f"its series has no column {', '.join(missing)}, which prepare.series.columns names"
+            yield Finding("error", "series-columns", message, tuple(ids))
+        elif not wanted and columns != usual:
+            message = f"its series has the columns {', '.join(columns)}; most have {', '.join(usual)}"
+            yield Finding("error", "series-columns", message, tuple(ids))
 
 
 def _box(sample: Sample, task: str, box: LabelledBox, limit: float | None) -> Iterator[Finding]:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from onlooker.bundles.series import steps_of
 from onlooker.core.errors import SourceError
 from onlooker.core.media import UInt8Array
 from onlooker.learning.datasets.manifest import Media, Sample
-from onlooker.learning.datasets.media import frames_at, open_picture, read_sound, read_text
-from onlooker.learning.datasets.preparation import Pictures, Preparation, Sound
+from onlooker.learning.datasets.media import frames_at, held_series, open_picture, read_sound, read_text
+from onlooker.learning.datasets.preparation import Pictures, Preparation, Series, Sound
 
 __all__ = ["Clip", "Part", "cut_picture", "decode", "moments_of", "part_of_sample", "text_of"]
 
@@ -61,6 +62,7 @@ class Clip:
         times: float64 (frames,): seconds in the medium of each.
         sound: float32 (samples, channels), or None.
         text: words, or None.
+        series: float32 (steps, columns), NaN where nothing is known; None where there is none.
     """
 
     sample: Sample
@@ -68,6 +70,7 @@ class Clip:
     times: NDArray[np.float64] | None
     sound: NDArray[np.float32] | None
     text: str | None
+    series: NDArray[np.float32] | None = None
 
 
 def part_of_sample(sample: Sample, root: Path, preparation: Preparation) -> Part:
@@ -84,7 +87,7 @@ def part_of_sample(sample: Sample, root: Path, preparation: Preparation) -> Part
 
 
 def decode(part: Part, preparation: Preparation) -> dict[str, NDArray[Any]]:
-    """``pictures``, ``times`` and ``sound``, those that there are.
+    """``pictures``, ``times``, ``sound`` and ``series``, those that there are.
 
     Raises:
         SourceError: a medium cannot be read.
@@ -100,6 +103,10 @@ def decode(part: Part, preparation: Preparation) -> dict[str, NDArray[Any]]:
         heard = heard or next((m for m in part.media if m.kind == "video" and m.sound is not None), None)
         if heard is not None:
             made["sound"] = _sound(root / heard.path, heard, part, preparation.sound)
+    measured = next((m for m in part.media if m.kind == "series"), None)
+    if preparation.series is not None and measured is not None:
+        steps = _series(root / measured.path, part, preparation.series)
+        made |= {} if steps is None else {"series": steps}
     return made
 
 
@@ -245,3 +252,19 @@ def _sound(path: Path, media: Media, part: Part, how: Sound) -> NDArray[np.float
     first = (count - len(samples)) // 2
     made[first : first + len(samples)] = samples
     return made
+
+
+def _series(path: Path, part: Part, how: Series) -> NDArray[np.float32] | None:
+    series = held_series(path)
+    lengths = [m.seconds for m in part.media if m.kind in ("video", "audio") and m.seconds is not None]
+    start = part.start or 0.0
+    end = part.end if part.end is not None else lengths[0] if lengths else max(series.end, start) + 1 / how.rate
+    middle = part.at if part.at is not None else (start + end) / 2
+    length = how.seconds or min(end - start, how.longest)
+    steps = how.steps(length)
+    begin = middle - steps / how.rate / 2 if how.seconds or part.at is not None or end - start > length else start
+    columns = how.columns or series.columns
+    try:
+        return steps_of(series, columns, rate=how.rate, steps=steps, start=begin, hold=how.hold)
+    except SourceError as error:
+        raise SourceError(f"{path}: {error.message}", hint=error.hint) from None

@@ -32,7 +32,7 @@ __all__ = [
 
 Kind = Literal["class", "multi-label", "boxes", "spans", "regression", "identity", "text", "ordinal"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-MediaKind = Literal["video", "image", "audio", "text"]
+MediaKind = Literal["video", "image", "audio", "text", "series"]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[^\s:=/\\][^:=/\\\n]*$", max_length=100)]
 Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 _WITH_CLASSES = frozenset(("class", "multi-label", "boxes", "spans", "ordinal"))
@@ -179,6 +179,7 @@ class Media(_Model):
         sound: samples a second of its first audio stream, or None where it has none.
         rotation: degrees by which its pictures are turned for display; None: not looked at.
         numbered: how many pictures it has, where they have no times of their own: they are shown at an even ``rate``.
+        columns: of a series, what was measured.
     """
 
     path: str = Field(min_length=1)
@@ -192,6 +193,7 @@ class Media(_Model):
     sound: int | None = Field(default=None, gt=0)
     rotation: Literal[0, 90, 180, 270] | None = None
     numbered: int | None = Field(default=None, gt=0)
+    columns: tuple[str, ...] | None = None
 
     @field_validator("path")
     @classmethod
@@ -225,7 +227,7 @@ class Sample(_Model):
     Attributes:
         id: its name in the dataset.
         media: its files: one video, or a picture and a sound, and so on.
-        span: start and end in seconds: the part of video and audio that is meant; None: all.
+        span: start and end in seconds: the part of video, audio and series that is meant; None: all.
         at: seconds of the one frame of a video that is meant.
         text: words that belong to the sample as input.
         groups: what it came from, by sort: ``source``, ``person``, ...; samples that share one stay on one side.
@@ -267,6 +269,11 @@ class Sample(_Model):
     def of_kind(self, *kinds: MediaKind) -> Media | None:
         """The first medium of one of these kinds."""
         return next((m for m in self.media if m.kind in kinds), None)
+
+    @property
+    def timed(self) -> Media | None:
+        """The medium whose time is the sample's: a video or sound, else a series."""
+        return self.of_kind("video", "audio") or self.of_kind("series")
 
     def with_labels(self, tasks: Mapping[str, Task]) -> Sample:
         """The same with its labels checked and typed; None counts as missing.

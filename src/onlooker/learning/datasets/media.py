@@ -1,10 +1,11 @@
-"""Facts of media files, and their pictures and sound as arrays."""
+"""Facts of media files, and their pictures, sound and measurements as arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from onlooker.bundles.series import Series, read_series
 from onlooker.core.errors import OnlookerError, SourceError
 from onlooker.core.media import AudioBlock, Packet, ReadFailure, ReadRequest, SourceInfo, UInt8Array
 from onlooker.core.time import Timestamp
@@ -26,9 +28,11 @@ from onlooker.sources.openers.images import PICTURES
 from onlooker.sources.reading import read_items
 
 __all__ = [
+    "TABLES",
     "TEXTS",
     "first_error",
     "frames_at",
+    "held_series",
     "kind_of",
     "look_at",
     "open_picture",
@@ -39,6 +43,7 @@ __all__ = [
 ]
 
 TEXTS = frozenset((".txt",))
+TABLES = frozenset((".csv",))
 _SOUNDS = frozenset((".mp3", ".m4a", ".aac", ".wav", ".flac", ".opus", ".wma", ".ogg", ".oga"))
 _SLACK = Fraction(1, 1000)
 _LONGEST_TEXT = 1_000_000
@@ -48,8 +53,8 @@ _ORIENTATION = 0x0112  # of EXIF
 def kind_of(path: str | Path) -> MediaKind | None:
     """What a file is by its name, or None where it is no medium.
 
-    >>> kind_of("a/B.JPG"), kind_of("x.ogg"), kind_of("x.mp4"), kind_of("x.csv")
-    ('image', 'audio', 'video', None)
+    >>> kind_of("a/B.JPG"), kind_of("x.ogg"), kind_of("x.mp4"), kind_of("x.csv"), kind_of("x.pdf")
+    ('image', 'audio', 'video', 'series', None)
     """
     suffix = Path(path).suffix.lower()
     if suffix in PICTURES:
@@ -58,11 +63,13 @@ def kind_of(path: str | Path) -> MediaKind | None:
         return "audio"
     if suffix in MEDIA:
         return "video"
+    if suffix in TABLES:
+        return "series"
     return "text" if suffix in TEXTS else None
 
 
 def look_at(root: Path, media: Media, *, digest: bool = True) -> Media:
-    """The medium with its facts filled in; nothing but its beginning is decoded.
+    """The medium with its facts filled in; of pictures and sound, nothing but the beginning is decoded.
 
     Raises:
         SourceError: it is missing or no such medium.
@@ -73,6 +80,9 @@ def look_at(root: Path, media: Media, *, digest: bool = True) -> Media:
         facts["width"], facts["height"] = picture_size(path)
     elif media.kind == "text":
         read_text(path)
+    elif media.kind == "series":
+        series = held_series(path)
+        facts |= {"seconds": round(max(series.end, 0.0), 6), "columns": series.columns}
     else:
         info, numbered = _container(path)
         facts["seconds"] = None if info.duration is None else round(float(info.duration), 6)
@@ -158,6 +168,24 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read {str(path)!r}: {error}", hint="write UTF-8") from None
+
+
+def held_series(path: Path) -> Series:
+    """A series, read once for several stretches of it.
+
+    Raises:
+        SourceError: it cannot be read or is no series; names the line.
+    """
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}", hint="check or remove it") from None
+    return _series(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _series(path: Path, size: int, changed: int) -> Series:
+    return read_series(path)
 
 
 def read_frames(path: Path, media: Media, start: Fraction | None = None, end: Fraction | None = None) -> Iterator[Any]:
@@ -271,6 +299,8 @@ def first_error(path: Path, media: Media, *, deep: bool) -> str | None:
             open_picture(path, "rgb")
         elif media.kind == "text":
             read_text(path)
+        elif media.kind == "series":
+            read_series(path)
         elif media.kind == "audio":
             samples = read_sound(path, 8000)
             if not len(samples):

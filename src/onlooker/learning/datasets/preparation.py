@@ -6,9 +6,17 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-__all__ = ["Normalise", "Pictures", "Preparation", "Sound"]
+__all__ = ["Normalise", "Pictures", "Preparation", "Series", "Sound"]
 
 
 class _Model(BaseModel):
@@ -63,18 +71,50 @@ class Sound(_Model):
     longest: float = Field(default=60.0, gt=0)
 
 
+class Series(_Model):
+    """Series of measurements, as even steps.
+
+    A step is the mean of the values in it; where there are none, the last value before it.
+
+    Attributes:
+        rate: steps a second.
+        seconds: exactly so much around the middle of the span, unknown where there is less; None: the whole span.
+        columns: which of a series, in order; none named: all.
+        hold: seconds that a value stands for at most; after that it is unknown.
+        longest: seconds at most where ``seconds`` is None.
+    """
+
+    rate: float = Field(default=10.0, gt=0, le=10_000)
+    seconds: float | None = Field(default=None, gt=0)
+    columns: tuple[str, ...] = ()
+    hold: float = Field(default=5.0, ge=0, le=86_400)
+    longest: float = Field(default=600.0, gt=0)
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value or ()
+
+    def steps(self, seconds: float) -> int:
+        """How many steps so many seconds have."""
+        return max(1, round(seconds * self.rate))
+
+
 class Normalise(_Model):
-    """Facts of the training pictures and sound, for ``(value - mean) / deviation``.
+    """Facts of the training pictures, sound and series, for ``(value - mean) / deviation``.
 
     Attributes:
         mean, deviation: of each channel, of pictures in 0..1.
         sound_deviation: root mean square of the sound.
+        series_mean, series_deviation: of each column of the series.
         samples: how many were measured.
     """
 
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     sound_deviation: float | None = None
+    series_mean: tuple[float, ...] = ()
+    series_deviation: tuple[float, ...] = ()
     samples: int = 0
 
 
@@ -84,12 +124,20 @@ class Preparation(_Model):
     Attributes:
         pictures: how, or None for none.
         sound: how, or None for none.
+        series: how, or None for none.
         normalise: facts for the trainer; arrays stay as they are.
     """
 
     pictures: Pictures | None = Pictures(frames=16)
     sound: Sound | None = None
+    series: Series | None = None
     normalise: Normalise | None = None
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # what has no series keeps the digest that it always had
+        written: dict[str, Any] = handler(self)
+        return {k: v for k, v in written.items() if k != "series" or v is not None}
 
     def digest(self) -> str:
         """What decides the arrays, in 16 hex digits; facts that only describe them do not count."""

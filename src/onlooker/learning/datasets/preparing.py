@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from onlooker.learning.datasets.loader import Loader
 from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Sample, Task
 from onlooker.learning.datasets.preparation import Normalise, Preparation
 
-__all__ = ["CACHE", "PrepareReport", "measure", "open_cache", "prepare_dataset", "renamed"]
+__all__ = ["CACHE", "PrepareReport", "column_moments", "measure", "open_cache", "prepare_dataset", "renamed"]
 
 CACHE = "cache"
 DROP = "-"
@@ -108,11 +108,16 @@ def measure(
     report: PrepareReport,
     progress: Callable[[int, int], None] | None = None,
 ) -> Normalise:
-    """Go through all samples once, which fills the cache; gives the facts of the training part."""
+    """Go through all samples once, which fills the cache; gives the facts of the training part.
+
+    Raises:
+        UsageError: series of samples have other columns than those of others.
+    """
     training = "train" if "train" in dataset.info.splits else None
     pixels = squares = np.zeros(0)
     count = measured = heard = 0
     power = 0.0
+    rows: list[np.ndarray] = []
     with Loader(dataset, workers=workers, cache=cache, shuffle=False, on_error="skip") as loader:
         for number, clip in enumerate(loader.epoch()):
             if progress is not None:
@@ -129,15 +134,41 @@ def measure(
             if clip.sound is not None:
                 power += float((clip.sound.astype(np.float64) ** 2).sum())
                 heard += clip.sound.size
+            if clip.series is not None:
+                rows.append(clip.series)
         report.decoded, report.failures = loader.decoded, loader.failures
     mean = pixels / max(count, 1) / 255
     deviation = np.sqrt(np.maximum(squares / max(count, 1) / 255**2 - mean**2, 0))
+    series_mean, series_deviation = column_moments(rows)
     return Normalise(
         mean=tuple(round(float(v), 6) for v in mean),
         deviation=tuple(round(float(v), 6) for v in deviation),
         sound_deviation=round((power / heard) ** 0.5, 6) if heard else None,
+        series_mean=tuple(round(float(v), 6) for v in series_mean),
+        series_deviation=tuple(round(float(v), 6) for v in series_deviation),
         samples=measured,
     )
+
+
+def column_moments(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column of some series (steps, columns), of what is known; 0 and 0 where nothing is.
+
+    Raises:
+        UsageError: they differ in how many columns they have.
+
+    >>> [m.tolist() for m in column_moments([np.array([[1.0, np.nan], [3.0, 2.0]])])]
+    [[2.0, 2.0], [1.0, 0.0]]
+    """
+    if not rows:
+        return np.zeros(0), np.zeros(0)
+    if len({r.shape[1] for r in rows}) > 1:
+        raise UsageError("the series of the samples have different columns", hint="--set series.columns=a,b says which")
+    table = np.concatenate(rows).astype(np.float64)
+    known = ~np.isnan(table)
+    counts = np.maximum(known.sum(0), 1)
+    mean = np.where(known, table, 0.0).sum(0) / counts
+    deviation = np.sqrt((np.where(known, table - mean, 0.0) ** 2).sum(0) / counts)
+    return mean, deviation
 
 
 def renamed(dataset: Dataset, rename: Mapping[str, str]) -> tuple[dict[str, Task], list[Sample]]:

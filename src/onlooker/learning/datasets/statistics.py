@@ -51,6 +51,9 @@ def _media(samples: Sequence[Sample]) -> dict[str, Any]:
         rates = Counter(m.rate for m in held if m.rate)
         if rates:
             facts["frame_rates"] = dict(rates.most_common(5))
+        columns = Counter(", ".join(m.columns) for m in held if m.columns)
+        if columns:
+            facts["columns"] = dict(columns.most_common(5))
         if kind == "video":
             facts["with_sound"] = sum(m.sound is not None for m in held)
         made[kind] = facts

@@ -1,8 +1,8 @@
 """From the folder of a run to the bundle that is deployed.
 
 Pictures, clips and sound become one network; a network with a streaming form runs window by window with its state; a
-model that sees and hears becomes two networks and a head that joins them, with masks for what is missing; a text is
-read by a head alone. Before a bundle is kept, its answers are compared with the trained model's in each engine.
+model of several senses becomes a network for each and a head that joins them, with masks for what is missing; a text is
+read by the head. Before a bundle is kept, its answers are compared with the trained model's in each engine.
 """
 
 from __future__ import annotations

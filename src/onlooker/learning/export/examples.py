@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.bundles.golden import noise
-from onlooker.bundles.inputs import ClipInput, FrameInput
+from onlooker.bundles.inputs import ClipInput, FrameInput, SeriesInput
 from onlooker.bundles.manifest import Manifest, Network
 from onlooker.core.errors import OnlookerError
 from onlooker.learning.datasets.clips import Clip
@@ -41,7 +41,8 @@ def golden_inputs(recipe: Recipe, manifest: Manifest, steps: int, *, tried: int 
         real = _real(recipe, manifest, steps, tried)
     except OnlookerError:
         real = None
-    return (made, False) if real is None else (real, True)
+    # vectors of texts stay soft noise: the encoder that makes real ones need not be here
+    return (made, False) if real is None else ({**made, **real}, True)
 
 
 def _real(recipe: Recipe, manifest: Manifest, steps: int, tried: int) -> Arrays | None:
@@ -68,7 +69,7 @@ def _real(recipe: Recipe, manifest: Manifest, steps: int, tried: int) -> Arrays 
 
 
 def _pictures(network: Network) -> int:
-    """Rows of one step: pictures, or one row of sound."""
+    """Rows of one step: pictures, or one row of sound or of a series."""
     return network.input.frames if isinstance(network.input, ClipInput) else 1
 
 
@@ -88,13 +89,16 @@ def _clips(recipe: Recipe, tried: int) -> Iterator[Clip]:
 
 
 def _taken(clip: Clip, network: Network) -> NDArray[Any] | None:
-    """Rows of a network's input: pictures (n, height, width, 3), or sound (1, samples)."""
+    """Rows of a network's input: pictures (n, height, width, 3), sound (1, samples), a series (1, steps, columns)."""
     facts = network.input
     if isinstance(facts, FrameInput | ClipInput):
         pictures = clip.pictures
         if pictures is None or pictures.shape[1:3] != (facts.height, facts.width):
             return None
         return np.array(pictures if pictures.shape[-1] == 3 else pictures.repeat(3, -1))
+    if isinstance(facts, SeriesInput):
+        series = clip.series
+        return None if series is None or series.shape != (facts.steps, len(facts.columns)) else series[None]
     if clip.sound is None or not len(clip.sound):
         return None
     samples = np.zeros((1, facts.length), np.float32)

@@ -5,7 +5,7 @@ With ``mirror`` each picture is answered together with its mirror image, as a ba
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -148,21 +148,26 @@ class Joint(nn.Module):
 
     Args:
         model: with several inputs.
-        shapes: by input the (n, T, D) of its encoder.
+        shapes: by input the (n, T, D) of its encoder, texts left out.
+        text: the input that is a text, whose network runs here, or None.
     """
 
-    def __init__(self, model: Model, shapes: Mapping[str, tuple[int, int, int]]) -> None:
+    def __init__(self, model: Model, shapes: Mapping[str, tuple[int, int, int]], text: str | None = None) -> None:
         super().__init__()
-        self.model, self.shapes = model, dict(shapes)
+        self.model, self.shapes, self.text = model, dict(shapes), text
         self.batch = max(n for n, _, _ in shapes.values())
+        self.order = list(model.encoders)
 
     def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        """Of the features of each input (1, n * T * D) in order, then of the mask of each (1, 1)."""
-        flat: Sequence[Tensor] = given[: len(self.shapes)]
-        masks: Sequence[Tensor] = given[len(self.shapes) :]
-        features = {
-            name: Features(x.reshape(shape).expand(self.batch, -1, -1))
-            for (name, shape), x in zip(self.shapes.items(), flat, strict=True)
-        }
-        present = {name: m.reshape(1).expand(self.batch) for name, m in zip(self.shapes, masks, strict=True)}
+        """Of the features of each input (1, n * T * D) in order, then the vector of the text (1, E) where there is one;
+        then of the mask of each (1, 1) in the same order.
+        """
+        names = [*self.shapes, *([self.text] if self.text is not None else [])]
+        flat, masks = given[: len(names)], given[len(names) :]
+        made: dict[str, Features] = {}
+        for name, x in zip(names, flat, strict=True):
+            steps = self.model.network(name)(x[:, None]).steps if name == self.text else x.reshape(self.shapes[name])
+            made[name] = Features(steps.expand(self.batch, -1, -1))
+        there = {name: m.reshape(1).expand(self.batch) for name, m in zip(names, masks, strict=True)}
+        features, present = {n: made[n] for n in self.order}, {n: there[n] for n in self.order}
         return tuple(_answer(r) for r in self.model.answer(features, present).raw.values())

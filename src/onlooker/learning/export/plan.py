@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from onlooker.bundles.inputs import ClipInput, FrameInput, Input, LogMelInput, TextInput, WaveformInput
+from onlooker.bundles.networks import TEXT
 from onlooker.core.errors import UsageError
 from onlooker.learning.export.forms import Encoder, Joint, Whole, Windows
 from onlooker.learning.export.graph import AFTER, BEFORE, Piece
-from onlooker.learning.facts import Facts, SeriesInput
+from onlooker.learning.facts import Facts
 from onlooker.learning.model import Model
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe
@@ -96,7 +97,6 @@ def plan(model: Model, recipe: Recipe, facts: Facts, calibration: Mapping[str, C
     name, own = next(iter(facts.inputs.items()))
     if isinstance(own, TextInput):
         return _reading(model, recipe, own, calibration)
-    assert not isinstance(own, SeriesInput)
     if streaming:
         assert isinstance(own, ClipInput)
         return _streamed(model, recipe, own, facts.seconds, calibration)
@@ -113,17 +113,12 @@ def _tensor(name: str) -> str:
 
 
 def _check_inputs(facts: Facts) -> None:
-    """Bundles have one network of pictures, one of sound, or read a text."""
+    """Bundles take one input of each sense."""
     kinds = {name: _sense(f) for name, f in facts.inputs.items()}
-    for name, kind in kinds.items():
-        if kind == "series":
-            raise UsageError(f"the input {name} is a series of measurements: bundles see, hear or read", hint=_HINT)
-    for kind in ("pictures", "sound"):
+    for kind in dict.fromkeys(kinds.values()):
         same = [name for name, k in kinds.items() if k == kind]
         if len(same) > 1:
             raise UsageError(f"the inputs {' and '.join(same)} are both {kind}: bundles take one of each", hint=_HINT)
-    if "text" in kinds.values() and len(kinds) > 1:
-        raise UsageError("a text is joined with other inputs: bundles read texts by themselves", hint=_HINT)
 
 
 def _sense(facts: object) -> str:
@@ -137,7 +132,7 @@ def _sense(facts: object) -> str:
 def _check_outputs(recipe: Recipe, facts: Facts) -> None:
     """What bundles cannot say of some inputs."""
     joined = len(facts.inputs) > 1
-    read = any(isinstance(f, TextInput) for f in facts.inputs.values())
+    read = all(isinstance(f, TextInput) for f in facts.inputs.values())
     for name, config in recipe.tasks.items():
         task = load_part("tasks", config.head).task
         if task == "detection" and (joined or not any(_sense(f) == "pictures" for f in facts.inputs.values())):
@@ -244,42 +239,57 @@ def _reading(model: Model, recipe: Recipe, facts: TextInput, calibration: Mappin
     piece = Piece("model.onnx", whole, {_tensor(name): torch.zeros(facts.shape)}, list(recipe.tasks))
     head = {"file": piece.file, "text": facts.model_dump(mode="json"), "text_tensor": _tensor(name)}
     head["outputs"] = list(piece.outputs)
-    return Plan((piece,), (), head, _outputs(model, recipe, calibration), {name: "text"})
+    return Plan((piece,), (), head, _outputs(model, recipe, calibration), {name: TEXT})
 
 
 def _joined(model: Model, recipe: Recipe, facts: Facts, calibration: Mapping[str, Calibration]) -> Plan:
-    """A network that sees, one that hears, and a head that joins them."""
-    names = plain_names(recipe.inputs, "input")
+    """A network for each sense, and a head that joins them; a text is read by the head."""
+    text = next((name for name, own in facts.inputs.items() if isinstance(own, TextInput)), None)
+    names = _named(recipe, text)
     pieces: list[Piece] = []
     networks: list[dict[str, Any]] = []
     shapes: dict[str, tuple[int, int, int]] = {}
     for name in recipe.inputs:
         own = facts.inputs[name]
-        assert not isinstance(own, TextInput | SeriesInput)
+        if isinstance(own, TextInput):
+            continue
         mirror = mirrored(recipe) and isinstance(own, FrameInput | ClipInput)
         encoder = Encoder(model, name, mirror=mirror, lone=isinstance(own, FrameInput))
         piece = Piece(f"{names[name]}.onnx", encoder, {_tensor(name): torch.zeros(own.shape)}, ["features"])
         pieces.append(piece)
         networks.append(_network(names[name], piece, own))
         shapes[name] = encoder.shape
-    joint = Joint(model, shapes)
-    sizes = {name: n * steps * size for name, (n, steps, size) in shapes.items()}
-    given = {f"features.{name}": torch.zeros(1, size) for name, size in sizes.items()}
-    given |= {f"there.{name}": torch.ones(1, 1) for name in sizes}
-    piece = Piece("head.onnx", joint, given, list(recipe.tasks))
-    inputs = [
-        {
-            "tensor": f"features.{name}",
-            "network": names[name],
-            "output": "features",
-            "size": size,
-            "mask": f"there.{name}",
-        }
-        for name, size in sizes.items()
-    ]
-    head = {"file": piece.file, "inputs": inputs, "outputs": list(piece.outputs)}
+    piece, head = _head(Joint(model, shapes, text), names, facts, list(recipe.tasks))
     outputs = [
         {**fields, "rests_on": names[alone]} if (alone := alone_on(recipe, task)) else fields
         for task, fields in zip(recipe.tasks, _outputs(model, recipe, calibration), strict=True)
     ]
     return Plan((*pieces, piece), tuple(networks), head, tuple(outputs), names)
+
+
+def _named(recipe: Recipe, text: str | None) -> dict[str, str]:
+    """Names of the networks, and of the text."""
+    others = plain_names([TEXT, *(n for n in recipe.inputs if n != text)] if text else recipe.inputs, "input")
+    return {name: TEXT if name == text else others[name] for name in recipe.inputs}
+
+
+def _head(joint: Joint, names: Mapping[str, str], facts: Facts, tasks: list[str]) -> tuple[Piece, dict[str, Any]]:
+    """The file of a joining head, and its fields."""
+    sizes = {name: n * steps * size for name, (n, steps, size) in joint.shapes.items()}
+    own = facts.inputs[joint.text] if joint.text is not None else None
+    given = {f"features.{name}": torch.zeros(1, size) for name, size in sizes.items()}
+    given |= {_tensor(joint.text): torch.zeros(own.shape)} if joint.text is not None and own is not None else {}
+    given |= {_mask(name): torch.ones(1, 1) for name in (*sizes, *([joint.text] if joint.text is not None else []))}
+    inputs = [
+        {"tensor": f"features.{n}", "network": names[n], "output": "features", "size": size, "mask": _mask(n)}
+        for n, size in sizes.items()
+    ]
+    head: dict[str, Any] = {"file": "head.onnx", "inputs": inputs, "outputs": tasks}
+    if joint.text is not None and own is not None:
+        reads = {"text": own.model_dump(mode="json"), "text_tensor": _tensor(joint.text)}
+        head |= {**reads, "text_mask": _mask(joint.text)}
+    return Piece("head.onnx", joint, given, tasks), head
+
+
+def _mask(name: str) -> str:
+    return f"there.{name}"

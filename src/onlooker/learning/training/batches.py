@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onlooker.bundles.inputs import ClipInput, FrameInput, TextInput
-from onlooker.bundles.preprocess import sound_tensor
+from onlooker.bundles.inputs import ClipInput, FrameInput, SeriesInput, TextInput
+from onlooker.bundles.preprocess import series_tensor, sound_tensor
 from onlooker.core.errors import SourceError
 from onlooker.learning.datasets.clip_cache import ClipCache
 from onlooker.learning.datasets.clips import Clip
@@ -21,7 +21,7 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.loader import Loader
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.preparation import Preparation
-from onlooker.learning.facts import Facts, InputFacts, SeriesInput
+from onlooker.learning.facts import Facts, InputFacts
 from onlooker.learning.parts import load_part
 from onlooker.learning.task import HeadConfig, TaskFacts, as_tensor
 
@@ -67,8 +67,7 @@ def input_array(clip: Clip, facts: InputFacts, vectors: Callable[[str], NDArray[
     if isinstance(facts, TextInput):
         return None if clip.text is None or vectors is None else vectors(clip.text)[None].astype(np.float32)
     if isinstance(facts, SeriesInput):
-        rows = getattr(clip, "series", None)
-        return None if rows is None else ((rows - np.array(facts.mean)) / np.array(facts.std)).astype(np.float32)
+        return None if clip.series is None else series_tensor(clip.series, facts)[0]
     if clip.sound is None:
         return None
     samples = np.zeros(facts.length, np.float32)

@@ -82,7 +82,7 @@ class Table:
     name: ClassVar[str] = "csv"
     description: ClassVar[str] = "tables: .csv, .tsv, .jsonl, .json"
     holds: ClassVar[frozenset[Kind]] = frozenset(KINDS)
-    media: ClassVar[frozenset[MediaKind]] = frozenset(("video", "image", "audio", "text"))
+    media: ClassVar[frozenset[MediaKind]] = frozenset(("video", "image", "audio", "text", "series"))
     Options: ClassVar[type[FormatOptions]] = TableOptions
 
     def read(self, path: Path, options: TableOptions, media: Path | None, space: Path) -> Imported:

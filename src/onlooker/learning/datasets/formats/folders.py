@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from onlooker.bundles.series import SUFFIX, sidecar_of
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats.format import (
@@ -42,12 +43,15 @@ class FolderOptions(FormatOptions):
 
 
 class Folders:
-    """``[SPLIT/]CLASS/FILE``; without class folders set ``labelled=false``."""
+    """``[SPLIT/]CLASS/FILE``; without class folders set ``labelled=false``.
+
+    ``yard.series.csv`` beside ``yard.mp4`` is the series of that sample.
+    """
 
     name: ClassVar[str] = "folders"
     description: ClassVar[str] = "a folder for each class, optionally inside train, val and test"
     holds: ClassVar[frozenset[Kind]] = frozenset(("class",))
-    media: ClassVar[frozenset[MediaKind]] = frozenset(("video", "image", "audio", "text"))
+    media: ClassVar[frozenset[MediaKind]] = frozenset(("video", "image", "audio", "text", "series"))
     Options: ClassVar[type[FormatOptions]] = FolderOptions
 
     def read(self, path: Path, options: FolderOptions, media: Path | None, space: Path) -> Imported:
@@ -57,7 +61,11 @@ class Folders:
         found: list[Found] = []
         left = Imported(path, {}, found)
         classes: dict[str, None] = {}
-        for file in media_files(path):
+        files = media_files(path, series=True)
+        beside = {f for f in files if f.name.endswith(SUFFIX)} & {sidecar_of(f) for f in files if f.suffix != ".csv"}
+        for file in files:
+            if file in beside:
+                continue
             inside = file.relative_to(path)
             if not inside.match(options.only):
                 left.left_out["not matching only"] += 1
@@ -72,7 +80,8 @@ class Folders:
             labels = {options.task: parts[0]} if options.labelled else {}
             classes |= dict.fromkeys(labels.values())
             name = inside.as_posix()
-            found.append(Found(Sample(id=name, media=(medium(name),), split=split, labels=labels)))
+            names = [name, *([sidecar_of(name).as_posix()] if sidecar_of(file) in beside else [])]
+            found.append(Found(Sample(id=name, media=tuple(map(medium, names)), split=split, labels=labels)))
         if not found:
             raise wrong(path, "no media in class folders", hint="lay them out as CLASS/FILE, or set labelled=false")
         if options.labelled:
@@ -86,14 +95,16 @@ class Folders:
         task, _ = only_task(dataset, ("class", "identity", "ordinal"), wanted, self.name)
         done = Written()
         for sample in samples:
-            if sample.span is not None or sample.at is not None or len(sample.media) != 1:
+            main = [m for m in sample.media if m.kind != "series"] or list(sample.media)
+            beside = [m for m in sample.media if m not in main]
+            if sample.span is not None or sample.at is not None or len(main) != 1 or len(beside) > 1:
                 done.left_out["part of a file, or several files"] += 1
                 continue
             label = sample.labels.get(task)
             if label is None or label in (".", "..") or "/" in label:
                 done.left_out["no label that can name a folder"] += 1
                 continue
-            source = dataset.path(sample.media[0])
+            source = dataset.path(main[0])
             place = target / (sample.split or "") / label / source.name
             number = 1
             while place.exists():
@@ -101,10 +112,12 @@ class Folders:
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, place)
+                for series in beside:
+                    shutil.copyfile(dataset.path(series), sidecar_of(place))
             except OSError as error:
                 raise UsageError(f"cannot write {place}: {error.strerror}", hint="check the folder") from None
             done.samples += 1
-            done.files.append(place)
+            done.files += [place, *([sidecar_of(place)] if beside else [])]
         return done
 
 

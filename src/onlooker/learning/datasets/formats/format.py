@@ -169,15 +169,16 @@ def parsing(path: Path, what: str, line: int | None = None) -> Iterator[None]:
         raise wrong(path, f"{what}: {error}", line) from None
 
 
-def media_files(folder: Path) -> list[Path]:
-    """Media under a folder, sorted; hidden files are passed over.
+def media_files(folder: Path, *, series: bool = False) -> list[Path]:
+    """Media under a folder, sorted; hidden files are passed over, and tables unless ``series`` asks for them.
 
     Raises:
         ConfigError: it is no folder.
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder", hint="check the path")
-    found = (p for p in sorted(folder.rglob("*")) if kind_of(p) is not None and p.is_file())
+    unwanted = (None,) if series else (None, "series")
+    found = (p for p in sorted(folder.rglob("*")) if kind_of(p) not in unwanted and p.is_file())
     return [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
 
 
@@ -189,7 +190,7 @@ def medium(path: str, kind: MediaKind | None = None, **facts: Any) -> Media:
     """
     kind = kind or kind_of(path)
     if kind is None:
-        raise ValueError(f"{path!r} is no video, picture, sound or text by its name")
+        raise ValueError(f"{path!r} is no video, picture, sound, text or series by its name")
     return Media(path=path, kind=kind, **facts)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from onlooker.core.errors import OnlookerError, UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Sample
-from onlooker.learning.datasets.page.pictures import Look, listen, look
+from onlooker.learning.datasets.page.pictures import Look, curves, listen, look
 
 __all__ = ["PageRequest", "build_page"]
 
@@ -114,7 +114,7 @@ def _sample(dataset: Dataset, sample: Sample, size: int, budget: list[int]) -> d
         "about": ", ".join(_about(sample)),
         "looks": [],
     }
-    media = sample.of_kind("video", "audio")
+    media = sample.timed
     if media is not None and media.seconds:
         made["seconds"] = media.seconds
         made["part"] = list(sample.span) if sample.span else None
@@ -126,9 +126,11 @@ def _sample(dataset: Dataset, sample: Sample, size: int, budget: list[int]) -> d
         if budget[0] > 0:
             made["looks"] = [_look(one, boxes, sample) for one in look(dataset, sample, boxes, size)]
             made |= listen(dataset, sample)
+            made["curves"] = curves(dataset, sample)
     except OnlookerError as error:
         made["problem"] = str(error)
     budget[0] -= sum(len(one["picture"]) for one in made["looks"]) + len(made.get("sound") or "")
+    budget[0] -= 8 * sum(len(line["points"]) for line in made.get("curves") or ())
     return made
 
 
@@ -142,6 +144,7 @@ def _about(sample: Sample) -> list[str]:
         facts = [media.kind]
         facts += [f"{media.width}×{media.height}"] if media.width else []
         facts += [f"{media.seconds:.2f} s"] if media.seconds is not None else []
+        facts += [f"of {len(media.columns)}"] if media.columns else []
         said.append(" ".join(facts))
     if sample.span is not None:
         said.append(f"{sample.span[0]:g}-{sample.span[1]:g} s")

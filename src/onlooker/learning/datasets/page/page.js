@@ -54,6 +54,22 @@ function wave(peaks) {
   return svg;
 }
 
+function chart(curves) {
+  const wide = 1000, high = 110, last = curves[0].points.length - 1;
+  const svg = drawn("svg", { class: "chart", viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", role: "img", "aria-label": `series of ${curves.map((c) => c.name).join(", ")}` });
+  const names = made("div", { class: "names" });
+  curves.forEach((curve, n) => {
+    let path = "", on = false;
+    curve.points.forEach((point, place) => {
+      if (point !== null) path += `${on ? "L" : "M"}${((place * wide) / last).toFixed(1)} ${(4 + (1 - point) * (high - 8)).toFixed(1)}`;
+      on = point !== null;
+    });
+    svg.append(drawn("path", { d: path, class: `line${n}` }));
+    names.append(made("span", {}, made("i", { class: `line${n}` }), curve.name, made("small", {}, curve.low === curve.high ? ` ${curve.low}` : ` ${curve.low} to ${curve.high}`)));
+  });
+  return made("div", { class: "series" }, svg, names);
+}
+
 function tags(sample) {
   const line = made("div");
   for (const task of Object.keys(data.tasks)) {
@@ -78,6 +94,7 @@ function card(sample) {
   if (sample.text) body.append(made("blockquote", {}, sample.text));
   if (sample.peaks) body.append(wave(sample.peaks));
   if (sample.sound) body.append(made("audio", { controls: "", preload: "none", src: sample.sound }));
+  if (sample.curves && sample.curves.length) body.append(chart(sample.curves));
   if (sample.seconds && (sample.spans.length || sample.part)) body.append(bar(sample));
   body.append(tags(sample));
   if (sample.notes) body.append(made("div", { class: "notes" }, sample.notes));

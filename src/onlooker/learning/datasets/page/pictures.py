@@ -1,4 +1,4 @@
-"""Small pictures and short sounds of samples, for the page."""
+"""Small pictures, short sounds and curves of samples, for the page."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from onlooker.bundles.series import steps_of
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import LabelledBox, Sample
-from onlooker.learning.datasets.media import frames_at, open_picture, read_sound
+from onlooker.learning.datasets.media import frames_at, held_series, open_picture, read_sound
 
-__all__ = ["Look", "listen", "look"]
+__all__ = ["Look", "curves", "listen", "look"]
 
 _LONGEST = 20.0
 _RATE = 16_000
 _PEAKS = 120
+_POINTS = 200
+_CURVES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,33 @@ def listen(dataset: Dataset, sample: Sample) -> dict[str, Any]:
     peaks = [round(float(p.max()), 3) for p in parts]
     mime, body = _coded(samples)
     return {"peaks": peaks, "sound": f"data:{mime};base64,{base64.b64encode(body).decode()}"}
+
+
+def curves(dataset: Dataset, sample: Sample) -> list[dict[str, Any]]:
+    """By column of its series: ``name``, ``low``, ``high``, and ``points``, evenly over the sample's part, 0..1 between
+    these, None where nothing is known; at most 8 columns.
+
+    Raises:
+        SourceError: it is no series.
+    """
+    media = sample.of_kind("series")
+    if media is None:
+        return []
+    series = held_series(dataset.path(media))
+    start, end = sample.span or (0.0, series.end)
+    length = max(end - start, 1e-3)
+    names = series.columns[:_CURVES]
+    usual = float(np.median(np.diff(series.times))) if len(series.times) > 1 else length
+    rows = steps_of(series, names, rate=_POINTS / length, steps=_POINTS + 1, start=start, hold=2 * usual)
+    made: list[dict[str, Any]] = []
+    for number, name in enumerate(names):
+        values = np.full(_POINTS + 1, np.nan) if rows is None else rows[:, number].astype(np.float64)
+        known = values[~np.isnan(values)]
+        low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+        places = (values - low) / (high - low) if high > low else values * 0 + 0.5
+        points = [None if np.isnan(p) else round(float(p), 3) for p in places]
+        made.append({"name": name, "low": round(low, 4), "high": round(high, 4), "points": points})
+    return made
 
 
 def _coded(samples: Any) -> tuple[str, bytes]:
