@@ -17,13 +17,16 @@ from torch import Tensor
 
 from onlooker.learning.datasets.clip_cache import ClipCache
 from onlooker.learning.datasets.dataset import Dataset
-from onlooker.learning.facts import preparation_of
+from onlooker.learning.datasets.loader import Loader
+from onlooker.learning.facts import find_facts, preparation_of
+from onlooker.learning.model import build_model
+from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import RunFolder, load_model
 from onlooker.learning.training.batches import Data
 from onlooker.learning.training.score import measured, predict
 from onlooker.learning.training.train import Quiet, train
 
-__all__ = ["ROOT", "Told", "accuracy", "dataset_of", "run_of", "spread", "trained"]
+__all__ = ["ROOT", "Told", "accuracy", "dataset_of", "run_of", "spread", "trained", "untrained"]
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "benchmarks"
@@ -63,6 +66,16 @@ def trained(
         train(ROOT / "recipes" / recipe, overrides=own, out=folder, progress=Told(run), bundle=bundle)
         RunFolder(folder).write("seconds.json", time.time() - began)
     return folder, RunFolder(folder).read("seconds.json")
+
+
+def untrained(recipe: str, settings: Sequence[str] = ()) -> tuple[Any, Any]:
+    """The model of a recipe with the weights that it begins with, and its facts: enough to tell what it costs."""
+    read = load_recipe(ROOT / "recipes" / recipe, settings)
+    dataset = Dataset.load((ROOT / "recipes" / read.dataset).resolve())
+    samples, how = dataset.of_split(read.splits.train), preparation_of(read, dataset)
+    with Loader(dataset, how, samples=samples[:8], shuffle=False) as loader:
+        facts = find_facts(read, dataset, samples, how, loader.epoch())
+    return build_model(read, facts), facts
 
 
 def run_of(folder: Path, part: str = "test") -> tuple[Any, Any, Any, Data]:

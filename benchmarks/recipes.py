@@ -2,6 +2,7 @@
 
     python benchmarks/recipes.py digits moods       # seen and heard: fused, single senses, missing and spoilt senses
     python benchmarks/recipes.py motions actions    # four networks beside each other; with sound
+    python benchmarks/recipes.py costs              # what those networks cost, without training: a minute
     python benchmarks/recipes.py faces              # together against alone, also with half of the labels
     python benchmarks/recipes.py cifar10 cifar10_three expression emotion sounds --seeds 3
 
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from _harness import save
-from _recipes import ROOT, accuracy, dataset_of, run_of, spread, trained
+from _recipes import ROOT, accuracy, dataset_of, run_of, spread, trained, untrained
 from torch import Tensor
 
 from onlooker.learning.complexity import count
@@ -37,6 +38,10 @@ NETWORKS = {
     "cnn_rnn": "{{network: cnn_rnn, {more}}}",
     "cnn": "{{network: frame_cnn, {more}}}",
 }
+
+MOTIONS = ("3d", "widths: [16, 32, 64], dropout: 0.1, pool: max")
+ACTIONS = ("shift", "widths: [8, 16, 32, 48], dropout: 0.3, pool: max, difference: alone")
+"""The form of the convolutions over time, and what all networks share."""
 
 
 def digits(seeds: int) -> dict[str, Any]:
@@ -110,16 +115,32 @@ def _side_by_side(recipe: str, task: str, form: str, more: str, seeds: int) -> d
             metrics = RunFolder(folder).read("metrics.json")["test"][task]
             values.append(metrics["accuracy"])
             if not facts:
-                facts = {**_costs(folder), "seconds of training": round(took)}
+                model, _, known = load_model(folder)
+                facts = {**_costs(model, known), "seconds of training": round(took)}
         rows[name] = {**spread(values), **facts}
         print(f"{recipe} {name}: {rows[name]}", flush=True)
     return rows
 
 
-def _costs(folder: Any) -> dict[str, Any]:
+def costs(seeds: int) -> dict[str, Any]:
+    """The networks of motions and actions beside each other with the weights that they begin with."""
+    told: dict[str, Any] = {}
+    for recipe, form, more in (("motions", *MOTIONS), ("fights", *ACTIONS)):
+        dataset_of(recipe)
+        rows: dict[str, Any] = {}
+        for name, template in NETWORKS.items():
+            settings = [f"inputs.video={template.format(form=form, more=more)}"]
+            torch.manual_seed(0)
+            rows[name] = _costs(*untrained(f"{recipe}.yaml", settings))
+            print(recipe, name, rows[name], flush=True)
+        told[recipe] = rows
+    return told
+
+
+def _costs(model: Any, facts: Any) -> dict[str, Any]:
     """Parameters, multiply-adds, latency of one clip, and how far the streaming form is from the whole clip."""
     torch.set_num_threads(1)
-    model, _, facts = load_model(folder)
+    model.eval()
     x = torch.randn(1, *facts.shape("video"))
     size = count(model, {"video": x})
     times: list[float] = []
@@ -148,14 +169,13 @@ def _costs(folder: Any) -> dict[str, Any]:
 def motions(seeds: int) -> dict[str, Any]:
     """Four networks on motions that only the order of frames tells apart."""
     dataset_of("motions")
-    return _side_by_side("motions.yaml", "motion", "3d", "widths: [16, 32, 64], dropout: 0.1, pool: max", seeds)
+    return _side_by_side("motions.yaml", "motion", *MOTIONS, seeds)
 
 
 def actions(seeds: int) -> dict[str, Any]:
     """Four networks on fights, and with sound."""
     dataset_of("fights")
-    more = "widths: [8, 16, 32, 48], dropout: 0.3, pool: max, difference: alone"
-    rows = _side_by_side("fights.yaml", "action", "shift", more, seeds)
+    rows = _side_by_side("fights.yaml", "action", *ACTIONS, seeds)
     pairs: dict[str, list[float]] = {
         "video": [],
         "video and sound": [],
@@ -254,6 +274,7 @@ RECIPES: dict[str, Callable[[int], dict[str, Any]]] = {
     "digits": digits,
     "moods": moods,
     "motions": motions,
+    "costs": costs,
     "actions": actions,
     "faces": faces,
     "expression": plain("expression.yaml", "expression", "expression"),
