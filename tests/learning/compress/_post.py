@@ -51,8 +51,13 @@ def planted(folder: Path, *, outlier: float = OUTLIER, weight: float = 0.0, alon
             helper.make_node("Flatten", ["c"], ["d"]),
             helper.make_node("MatMul", ["d", "halves"], ["y"], name="end"),
         ]
+    return _imported(nodes, held, folder)
+
+
+def _imported(nodes: list[Any], held: dict[str, np.ndarray], folder: Path) -> Subject:
+    """A bundle of a graph from ``x`` (1, 3, 16, 16) to ``y`` (1, 2)."""
     graph = helper.make_graph(
-        nodes, "planted",
+        nodes, "made",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 16, 16))],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 2))],
         [numpy_helper.from_array(v, k) for k, v in held.items()],
@@ -64,6 +69,45 @@ def planted(folder: Path, *, outlier: float = OUTLIER, weight: float = 0.0, alon
     output = {"task": "classification", "name": "side", "kind": "side", "labels": ["left", "right"]}
     facts = {"name": "planted", "licence": "CC0-1.0", "input": picture, "outputs": [output]}
     return Subject(import_model(folder / "planted.onnx", facts, folder / "bundle").folder)
+
+
+def shortcut(folder: Path) -> Subject:
+    """An imported bundle of pictures whose convolution of 1 x 1 leaves out every second pixel, between two changes of
+    the order of axes.
+    """
+    weights = np.random.default_rng(0).standard_normal((32, 16, 1, 1)).astype(np.float32)
+    held: dict[str, np.ndarray] = {
+        "first": np.random.default_rng(1).standard_normal((16, 3, 3, 3)).astype(np.float32) / 9,
+        "weights": weights, "steps": np.array([1, 1, 32, 8, 8], np.int64), "one": np.array([1, 16, 16, 16], np.int64),
+        "apart": np.array([1, 1, 16, 16, 16], np.int64), "last": np.ones((32, 2), np.float32),
+    }  # fmt: skip
+    held["last"][::2, 0] = held["last"][1::2, 1] = -1
+    nodes = [
+        helper.make_node("Conv", ["x", "first"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Reshape", ["a", "apart"], ["b"]),
+        helper.make_node("Transpose", ["b"], ["c"], perm=[0, 2, 1, 3, 4]),
+        helper.make_node("Relu", ["c"], ["d"]),
+        helper.make_node("Transpose", ["d"], ["e"], perm=[0, 2, 1, 3, 4]),
+        helper.make_node("Reshape", ["e", "one"], ["f"]),
+        helper.make_node("Conv", ["f", "weights"], ["g"], strides=[2, 2], name="shortcut"),
+        helper.make_node("Reshape", ["g", "steps"], ["h"]),
+        helper.make_node("ReduceMean", ["h"], ["i"], axes=[1, 3, 4], keepdims=0),
+        helper.make_node("MatMul", ["i", "last"], ["y"]),
+    ]
+    return _imported(nodes, held, folder)
+
+
+def as_ir(first: Subject, folder: Path) -> Subject:
+    """An imported bundle as one of OpenVINO IR."""
+    import openvino
+
+    folder.mkdir(parents=True, exist_ok=True)
+    ir = folder / "model.xml"
+    openvino.save_model(openvino.Core().read_model(str(first.bundle / "model.onnx")), str(ir), compress_to_fp16=False)
+    manifest = load_bundle(first.bundle).manifest
+    facts = manifest.model_dump(mode="json", by_alias=True, include={"licence", "outputs"})
+    facts["input"] = manifest.networks[0].input.model_dump(mode="json")
+    return Subject(import_model(ir, {**facts, "name": "ir"}, folder / "ir").folder)
 
 
 def sounding_dataset(folder: Path) -> Dataset:

@@ -14,9 +14,10 @@ pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
 from learning.compress._moving import trained_run, work_for
-from learning.compress._post import after, models_size, planted, told
+from learning.compress._post import after, as_ir, models_size, planted, shortcut, told
 from onlooker.bundles import load_bundle, play, verify_bundle
 from onlooker.bundles.golden import read_golden
+from onlooker.bundles.running import engines
 from onlooker.cli.main import app
 from onlooker.core.errors import ModelError, UsageError
 from onlooker.learning.compress.step import Subject
@@ -63,6 +64,27 @@ def test_half_and_weight_only_make_models_smaller(recurrent, moving, tmp_path: P
     assert verify_bundle(small.bundle).good
     kinds = {i.data_type for i in onnx.load(str(small.bundle / "model.onnx")).graph.initializer if len(i.dims) == 4}
     assert onnx.TensorProto.INT8 in kinds
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino-ir"])
+def test_weights_of_convolutions_that_leave_out_pixels_run_in_both_engines(form: str, tiny_subject, tmp_path, capsys):
+    before = shortcut(tmp_path / "made")
+    if form != "onnx":
+        before = as_ir(before, tmp_path)
+    work = work_for(tmp_path / "w", tiny_subject[1], before)
+    small = after("weight_only", before, work, least=64, max_drop=0.5)
+    assert capsys.readouterr().out == ""
+    bundle = load_bundle(small.bundle)
+    if form == "onnx":
+        assert models_size(small) < models_size(before)
+    else:
+        assert b'element_type="u8"' in bundle.path("model.xml").read_bytes()
+    inputs = {k: v for k, v in read_golden(before.bundle / "golden.npz").items() if k.startswith("in.")}
+    expected = play(load_bundle(before.bundle), inputs)
+    for engine in engines(bundle):
+        found = play(bundle, inputs, engine=engine)
+        assert max(float(np.abs(found[k] - v).max() / np.abs(v).max()) for k, v in expected.items()) < 0.05
+    assert len(engines(bundle)) == (2 if form == "onnx" else 1)
 
 
 def test_what_loses_too_much_by_its_weights_is_refused(tiny_subject, tmp_path: Path):

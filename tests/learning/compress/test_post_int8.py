@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
 from learning.compress._moving import EAR, PICTURES, trained_run, work_for
-from learning.compress._post import after, models_size, planted, sounding_dataset, told
+from learning.compress._post import after, as_ir, models_size, planted, sounding_dataset, told
 from onlooker.bundles import load_bundle, play, save_bundle, verify_bundle
 from onlooker.bundles.golden import read_golden
 from onlooker.core.errors import ModelError, SourceError
@@ -124,16 +124,7 @@ def test_what_gains_nothing_is_said(tiny_subject, tmp_path: Path):
 
 def test_models_of_openvino_go_by_nncf(tiny_subject, tmp_path: Path):
     pytest.importorskip("nncf")
-    import openvino
-
-    from onlooker.bundles import import_model
-
-    first = planted(tmp_path / "planted", outlier=1.0)
-    ir = tmp_path / "model.xml"
-    openvino.save_model(openvino.Core().read_model(str(first.bundle / "model.onnx")), str(ir), compress_to_fp16=False)
-    facts = load_bundle(first.bundle).manifest.model_dump(mode="json", by_alias=True, include={"licence", "outputs"})
-    facts["input"] = load_bundle(first.bundle).manifest.networks[0].input.model_dump(mode="json")
-    before = Subject(import_model(ir, {**facts, "name": "ir"}, tmp_path / "ir").folder)
+    before = as_ir(planted(tmp_path / "planted", outlier=1.0), tmp_path)
     settings = {**ALL, "engine": "openvino", "max_drop": 0.1}
     then = after("int8", before, work_for(tmp_path / "w", tiny_subject[1], before), **settings)
     manifest = load_bundle(then.bundle).manifest

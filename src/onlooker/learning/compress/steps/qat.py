@@ -8,12 +8,7 @@ bundle of eight bits of them, whatever its form: whole, window by window, or a h
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import os
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -26,13 +21,14 @@ from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of
 from onlooker.learning.model import Model
 from onlooker.learning.parts import load_part
 from onlooker.learning.run_folder import load_model
+from onlooker.learning.silence import quiet
 
 __all__ = ["PART", "Config", "Qat"]
 
 _PUT_IN = "__nncf_hooks."
+"""What the names of NNCF's own parameters begin with."""
 _COMPILES = "600"
 """Seconds."""
-"""What the names of NNCF's own parameters begin with."""
 
 
 class Config(TrainedConfig):
@@ -130,7 +126,7 @@ def rounded(model: Model, batches: list[tuple[dict[str, torch.Tensor], dict[str,
     # at its first use it compiles, which takes a busy machine longer than the minute that it waits for by itself
     os.environ.setdefault(EXTENSION_LOAD_TIMEOUT_ENV_VAR, _COMPILES)
     samples: Any = [{"inputs": inputs, "present": present} for inputs, present in batches]
-    with _quiet():
+    with quiet():
         try:
             made: Any = nncf.quantize(
                 model.eval(),
@@ -151,20 +147,6 @@ def rounded(model: Model, batches: list[tuple[dict[str, torch.Tensor], dict[str,
         if name.startswith(_PUT_IN):
             parameter.requires_grad_(False)
     return made
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what NNCF tells of its progress."""
-    log = logging.getLogger("nncf")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(before)
 
 
 PART = Qat

@@ -2,6 +2,10 @@
 
 Each channel of a weight has a scale by its largest number (Jacob et al. 2018, arXiv 1712.05877). Engines undo it once
 when they load, so that nothing is faster and nothing needs calibration. Models that are not ONNX go by NNCF.
+
+OpenVINO (seen in 2026.4) takes a convolution of 1 x 1 whose weights are so kept for a product of matrices where axes are
+turned around it, and forgets its strides and borders: it answers in another shape or does not load. In ONNX such weights
+are therefore kept as a matrix, which it does not take for them; in OpenVINO IR they stay in full precision.
 """
 
 from __future__ import annotations
@@ -72,9 +76,19 @@ class WeightOnly(Compression):
 
 def _by_nncf(path: Path, shapes: Mapping[str, Sequence[int]]) -> tuple[bytes, bytes]:
     nncf = require_nncf()
+    loaded = openvino_model(path, shapes)[0]
+    kept = [op.get_friendly_name() for op in loaded.get_ops() if _taken_for_a_product(op)]
+    scope = {"ignored_scope": nncf.IgnoredScope(names=kept)} if kept else {}
     with quiet():
-        model = nncf.compress_weights(openvino_model(path, shapes)[0])
+        model = nncf.compress_weights(loaded, **scope)
     return ir_bytes(model)
+
+
+def _taken_for_a_product(op: Any) -> bool:
+    if op.get_type_name() != "Convolution" or any(side != 1 for side in list(op.input(1).get_shape())[2:]):
+        return False
+    told = op.get_attributes()
+    return any(n != 1 for n in told["strides"]) or any((*told["pads_begin"], *told["pads_end"]))
 
 
 def _weights(model: Any, least: int) -> list[tuple[Any, int]]:
@@ -95,16 +109,24 @@ def _compressed(model: Any, least: int) -> bytes:
     """An ONNX model whose weights are int8 numbers with a scale, multiplied by nodes that engines fold as they load."""
     onnx = require_onnx()
     graph, nodes = model.graph, []
+    convolved = {node.input[1] for node in graph.node if node.op_type == "Conv"}
     for tensor, axis in _weights(model, least):
         values = onnx.numpy_helper.to_array(tensor)
         others = tuple(a for a in range(values.ndim) if a != axis)
         scale = np.maximum(np.abs(values).max(others, keepdims=True), 1e-20).astype(np.float32) / np.float32(_STEPS)
-        small, factor = unused_name(graph, f"{tensor.name}.int8"), unused_name(graph, f"{tensor.name}.scale")
-        wide, name = unused_name(graph, f"{tensor.name}.wide"), tensor.name
-        tensor.CopyFrom(onnx.numpy_helper.from_array(np.rint(values / scale).astype(np.int8), small))
+        name, whole = tensor.name, values.shape
+        small, factor, wide = (unused_name(graph, f"{name}.{end}") for end in ("int8", "scale", "wide"))
+        steps, made = np.rint(values / scale).astype(np.int8), name
+        if name in convolved and whole[2:] == (1,) * (values.ndim - 2):
+            made, shape = unused_name(graph, f"{name}.matrix"), unused_name(graph, f"{name}.shape")
+            steps, scale = steps.reshape(whole[:2]), scale.reshape(-1, 1)
+            graph.initializer.append(onnx.numpy_helper.from_array(np.array(whole, np.int64), shape))
+        tensor.CopyFrom(onnx.numpy_helper.from_array(steps, small))
         graph.initializer.append(onnx.numpy_helper.from_array(scale, factor))
         nodes.append(onnx.helper.make_node("Cast", [small], [wide], name=wide, to=onnx.TensorProto.FLOAT))
-        nodes.append(onnx.helper.make_node("Mul", [wide, factor], [name], name=factor))
+        nodes.append(onnx.helper.make_node("Mul", [wide, factor], [made], name=factor))
+        if made != name:
+            nodes.append(onnx.helper.make_node("Reshape", [made, shape], [name], name=made))
     inserted(model, nodes)
     return checked_model(model.SerializeToString())
 
