@@ -75,6 +75,8 @@ class Needs:
         keep: whether the measurements stay in the library after the run (``always``), only until it is
             finished (``run``), or stay without their blobs (``values``: pictures of faces don't outlive the run).
         models: names of the catalogue models that it loads, for the plan and for ``models pull``.
+        beside: ends of names of files beside a recording, each in place of the recording's own suffix; where none of
+            them is there, the analyzer has nothing to look at.
     """
 
     frames: FrameSelection = "none"
@@ -91,6 +93,7 @@ class Needs:
     heavy: bool = False
     keep: Keep = "always"
     models: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> tuple[str, ...]:

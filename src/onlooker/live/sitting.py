@@ -240,4 +240,6 @@ class Sitting:
 
 def _possible(stage: Stage, info: SourceInfo) -> bool:
     on_frames = stage.needs.frames != "none"
+    if stage.needs.beside:
+        return False
     return bool(info.video) if on_frames else not stage.needs.audio_rate or bool(info.audio)

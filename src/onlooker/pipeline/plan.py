@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from onlooker.core.media import FrameSelection, SourceInfo
@@ -124,6 +125,7 @@ class Plan:
             pace = "every frame" if needs.rate is None else f"{float(needs.rate):g} frames/s"
             parts = [pace if needs.frames != "none" else "observations only" if not needs.audio_rate else "sound"]
             parts += [f"after {', '.join(after)}"] if after else []
+            parts += [f"with {Path(self.source.path).with_suffix(suffix).name}" for suffix in needs.beside]
             parts += ["own thread"] if needs.heavy else []
             parts += [f"model {', '.join(needs.models)}"] if needs.models else []
             lines.append(
@@ -168,6 +170,8 @@ def _task(
     needs = stage.needs
     on_frames = needs.frames != "none" or needs.packets
     if (on_frames and not source.video) or (needs.audio_rate and not on_frames and not source.audio):
+        return Task(stage, "not possible")
+    if needs.beside and (source.live or not any(Path(source.path).with_suffix(s).is_file() for s in needs.beside)):
         return Task(stage, "not possible")
     if finished:
         return Task(stage, "done", state=finished[0])
