@@ -3,9 +3,9 @@
 Each channel of a weight has a scale by its largest number (Jacob et al. 2018, arXiv 1712.05877). Engines undo it once
 when they load, so that nothing is faster and nothing needs calibration. Models that are not ONNX go by NNCF.
 
-OpenVINO (seen in 2026.4) takes a convolution of 1 x 1 whose weights are so kept for a product of matrices where axes are
-turned around it, and forgets its strides and borders: it answers in another shape or does not load. In ONNX such weights
-are therefore kept as a matrix, which it does not take for them; in OpenVINO IR they stay in full precision.
+OpenVINO (seen in 2026.4) takes a convolution of 1 x 1 whose weights are so kept for a product of matrices where axes
+are turned around it, and forgets its strides and borders: it answers in another shape or does not load. In ONNX such
+weights are therefore kept as a matrix, which it does not take for them; in OpenVINO IR they stay in full precision.
 """
 
 from __future__ import annotations
