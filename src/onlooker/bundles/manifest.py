@@ -21,6 +21,7 @@ from onlooker.core.errors import ModelError
 
 __all__ = [
     "SCHEMA",
+    "Cut",
     "Exit",
     "FileFact",
     "Golden",
@@ -69,6 +70,18 @@ class Metric(Part):
     dataset: Digest | None = None
     split: Words = ""
     count: Annotated[int, Field(ge=0)] | None = None
+
+
+class Cut(Part):
+    """How the pictures of samples were cut for training, before they were brought to the size of the input.
+
+    Attributes:
+        crop: ``box``: the sample's first box alone; ``none``: bent to the size; ``centre``: the middle; ``pad``: all.
+        margin: for ``box``: how much wider than the box, as a share of it.
+    """
+
+    crop: Literal["none", "centre", "pad", "box"]
+    margin: Annotated[float, Field(ge=0, le=10)] = 0.0
 
 
 class Step(Part):
@@ -127,6 +140,7 @@ class Manifest(Part):
         runtime: the engine that runs it best, or None.
         metrics, provenance, golden: see there.
         weights: a file of safetensors for fine-tuning, or None.
+        cut: how the pictures that it was trained on were cut, by which labelled samples are judged; None: not known.
         reference: what inputs and scores looked like, by which drift is seen; None: it is not looked for.
         files: all files but ``bundle.json``.
     """
@@ -144,6 +158,7 @@ class Manifest(Part):
     provenance: Provenance = Provenance()
     golden: Golden | None = None
     weights: FileName | None = None
+    cut: Cut | None = None
     reference: Reference | None = None
     files: Annotated[dict[FileName, FileFact], Field(min_length=1, max_length=64)]
 

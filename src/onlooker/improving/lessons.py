@@ -101,6 +101,8 @@ def lessons(
         raise UsageError("there is nothing to learn", hint="label what the dataset of labels proposes")
     shutil.rmtree(folder, ignore_errors=True)
     dataset = Dataset.create(folder, name="lessons", tasks=tasks, root="/")
+    if base is not None:
+        dataset.info = dataset.info.model_copy(update={"prepare": base.info.prepare})
     old: list[Sample] = []
     for part, split in parts.items():
         if base is not None and split is not None and set(split.split("+")) <= set(base.info.splits):

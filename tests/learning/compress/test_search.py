@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from onlooker.bundles import load_bundle
+from onlooker.bundles import load_bundle, save_bundle
 from onlooker.bundles.verify import verify_bundle
 from onlooker.cli.main import main
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.contract import Contract
+from onlooker.learning.compress.measure import worth_of
 from onlooker.learning.compress.plan import sequences
 from onlooker.learning.compress.run import compress
 from onlooker.learning.compress.search import Request
@@ -133,7 +134,7 @@ def test_only_what_a_bundle_alone_allows_is_tried_without_a_run(tiny_subject, tm
 
 
 def test_candidates_are_judged_on_pictures_cut_as_for_training(tmp_path: Path) -> None:
-    """The recipe's ``crop`` stands in the run alone: a bundle's copy must not be judged on other pictures than it."""
+    """A bundle says itself how boxes were cut out: a copy of it must not be judged on other pictures than its run."""
     from learning._tiny import tiny_dataset, tiny_recipe
     from onlooker.learning.compress.search import Search
     from onlooker.learning.training.train import train
@@ -150,6 +151,19 @@ def test_candidates_are_judged_on_pictures_cut_as_for_training(tmp_path: Path) -
     known = json.loads((tmp_path / "run" / "metrics.json").read_text())["validation"]["shade"]
     worth = search.base_worth["shade"]
     assert worth.value == pytest.approx(known[worth.metric], rel=1e-3)
+    shutil.copytree(tmp_path / "run" / "bundle", tmp_path / "alone")
+    alone = Search(Request(str(tmp_path / "alone"), dataset.folder, Contract(100.0), tmp_path / "again", threads=1))
+    assert alone.base_worth["shade"].value == worth.value
+    small = alone.tried(({"step": "half", "least": 8},))
+    whole = load_bundle(tmp_path / "alone").manifest
+    assert (whole.cut.crop, whole.cut.margin) == ("box", 0.0)
+    assert small.error is None
+    assert load_bundle(small.bundle).manifest.cut == whole.cut
+    assert small.worth["shade"].value == pytest.approx(worth.value, rel=0.05)
+    fields = whole.model_dump(mode="json", by_alias=True, exclude={"cut"})
+    old = save_bundle(tmp_path / "old", fields, {n: tmp_path / "alone" / n for n in whole.files})
+    assert old.manifest.cut is None
+    assert worth_of(old.folder, dataset.folder, "val")[0]["shade"].value != pytest.approx(worth.value, rel=1e-3)
 
 
 def test_a_step_is_a_run_to_evaluate_and_to_go_on_with(searched, tmp_path: Path, capsys) -> None:

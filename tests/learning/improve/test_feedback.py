@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from learning._tiny import tiny_dataset
 from learning.improve._material import colours, onlooker, seen, told
 from onlooker.bundles import added
 from onlooker.core.event import Event
@@ -13,7 +14,10 @@ from onlooker.core.store import Query
 from onlooker.events import Journal
 from onlooker.improving.feedback import Feedback, Said, collect
 from onlooker.improving.labels import output_of, taught_of, windows
+from onlooker.improving.lessons import lessons
 from onlooker.improving.verdicts import judge
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.preparation import Pictures, Preparation
 from onlooker.timeline import open_store
 
 
@@ -80,6 +84,17 @@ def test_the_label_in_place_of_a_wrong_one_is_known_where_only_one_is_left(tmp_p
     assert taught.sure(said("missed", 0, 1, "red").said) == "red"
     assert output_of(said("wrong", 0, 1, "red").said, [taught]) is taught
     assert all(b - a == pytest.approx(2) for a, b in windows((3.0, 9.5), 2.0, 30.0))
+
+
+def test_old_samples_are_prepared_among_the_lessons_as_their_dataset_says(tmp_path):
+    base = tiny_dataset(tmp_path / "data", count=8)
+    cut = Preparation(pictures=Pictures(frames=1, width=16, height=16, crop="box", margin=0.0))
+    base.info = base.info.model_copy(update={"prepare": cut})
+    made = lessons(
+        tmp_path / "lessons", base, {"train": "train"}, base.samples[:1], [], base.info.tasks, replay=4, seed=0
+    )
+    assert made.info.prepare == cut
+    assert Dataset.load(tmp_path / "lessons").info.prepare == cut
 
 
 def test_verdicts_tell_fixed_kept_lost_and_new():

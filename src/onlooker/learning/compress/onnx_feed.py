@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.bundles.folder import Bundle
-from onlooker.bundles.manifest import Manifest
 from onlooker.core.errors import SourceError, UsageError
 from onlooker.core.runtime import LoadedModel
 from onlooker.learning.compress.step import Work
 from onlooker.learning.datasets.manifest import Sample
-from onlooker.learning.datasets.preparation import Pictures, Preparation
 from onlooker.learning.evaluate.answers import task_answers
 from onlooker.learning.evaluate.material import Diet, Material, diet_of, material_of
 from onlooker.learning.evaluate.measure import metrics_of
-from onlooker.learning.evaluate.opening import open_subject
+from onlooker.learning.evaluate.opening import open_like, open_subject
 from onlooker.learning.evaluate.player import Player
 from onlooker.learning.evaluate.tasks import Judge, judges_of
 
@@ -137,7 +135,7 @@ def feeds_of(bundle: Bundle, work: Work, *, samples: int) -> Feeds:
     Raises:
         SourceError: none can be decoded.
     """
-    diet = _diet(bundle.manifest, work)
+    diet = _diet(bundle, work)
     materials = [material for _, material in _materials(work, work.training, diet, samples)]
     player = Player(bundle, diet)
     feeds: Feeds = {}
@@ -162,7 +160,7 @@ def judged_of(bundle: Bundle, work: Work, *, samples: int) -> Judged | None:
     Raises:
         SourceError: none can be decoded.
     """
-    diet = _diet(bundle.manifest, work)
+    diet = _diet(bundle, work)
     with ExitStack() as stack:
         origin = work.original.run or work.original.bundle
         opened = open_subject(str(origin), stack)
@@ -175,15 +173,11 @@ def judged_of(bundle: Bundle, work: Work, *, samples: int) -> Judged | None:
     return Judged(judges, diet, [s for s, _ in found], [m for _, m in found])
 
 
-def _diet(manifest: Manifest, work: Work) -> Diet:
-    """What the bundle takes, with pictures cut as for training where the run is known."""
-    cut: Pictures | None = work.dataset.info.prepare.pictures if work.dataset.info.prepare is not None else None
-    if work.original.run is not None:
-        with ExitStack() as stack:
-            own = open_subject(str(work.original.run), stack).recipe.get("prepare")
-        if isinstance(own, dict):
-            cut = Preparation.model_validate(own).pictures
-    return diet_of(manifest, looks=_LOOKS, cut=cut)
+def _diet(bundle: Bundle, work: Work) -> Diet:
+    """What the bundle takes, with pictures cut as for training."""
+    with ExitStack() as stack:
+        opened = open_like(str(bundle.folder), work.original.run, stack)
+    return diet_of(bundle.manifest, looks=_LOOKS, cut=opened.cut(work.dataset))
 
 
 def _materials(work: Work, split: str | None, diet: Diet, most: int) -> Iterator[tuple[Sample, Material]]:

@@ -12,6 +12,8 @@ from typing import Any
 from onlooker.bundles.added import added_bundle, added_names
 from onlooker.bundles.folder import MANIFEST, Bundle, load_bundle, unpacked
 from onlooker.core.errors import UsageError
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.preparation import Pictures, Preparation
 from onlooker.learning.task import Calibration
 
 __all__ = ["Subject", "open_like", "open_subject"]
@@ -40,6 +42,15 @@ class Subject:
         """The folder of the dataset that the run learned from, where it is known."""
         where = self.recipe.get("dataset")
         return Path(where) if isinstance(where, str) else None
+
+    def cut(self, dataset: Dataset) -> Pictures | None:
+        """How pictures were cut for training: as the bundle says, or else its run's recipe, or else the dataset."""
+        own = self.recipe.get("prepare")
+        if (told := self.bundle.manifest.cut) is not None:
+            return Pictures(crop=told.crop, margin=told.margin)
+        if isinstance(own, dict):
+            return Preparation.model_validate(own).pictures
+        return dataset.info.prepare.pictures if dataset.info.prepare is not None else None
 
     @property
     def train_split(self) -> str:

@@ -12,7 +12,6 @@ from onlooker.bundles.outputs import Anomaly
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Sample
-from onlooker.learning.datasets.preparation import Pictures, Preparation
 from onlooker.learning.evaluate.answers import CLEAN, Answers, answers_of
 from onlooker.learning.evaluate.compare import Difference, compared
 from onlooker.learning.evaluate.gallery import Wrong, worst
@@ -203,7 +202,7 @@ class _Runner:
             )
         heads: Any = subject.recipe.get("tasks") or {}
         self.judges: list[Judge] = judges_of(manifest, dataset, request.tasks, subject.calibration, heads)
-        self.diet: Diet = diet_of(manifest, looks=request.looks, cut=_cut(subject, dataset))
+        self.diet: Diet = diet_of(manifest, looks=request.looks, cut=subject.cut(dataset))
         self.about = {"name": manifest.name, "title": manifest.title, "digest": subject.bundle.digest}
 
     def answers(self, samples: Sequence[Sample], what: str, variants: Any = None) -> Answers:
@@ -247,11 +246,3 @@ class _Runner:
             slices=slices,
             errors={j.name: worst(j, answers, request.errors) for j in self.judges},
         )
-
-
-def _cut(subject: Subject, dataset: Dataset) -> Pictures | None:
-    """How pictures were cut for training: as the run's recipe says, or else the dataset."""
-    own = subject.recipe.get("prepare")
-    if isinstance(own, dict):
-        return Preparation.model_validate(own).pictures
-    return dataset.info.prepare.pictures if dataset.info.prepare is not None else None

@@ -16,7 +16,7 @@ from onlooker.bundles.manifest import SCHEMA
 from onlooker.core.errors import ModelError, UsageError
 from onlooker.learning.export.examples import golden_inputs
 from onlooker.learning.export.graph import to_onnx
-from onlooker.learning.export.lineage import measured_metrics, origin
+from onlooker.learning.export.lineage import cut_of, measured_metrics, origin
 from onlooker.learning.export.parity import ALLOWED, beyond, compare
 from onlooker.learning.export.plan import Plan, plan
 from onlooker.learning.export.reference import reference_of
@@ -56,6 +56,7 @@ def export_run(run: Path, target: Path, *, overwrite: bool = False) -> Bundle:
         "outputs": made.outputs,
         "metrics": measured_metrics(folder, recipe),
         "provenance": origin(folder, recipe),
+        "cut": cut_of(recipe),
         **({"head": made.head} if made.head else {}),
     }
     files: dict[str, Path | bytes] = {piece.file: to_onnx(piece) for piece in made.pieces}

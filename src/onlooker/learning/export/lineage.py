@@ -13,11 +13,13 @@ import numpy as np
 
 from onlooker.bundles import load_bundle
 from onlooker.core.errors import OnlookerError
+from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.export.plan import plain_names
+from onlooker.learning.facts import preparation_of
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.run_folder import RunFolder
 
-__all__ = ["measured_metrics", "origin"]
+__all__ = ["cut_of", "measured_metrics", "origin"]
 
 _ANSWERS = {"validation": "predictions-validation.npz", "test": "predictions.npz"}
 _METRIC = re.compile("[a-z][a-z0-9_@.]{0,63}")
@@ -38,6 +40,19 @@ def origin(folder: RunFolder, recipe: Recipe) -> dict[str, Any]:
         return made | folder.read("lineage.json")
     parent = _parent(recipe.start.weights)
     return made | ({"parent": parent} if parent else {})
+
+
+def cut_of(recipe: Recipe) -> dict[str, Any] | None:
+    """How pictures were cut for training, by the recipe, or else its dataset; None: it takes none, or the dataset is
+    not at hand.
+    """
+    try:
+        pictures = preparation_of(recipe, Dataset.load(Path(recipe.dataset))).pictures
+    except OnlookerError:
+        pictures = recipe.prepare.pictures if recipe.prepare is not None else None
+    if pictures is None:
+        return None
+    return {"crop": pictures.crop, "margin": pictures.margin if pictures.crop == "box" else 0.0}
 
 
 def _settings(recipe: Recipe) -> dict[str, bool | int | float | str]:
