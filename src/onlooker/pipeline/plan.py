@@ -125,7 +125,7 @@ class Plan:
             pace = "every frame" if needs.rate is None else f"{float(needs.rate):g} frames/s"
             parts = [pace if needs.frames != "none" else "observations only" if not needs.audio_rate else "sound"]
             parts += [f"after {', '.join(after)}"] if after else []
-            parts += [f"with {Path(self.source.path).with_suffix(suffix).name}" for suffix in needs.beside]
+            parts += [f"needs {Path(self.source.path).with_suffix(suffix).name}" for suffix in needs.beside]
             parts += ["own thread"] if needs.heavy else []
             parts += [f"model {', '.join(needs.models)}"] if needs.models else []
             lines.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -13,27 +13,32 @@ from numpy.typing import NDArray
 from onlooker.analyzers._cuts import CutFinder, split_cut, with_cut
 from onlooker.analyzers._gate import GATE_WIDTH
 from onlooker.analyzers._sound_stream import BLOCK
-from onlooker.analyzers.bundle.adaptive import Looker, check_adaptive, stretch_seconds
+from onlooker.analyzers.bundle.adaptive import Looker, stretch_seconds
+from onlooker.analyzers.bundle.beside import Beside
 from onlooker.analyzers.bundle.cascade import First, first_bundle
 from onlooker.analyzers.bundle.certainty import joined
+from onlooker.analyzers.bundle.checks import check_settings
 from onlooker.analyzers.bundle.config import HEAVY_FIELDS, BundleConfig, config_for
 from onlooker.analyzers.bundle.deciding import Decider, decider_for
 from onlooker.analyzers.bundle.drift import DRIFT, DriftWatch
 from onlooker.analyzers.bundle.hearing import Ear, SideSound
 from onlooker.analyzers.bundle.looks import HOW, STATISTICS, How, Layout, Look, Moment, Pace, flat
+from onlooker.analyzers.bundle.measuring import Gauge, digest_of, series_beside
+from onlooker.analyzers.bundle.reading import Words, words_of
 from onlooker.analyzers.bundle.seeing import Eye, look_back
 from onlooker.analyzers.bundle.tracking import Tracks
 from onlooker.bundles import Bundle
 from onlooker.bundles.added import added_bundle
 from onlooker.bundles.drift import sound_statistics
 from onlooker.bundles.inputs import ClipInput, FrameInput, SoundInput
-from onlooker.bundles.manifest import Manifest, Network
+from onlooker.bundles.manifest import Network
+from onlooker.bundles.networks import TEXT
 from onlooker.bundles.outputs import Dense, Detection, Events
 from onlooker.bundles.running import Engine, HeadRun, NetworkRun
+from onlooker.bundles.series import SUFFIX
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
-from onlooker.core.errors import ConfigError
 from onlooker.core.measurement import Measurement
-from onlooker.core.media import AudioBlock, Frame
+from onlooker.core.media import AudioBlock, Frame, SourceInfo
 from onlooker.core.observation import Observation
 from onlooker.core.time import Timestamp
 from onlooker.models.sentences import MODELS, SentenceEncoder, shared_encoder
@@ -59,21 +64,25 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         super().__init__(config)
         self._bundle = added_bundle(self.called, config.version or None)
         manifest = self._bundle.manifest
-        self._check(manifest)
+        check_settings(self.name, manifest, config)
         if config.first is not None:
             # the version goes with the settings to worker processes, as the bundle's own does
             pinned, _ = first_bundle(self.name, config.first, self._bundle)
             self.config = config = config.model_copy(update={"first": pinned})
+        if config.series is not None:
+            digest = digest_of(self.name, config.series)
+            self.config = config = config.model_copy(update={"series_digest": digest})
         self._detection = next((o for o in manifest.outputs if isinstance(o, Detection)), None)
         self._exits = any(n.exit is not None for n in manifest.networks)
         self._layout = Layout(manifest, how=config.adaptive or self._exits) if manifest.networks else None
         self._pace = Pace(manifest, config.rate) if manifest.networks else None
         self._looker: Looker | None = None
         self._ear: Ear | None = None
-        self._side: SideSound | None = None
+        self._gauge: Gauge | None = None
+        self._beside: Beside | None = None
         self._head: HeadRun | None = None
         self._encoder: SentenceEncoder | None = None
-        self._video: Any = None
+        self._source: SourceInfo | None = None
         self._counted: Counter[str] = Counter()
         self._restart()
 
@@ -82,27 +91,11 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         """What it runs."""
         return self._bundle
 
-    def _check(self, manifest: Manifest) -> None:
-        config = self.config
-        unknown = sorted({*config.labels, *config.thresholds} - set(manifest.labels))
-        if unknown:
-            raise ConfigError(
-                f"{self.name}: it has no label {unknown[0]!r}", hint=f"it has {', '.join(manifest.labels)}"
-            )
-        if config.rate is not None and not isinstance(manifest.pictures, FrameInput):
-            raise ConfigError(
-                f"{self.name}: rate: it looks at no single pictures, and its rate is part of its training"
-            )
-        if config.exit is not None and not any(n.exit is not None for n in manifest.networks):
-            raise ConfigError(
-                f"{self.name}: exit: its network has no early exit",
-                hint="onlooker compress BUNDLE --steps early_exit makes one",
-            )
-        check_adaptive(self.name, manifest, config)
-
     def needs(self) -> Needs:
-        """Pictures or sound as the bundle's facts say, beside decoding; or whatever has text."""
+        """Pictures or sound as the bundle's facts say, beside decoding; a series; and whatever has text."""
         manifest = self._bundle.manifest
+        text = manifest.reads
+        reading: dict[str, Any] = {"wishes": text.kinds, "models": MODELS} if text is not None else {}
         network = self._pictured()
         if network is not None:
             facts = network.input
@@ -115,17 +108,21 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             image = ((*size, colour),)
             if self.config.remembers:
                 image = (*image, (GATE_WIDTH, 0, "gray"))
-            return Needs(frames="all", rate=1 / self._pace.tick, image=image, look_back=back, heavy=True)
+            return Needs(frames="all", rate=1 / self._pace.tick, image=image, look_back=back, heavy=True, **reading)
         if manifest.sounds:
             facts = manifest.sounds[0].input
             assert isinstance(facts, SoundInput)
-            return Needs(audio_rate=facts.sample_rate, audio_block=BLOCK, heavy=True)
-        assert manifest.head is not None
-        assert manifest.head.text is not None
-        return Needs(wishes=manifest.head.text.kinds, models=MODELS)
+            return Needs(audio_rate=facts.sample_rate, audio_block=BLOCK, heavy=True, **reading)
+        if manifest.series is not None:
+            reading["beside"] = () if self.config.series is not None else (SUFFIX,)
+        return Needs(**reading)
 
     def _pictured(self) -> Network | None:
         return next((n for n in self._bundle.manifest.networks if isinstance(n.input, FrameInput | ClipInput)), None)
+
+    @property
+    def _measures_alone(self) -> bool:
+        return not self._bundle.manifest.pictures and not self._bundle.manifest.sounds
 
     def bundle_digest(self) -> str | None:
         """The bundle's."""
@@ -136,17 +133,23 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         manifest = self._bundle.manifest
         self._bundle = added_bundle(self.called, self._bundle.digest, check=True)
         engine = Engine(self._bundle, name=self.config.runtime, threads=context.threads)
-        self._video = context.source.video
-        pictured = self._pictured()
+        self._source = context.source
+        pictured, side = self._pictured(), None
         if pictured is not None and context.source.video is not None:
             self._looker = self._looking(pictured, engine, context.threads)
             if manifest.sounds and context.source.audio and context.read is not None:
-                self._side = SideSound(manifest.sounds[0], self._run(engine, manifest.sounds[0]), context.read)
+                side = SideSound(manifest.sounds[0], self._run(engine, manifest.sounds[0]), context.read)
         elif pictured is None and manifest.sounds:
             self._ear = Ear(manifest.sounds[0], self._run(engine, manifest.sounds[0]), context.read)
+        if manifest.series is not None and not (context.heavy_only and self._measures_alone):
+            series = series_beside(context.source, self.config.series, manifest.series)
+            if series is not None:
+                self._gauge = Gauge(manifest.series, self._run(engine, manifest.series), series)
+        if self._pace is not None:
+            self._beside = Beside(manifest, self._pace, side, self._gauge)
         if manifest.head is not None and not context.heavy_only:
             self._head = HeadRun(engine, manifest.head)
-            if manifest.head.text is not None and context.kinds:
+            if manifest.reads is not None and context.kinds:
                 self._encoder = shared_encoder()
         self._counted.clear()
         self._restart()
@@ -172,21 +175,24 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         self._tracks: Tracks | None = None
         self._cuts: CutFinder | None = None
         if self._detection is not None and self._pace is not None:
-            ratio = self._video.width / self._video.height if self._video is not None else 16 / 9
+            video = self._source.video if self._source is not None else None
+            ratio = video.width / video.height if video is not None else 16 / 9
             self._tracks = Tracks(self._detection, config, ratio)
             self._cuts = CutFinder(float(1 / self._pace.tick))
         self._state: Arrays = self._head.initial() if self._head else {}
         watched = manifest.reference is not None and config.drift_seconds > 0
         self._drift = DriftWatch(manifest, config.drift_seconds) if watched else None
         self._last: Moment | None = None
+        self._words = Words(self._encoder) if self._encoder is not None and manifest.networks else None
+        self._waiting: deque[tuple[Moment, Look]] = deque()
         self._tail: list[tuple[str, Timestamp, Timestamp, NDArray[np.float32]]] = []
 
     def close(self) -> None:
         """Release the networks."""
-        for part in (self._looker, self._ear, self._side, self._head):
+        for part in (self._looker, self._ear, self._beside, self._head):
             if part is not None:
                 part.close()
-        self._looker = self._ear = self._side = self._head = self._encoder = None
+        self._looker = self._ear = self._gauge = self._beside = self._head = self._encoder = self._words = None
 
     # -- heavy part --
 
@@ -199,11 +205,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         for place, arrays in self._looker.see(frame):
             if self._detection is not None and (rows := arrays["", self._detection.name]) is not None:
                 arrays["", self._detection.name] = with_cut(rows, cut)
-            if self._side is not None:
-                moment = self._pace.moment(Measurement(frame.time, frame.duration, np.zeros(0)), place)
-                heard = self._side.at((moment.start.value + moment.end.value) / 2)
-                name = self._bundle.manifest.sounds[0].name
-                arrays.update({} if heard is None else flat(name, heard))
+            arrays.update(self._beside.around(frame.time, frame.duration, place) if self._beside else {})
             looks.append(Look(place, arrays))
         return Measurement(frame.time, frame.duration, self._layout.pack(looks)) if looks else None
 
@@ -221,7 +223,8 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         name = self._bundle.manifest.sounds[0].name
         looks = []
         for place, outputs, samples in self._ear.hear(block):
-            arrays = flat(name, outputs)
+            beside = self._beside.around(block.time, block.duration, place) if self._beside else {}
+            arrays = {**flat(name, outputs), **beside}
             if self._bundle.manifest.reference is not None:
                 arrays[STATISTICS] = sound_statistics(samples)
             looks.append(Look(place, arrays))
@@ -236,10 +239,36 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             assert self._layout is not None
             assert self._pace is not None
             for look in self._layout.unpack(m.values):
-                made += self._take(self._pace.moment(m, look.place), look)
-        if self._encoder is not None:
-            for o in window.observations:
+                made += self._look(self._pace.moment(m, look.place), look)
+        for o in window.observations:
+            if self._words is not None:
+                self._words.take(o)
+            elif self._encoder is not None:
                 made += self._read(o)
+        if self._words is not None and self._source is not None and self._source.live:
+            wait = Fraction(round(self.config.text_seconds * 1000), 1000)
+            while self._waiting and window.end - self._waiting[0][0].end >= wait:
+                made += self._take(*self._waiting.popleft())
+        return made
+
+    def _look(self, moment: Moment, look: Look) -> list[Observation]:
+        """A look, which waits where a text may still come that was said or written in it."""
+        if self._words is None:
+            return self._take(moment, look)
+        self._waiting.append((moment, look))
+        return []
+
+    def _measured(self) -> list[Observation]:
+        """The looks at a series alone, all of which is known from the beginning."""
+        made: list[Observation] = []
+        if self._gauge is None or not self._measures_alone or self._layout is None or self._pace is None:
+            return made
+        duration = self._source.duration if self._source is not None else None
+        name = self._bundle.manifest.networks[0].name
+        zero = Measurement(Timestamp(0, Fraction(1)), Fraction(0), np.zeros(0))
+        for place, outputs in self._gauge.looks(duration):
+            for look in self._layout.unpack(self._layout.pack([Look(place, flat(name, outputs))])):
+                made += self._look(self._pace.moment(zero, place), look)
         return made
 
     def _take(self, moment: Moment, look: Look) -> list[Observation]:
@@ -247,6 +276,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         arrays = {k[1]: array for k, array in look.arrays.items() if array is not None and k not in (STATISTICS, HOW)}
         if (how := look.arrays.get(HOW)) is not None:
             self._count(How(int(how[0])))
+        there = {network for (network, _), array in look.arrays.items() if array is not None}
         if (head := self._bundle.manifest.head) is not None:
             if self._head is None:
                 return []
@@ -254,8 +284,9 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             if self._last is not None and float(moment.since - self._last.since) > longest > 0:
                 self._state = self._head.initial()
             given = {key: array for key, array in look.arrays.items() if array is not None}
-            arrays, self._state = self._head.step(given, self._state)
-        there = {network for (network, _), array in look.arrays.items() if array is not None}
+            vector = self._words.within(moment.start, moment.end) if self._words is not None else None
+            arrays, self._state = self._head.step(given, self._state, vector)
+            there |= {TEXT} if vector is not None else set()
         told: Arrays = {}
         for output in self._bundle.manifest.outputs:
             if output.rests_on is not None and output.rests_on not in there:
@@ -307,10 +338,10 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         return made
 
     def _read(self, o: Observation) -> list[Observation]:
-        words = " ".join((o.text or "").split())
+        words = words_of(o)
         if not words or self._encoder is None or self._head is None:
             return []
-        arrays, _ = self._head.read(np.asarray(self._encoder.one(words), np.float32), {})
+        arrays, _ = self._head.step({}, {}, np.asarray(self._encoder.one(words), np.float32))
         made: list[Observation] = []
         for output in self._bundle.manifest.outputs:
             assert not isinstance(output, Detection)
@@ -326,13 +357,17 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             begins.append(self._tracks.held(kind))
         if self._drift is not None and kind == DRIFT:
             begins.append(self._drift.since)
+        if self._waiting:
+            begins.append(self._waiting[0][0].since)
         if self._last is not None:
             begins.append(self._last.until)
         return min((b for b in begins if b is not None), default=None)
 
     def flush(self) -> Iterable[Observation]:
         """What was still under way at the end."""
-        made: list[Observation] = []
+        made = self._measured()
+        while self._waiting:
+            made += self._take(*self._waiting.popleft())
         for name, since, until, row in self._tail:
             made += self._deciders[name].take(since, until, row)
         for decider in self._deciders.values():

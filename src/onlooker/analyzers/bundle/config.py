@@ -24,7 +24,8 @@ ADAPTIVE_FIELDS = frozenset(
         "exit",
     }
 )
-HEAVY_FIELDS = frozenset({"version", "rate", "runtime"}) | ADAPTIVE_FIELDS
+SENSE_FIELDS = frozenset({"series", "series_digest", "text_seconds"})
+HEAVY_FIELDS = frozenset({"version", "rate", "runtime", "series", "series_digest"}) | ADAPTIVE_FIELDS
 Part01 = Annotated[float, Field(ge=0, le=1)]
 
 _LEAST_SIDE = 0.02
@@ -37,6 +38,10 @@ class BundleConfig(AnalyzerConfig):
         version: the beginning of the digest of the version to run; by default the one in use.
         rate: pictures a second that are looked at; only for bundles that look at single pictures.
         runtime: the inference engine.
+        series: a file of measurements, of bundles that take some; None: the one beside the video, ``NAME.series.csv``.
+        series_digest: of its content; set by itself.
+        text_seconds: of bundles that join texts with what is seen or heard, on cameras: so long a look waits for what
+            was said or written in it. In a recording it waits for all.
         labels: only these labels; empty means all.
         thresholds: scores from which single labels are observed.
         sensitivity: scales all thresholds: 2 halves them.
@@ -69,6 +74,9 @@ class BundleConfig(AnalyzerConfig):
     version: str = ""
     rate: float | None = Field(default=None, gt=0, le=240)
     runtime: Literal["openvino", "onnxruntime"] | None = None
+    series: str | None = None
+    series_digest: str = ""
+    text_seconds: float = Field(default=10.0, ge=0, le=600)
     labels: tuple[str, ...] = ()
     thresholds: dict[str, float] = Field(default_factory=dict[str, float])
     sensitivity: float = Field(default=1.0, gt=0)
@@ -107,7 +115,8 @@ class BundleConfig(AnalyzerConfig):
         # what looks as it always did keeps the digest that it always had
         written: dict[str, Any] = handler(self)
         fields = type(self).model_fields
-        return {k: v for k, v in written.items() if k not in ADAPTIVE_FIELDS or getattr(self, k) != fields[k].default}
+        later = ADAPTIVE_FIELDS | SENSE_FIELDS
+        return {k: v for k, v in written.items() if k not in later or getattr(self, k) != fields[k].default}
 
     @property
     def remembers(self) -> bool:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onlooker.analyzers.bundle.measuring import ticks_a_second
 from onlooker.bundles.drift import PICTURE, SOUND
-from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, WaveformInput
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesInput, WaveformInput
 from onlooker.bundles.manifest import Manifest
 from onlooker.bundles.outputs import Detection, wanted_sizes
 from onlooker.core.measurement import Measurement
@@ -57,7 +58,8 @@ class Look:
     """One look.
 
     Args:
-        place: of a clip, ticks from the frame's own tick; of sound, looks from the block's first; else 0.
+        place: of a clip, ticks from the frame's own tick; of sound, looks from the block's first; of a series, its
+            number; else 0.
         arrays: (n,) or, of detections, (n, 6); None where the modality is missing.
     """
 
@@ -142,12 +144,15 @@ class Pace:
 
     def __init__(self, manifest: Manifest, rate: float | None) -> None:
         pictures = [n for n in manifest.networks if isinstance(n.input, FrameInput | ClipInput)]
-        network = (pictures or manifest.networks)[0]
+        network = (pictures or list(manifest.sounds) or list(manifest.networks))[0]
         self._facts, self._speaks = network.input, network.speaks
         facts = network.input
         if isinstance(facts, WaveformInput | LogMelInput):
             self.tick = Fraction(1, facts.sample_rate)
             self.hop = facts.hop * self.tick
+        elif isinstance(facts, SeriesInput):
+            self.tick = 1 / ticks_a_second(facts)
+            self.hop = facts.stride * self.tick
         else:
             self.tick = Fraction(1000, max(1, round((rate or facts.rate) * 1000)))
             self.hop = self.tick * (facts.stride if isinstance(facts, ClipInput) else 1)
@@ -162,6 +167,8 @@ class Pace:
             last = m.time.tick(1 / self.tick) + place
             start, length = last - facts.frames + 1, facts.frames
             stride = facts.stride
+        elif isinstance(facts, SeriesInput):
+            start, length, stride = place * facts.stride, facts.steps, facts.stride
         else:
             begin = round(m.time.value * facts.sample_rate)
             start, length, stride = (begin // facts.hop + place) * facts.hop, facts.length, facts.hop

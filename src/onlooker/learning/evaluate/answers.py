@@ -154,9 +154,8 @@ def answers_of(
 def _answered(player: Player, material: Material, kinds: Mapping[str, Variant], place: int) -> dict[str, Answer | None]:
     """By variant; None where the senses that are left are none that the sample has."""
     found: dict[str, Answer | None] = {}
-    there = {s for s, held in (("pictures", material.pictures), ("sound", material.sound)) if held is not None}
     for name, kind in kinds.items():
-        if kind.without and not there - kind.without:
+        if kind.without and not material.senses - kind.without:
             found[name] = None
             continue
         changed = material if kind.change is None else kind.change(material, place)

@@ -1,7 +1,7 @@
-"""What of a sample a bundle is given: its pictures and sound as the bundle's facts ask for, and which make a look.
+"""What of a sample a bundle is given, as the bundle's facts ask for it, and which parts of it make a look.
 
-A look is what a bundle answers to at once: a picture, a clip, a window of sound, or a clip with the sound around its
-middle. How many looks a sample has:
+A look is what a bundle answers to at once: a picture, a clip, a window of sound or of a series; or a clip with sound
+and series around its middle. A text belongs to all looks of its sample. How many looks a sample has:
 
 - a bundle with memory (streaming) takes the whole sample at its own rate, window by window;
 - one whose outputs have steps in time (dense, events) takes consecutive looks that together cover the sample;
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.bundles.inputs import ClipInput, FrameInput, PictureInput, SoundInput
+from onlooker.bundles.inputs import ClipInput, FrameInput, PictureInput, SeriesInput, SoundInput
 from onlooker.bundles.manifest import Manifest
 from onlooker.bundles.outputs import Dense, Events
 from onlooker.bundles.preprocess import picture_size
@@ -28,6 +28,7 @@ from onlooker.core.media import PixelFormat, UInt8Array
 from onlooker.learning.datasets.clips import decode, part_of_sample, text_of
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.preparation import Pictures, Preparation, Sound
+from onlooker.learning.evaluate.measured import Rows, rows_of, series_of, windows_of
 
 __all__ = ["Diet", "Material", "Ready", "diet_of", "material_of", "window_of"]
 
@@ -44,6 +45,7 @@ class Diet:
     Args:
         pictures: facts of its network of pictures, or None.
         sound: facts of its network of sound, or None.
+        series: facts of its network of a series, or None.
         text: whether it reads.
         streams: whether it has memory.
         steps: whether its outputs have steps in time.
@@ -53,6 +55,7 @@ class Diet:
 
     pictures: PictureInput | None
     sound: SoundInput | None
+    series: SeriesInput | None
     text: bool
     streams: bool
     steps: bool
@@ -81,6 +84,7 @@ class Material:
         hears: which samples of the sound each look has, [first, last); they may lie outside, where it is silent.
         times: seconds in the medium that each look covers; (0, 0) where there is no time.
         text: words, or None.
+        series: of each look, or empty.
         inner: width and height of the pictures' part that is not padding.
     """
 
@@ -91,6 +95,14 @@ class Material:
     times: tuple[tuple[float, float], ...]
     text: str | None
     inner: tuple[int, int] | None = None
+    series: Rows = ()
+
+    @property
+    def senses(self) -> frozenset[str]:
+        """Which of ``pictures``, ``sound``, ``series`` and ``text`` it has."""
+        measured = True if any(rows is not None for rows in self.series) else None
+        held = {"pictures": self.pictures, "sound": self.sound, "series": measured, "text": self.text}
+        return frozenset(name for name, there in held.items() if there is not None)
 
 
 class Ready:
@@ -127,10 +139,12 @@ def diet_of(manifest: Manifest, *, looks: int, cut: Pictures | None) -> Diet:
         crop, margin = "box", cut.margin
     sounds = manifest.sounds
     sound: Any = sounds[0].input if sounds else None
+    series: Any = manifest.series.input if manifest.series is not None else None
     return Diet(
         facts,
         sound,
-        manifest.head is not None and manifest.head.text is not None,
+        series,
+        manifest.reads is not None,
         any(n.state is not None for n in networks),
         any(isinstance(o, Dense | Events) for o in manifest.outputs),
         looks,
@@ -146,26 +160,36 @@ def material_of(sample: Sample, root: Path, diet: Diet) -> Material:
         SourceError: it has none of what the bundle takes, or cannot be decoded.
     """
     text = text_of(sample, root) if diet.text else None
-    if diet.text:
-        if text is None:
-            raise SourceError(
-                f"sample {sample.id} has no text, which the bundle reads", hint="see onlooker dataset check"
-            )
+    made = _sensed(sample, root, diet)
+    if made is not None:
+        return replace(made, text=text)
+    if text is not None:
         return Material(None, (), None, (), ((0.0, 0.0),), text)
-    seen = _seen(sample, root, diet)
+    takes = (("pictures", diet.pictures), ("sound", diet.sound), ("series", diet.series), ("text", diet.text or None))
+    wanted = " or ".join(name for name, facts in takes if facts is not None)
+    raise SourceError(f"sample {sample.id} has no {wanted}, which the bundle takes", hint="see onlooker dataset check")
+
+
+def _sensed(sample: Sample, root: Path, diet: Diet) -> Material | None:
+    """What is seen, heard and measured."""
+    made = _seen(sample, root, diet)
     heard = _heard(sample, root, diet)
-    if seen is None and heard is None:
-        wanted = " or ".join(n for n, f in (("pictures", diet.pictures), ("sound", diet.sound)) if f is not None)
-        raise SourceError(f"sample {sample.id} has no {wanted}", hint="see onlooker dataset check")
-    if seen is None:
-        assert heard is not None
+    if heard is not None:
         assert diet.sound is not None
-        return _by_sound(*heard, diet)
-    if heard is None:
-        return seen
-    assert diet.sound is not None
-    samples, begin = heard
-    rate, length = diet.sound.sample_rate, diet.sound.length
+        made = _by_sound(*heard, diet) if made is None else _with_sound(made, *heard, diet.sound)
+    series = series_of(sample, root) if diet.series is not None else None
+    if series is None:
+        return made
+    assert diet.series is not None
+    if made is None:
+        times = windows_of(sample, series, diet.series, looks=diet.looks, steps=diet.steps)
+        made = Material(None, (), None, (), times, None)
+    return replace(made, series=rows_of(sample, series, diet.series, made.times))
+
+
+def _with_sound(seen: Material, samples: NDArray[np.float32], begin: float, facts: SoundInput) -> Material:
+    """With the sound around the middle of each look."""
+    rate, length = facts.sample_rate, facts.length
     hears: list[tuple[int, int]] = []
     for since, until in seen.times:
         first = round(((since + until) / 2 - begin) * rate) - length // 2

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.bundles.folder import Bundle
-from onlooker.bundles.inputs import ClipInput, FrameInput, PictureInput
+from onlooker.bundles.inputs import ClipInput, FrameInput, PictureInput, SeriesInput
 from onlooker.bundles.manifest import Network
 from onlooker.bundles.outputs import Dense, Detection, Embedding, Events, Output, tensors
-from onlooker.bundles.preprocess import clip_tensor, one_picture, picture_tensor, sound_tensor
+from onlooker.bundles.preprocess import clip_tensor, one_picture, picture_tensor, series_tensor, sound_tensor
 from onlooker.bundles.running import Arrays, Engine, HeadRun, NetworkRun
 from onlooker.core.errors import ModelError
 from onlooker.core.media import UInt8Array
@@ -23,7 +23,7 @@ from onlooker.learning.evaluate.material import Diet, Material, Ready, window_of
 __all__ = ["Answer", "Player", "Senses"]
 
 Senses = frozenset[str]
-"""Of ``pictures`` and ``sound``, what is taken as missing."""
+"""Of ``pictures``, ``sound``, ``series`` and ``text``, what is taken as missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ class Player:
         states = {name: run.initial() for name, run in self._runs.items()}
         memory = self._head.initial() if self._head else {}
         pictures = self._pictures(material) if "pictures" not in without else None
+        vector = _vector(material.text) if material.text is not None and "text" not in without else None
         looks: list[Arrays] = []
         for number in range(len(material.times)):
             outputs: Arrays = {}
@@ -95,11 +96,8 @@ class Player:
                     continue
                 outputs, states[network.name] = self._runs[network.name].step(tensor, states[network.name])
                 given |= {(network.name, name): array for name, array in outputs.items()}
-            if self._head is not None:
-                if material.text is not None:
-                    outputs, memory = self._head.read(_vector(material.text), memory)
-                elif given:
-                    outputs, memory = self._head.step(given, memory)
+            if self._head is not None and (given or vector is not None):
+                outputs, memory = self._head.step(given, memory, vector)
             if outputs:
                 looks.append(outputs)
         if not looks:
@@ -128,6 +126,9 @@ class Player:
                 return None
             first, last = material.views[number]
             return _seen(pictures[first:last], facts)
+        if isinstance(facts, SeriesInput):
+            rows = material.series[number] if material.series and "series" not in without else None
+            return None if rows is None else series_tensor(rows, facts)
         if material.sound is None or "sound" in without:
             return None
         window = window_of(material.sound, *material.hears[number])

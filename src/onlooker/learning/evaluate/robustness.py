@@ -82,9 +82,10 @@ def variants_of(diet: Diet, samples: Sequence[Sample], root: Path) -> dict[str, 
         voices = _voices(diet, samples, root)
         if voices:
             made |= {f"sound/babble/{s}": Variant(_babbled(voices, s)) for s in SEVERITIES}
-    if diet.pictures is not None and diet.sound is not None:
-        for sense in ("pictures", "sound"):
-            made[f"{sense}/missing/"] = Variant(without=frozenset((sense,)))
+    takes = {"pictures": diet.pictures, "sound": diet.sound, "series": diet.series, "text": diet.text or None}
+    senses = [sense for sense, facts in takes.items() if facts is not None]
+    for sense in senses if len(senses) > 1 else ():
+        made[f"{sense}/missing/"] = Variant(without=frozenset((sense,)))
     return made
 
 
@@ -125,7 +126,7 @@ def _voices(diet: Diet, samples: Sequence[Sample], root: Path) -> list[tuple[str
     count = min(_VOICES, len(samples))
     for sample in (samples[n * len(samples) // count] for n in range(count)):
         try:
-            material = material_of(sample, root, replace(diet, pictures=None))
+            material = material_of(sample, root, replace(diet, pictures=None, series=None, text=False))
         except (OnlookerError, OSError):
             continue
         if material.sound is not None:

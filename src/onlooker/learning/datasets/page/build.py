@@ -144,7 +144,7 @@ def _about(sample: Sample) -> list[str]:
         facts = [media.kind]
         facts += [f"{media.width}×{media.height}"] if media.width else []
         facts += [f"{media.seconds:.2f} s"] if media.seconds is not None else []
-        facts += [f"of {len(media.columns)}"] if media.columns else []
+        facts += [f"of {len(media.columns)} column{'s'[: len(media.columns) > 1]}"] if media.columns else []
         said.append(" ".join(facts))
     if sample.span is not None:
         said.append(f"{sample.span[0]:g}-{sample.span[1]:g} s")

@@ -55,15 +55,17 @@ function wave(peaks) {
 }
 
 function chart(curves) {
-  const wide = 1000, high = 110, last = curves[0].points.length - 1;
+  const wide = 1000, high = 110;
   const svg = drawn("svg", { class: "chart", viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", role: "img", "aria-label": `series of ${curves.map((c) => c.name).join(", ")}` });
   const names = made("div", { class: "names" });
   curves.forEach((curve, n) => {
     let path = "", on = false;
-    curve.points.forEach((point, place) => {
-      if (point !== null) path += `${on ? "L" : "M"}${((place * wide) / last).toFixed(1)} ${(4 + (1 - point) * (high - 8)).toFixed(1)}`;
+    for (const point of curve.points) {
+      const place = point && `${(4 + point[0] * (wide - 8)).toFixed(1)} ${(4 + (1 - point[1]) * (high - 8)).toFixed(1)}`;
+      // a line of no length is a dot
+      if (point) path += on ? `L${place}` : `M${place}L${place}`;
       on = point !== null;
-    });
+    }
     svg.append(drawn("path", { d: path, class: `line${n}` }));
     names.append(made("span", {}, made("i", { class: `line${n}` }), curve.name, made("small", {}, curve.low === curve.high ? ` ${curve.low}` : ` ${curve.low} to ${curve.high}`)));
   });

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from onlooker.bundles.series import steps_of
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import LabelledBox, Sample
 from onlooker.learning.datasets.media import frames_at, held_series, open_picture, read_sound
@@ -25,6 +24,7 @@ _RATE = 16_000
 _PEAKS = 120
 _POINTS = 200
 _CURVES = 8
+_BREAK = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ def listen(dataset: Dataset, sample: Sample) -> dict[str, Any]:
 
 
 def curves(dataset: Dataset, sample: Sample) -> list[dict[str, Any]]:
-    """By column of its series: ``name``, ``low``, ``high``, and ``points``, evenly over the sample's part, 0..1 between
-    these, None where nothing is known; at most 8 columns.
+    """By column of its series: ``name``, ``low``, ``high``, and ``points``: across 0..1 over the sample's part and up
+    0..1 between low and high, None where the line breaks; at most 8 columns.
 
     Raises:
         SourceError: it is no series.
@@ -109,20 +109,30 @@ def curves(dataset: Dataset, sample: Sample) -> list[dict[str, Any]]:
     if media is None:
         return []
     series = held_series(dataset.path(media))
-    start, end = sample.span or (0.0, series.end)
-    length = max(end - start, 1e-3)
-    names = series.columns[:_CURVES]
-    usual = float(np.median(np.diff(series.times))) if len(series.times) > 1 else length
-    rows = steps_of(series, names, rate=_POINTS / length, steps=_POINTS + 1, start=start, hold=2 * usual)
+    start, end = sample.span or (min(0.0, float(series.times[0])), series.end)
+    inside = (series.times >= start) & (series.times <= end)
     made: list[dict[str, Any]] = []
-    for number, name in enumerate(names):
-        values = np.full(_POINTS + 1, np.nan) if rows is None else rows[:, number].astype(np.float64)
-        known = values[~np.isnan(values)]
-        low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
-        places = (values - low) / (high - low) if high > low else values * 0 + 0.5
-        points = [None if np.isnan(p) else round(float(p), 3) for p in places]
+    for number, name in enumerate(series.columns[:_CURVES]):
+        known = inside & ~np.isnan(series.values[:, number])
+        times, values = _thinned(series.times[known], series.values[known, number])
+        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+        up = (values - low) / (high - low) if high > low else values * 0 + 0.5
+        points: list[list[float] | None] = []
+        gaps = np.diff(times, prepend=times[:1])
+        usual = float(np.median(gaps[1:])) if len(gaps) > 1 else 0.0
+        for gap, x, y in zip(gaps, (times - start) / max(end - start, 1e-9), up, strict=True):
+            points += [None] if gap > _BREAK * usual > 0 else []
+            points.append([round(float(x), 4), round(float(y), 3)])
         made.append({"name": name, "low": round(low, 4), "high": round(high, 4), "points": points})
     return made
+
+
+def _thinned(times: Any, values: Any) -> tuple[Any, Any]:
+    """At most so many points as can be seen: of each stretch of a longer series its mean."""
+    if len(times) <= _POINTS:
+        return times, values
+    parts = [(t.mean(), v.mean()) for t, v in zip(*(np.array_split(a, _POINTS) for a in (times, values)), strict=True)]
+    return np.array([t for t, _ in parts]), np.array([v for _, v in parts])
 
 
 def _coded(samples: Any) -> tuple[str, bytes]:
