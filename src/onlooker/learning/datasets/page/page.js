@@ -54,6 +54,8 @@ function wave(peaks) {
   return svg;
 }
 
+const range = ({ low, high }) => (low === null ? "no value" : low === high ? low : `${low} to ${high}`);
+
 function chart(curves) {
   const wide = 1000, high = 110;
   const svg = drawn("svg", { class: "chart", viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", role: "img", "aria-label": `series of ${curves.map((c) => c.name).join(", ")}` });
@@ -67,7 +69,7 @@ function chart(curves) {
       on = point !== null;
     }
     svg.append(drawn("path", { d: path, class: `line${n}` }));
-    names.append(made("span", {}, made("i", { class: `line${n}` }), curve.name, made("small", {}, curve.low === curve.high ? ` ${curve.low}` : ` ${curve.low} to ${curve.high}`)));
+    names.append(made("span", {}, made("i", { class: `line${n}` }), curve.name, made("small", {}, ` ${range(curve)}`)));
   });
   return made("div", { class: "series" }, svg, names);
 }

@@ -100,7 +100,7 @@ def listen(dataset: Dataset, sample: Sample) -> dict[str, Any]:
 
 def curves(dataset: Dataset, sample: Sample) -> list[dict[str, Any]]:
     """By column of its series: ``name``, ``low``, ``high``, and ``points``: across 0..1 over the sample's part and up
-    0..1 between low and high, None where the line breaks; at most 8 columns.
+    0..1 between low and high, None where the line breaks; low and high None where nothing is known. At most 8 columns.
 
     Raises:
         SourceError: it is no series.
@@ -123,7 +123,8 @@ def curves(dataset: Dataset, sample: Sample) -> list[dict[str, Any]]:
         for gap, x, y in zip(gaps, (times - start) / max(end - start, 1e-9), up, strict=True):
             points += [None] if gap > _BREAK * usual > 0 else []
             points.append([round(float(x), 4), round(float(y), 3)])
-        made.append({"name": name, "low": round(low, 4), "high": round(high, 4), "points": points})
+        limits = {"low": round(low, 4), "high": round(high, 4)} if len(values) else {"low": None, "high": None}
+        made.append({"name": name, **limits, "points": points})
     return made
 
 
