@@ -101,6 +101,7 @@ class CameraStatus:
         motion: whether the gate sees motion now.
         recording: whether packets are being written now.
         spent: CPU seconds by analyzer since the start.
+        counted: what analyzers counted since the start, by name; see `onlooker.core.analyzer.Analyzer.counted`.
         width, height: pixels of the analysed stream; 0 before it is known.
     """
 
@@ -125,3 +126,4 @@ class CameraStatus:
     spent: Mapping[str, float] = field(default_factory=dict[str, float])
     width: int = 0
     height: int = 0
+    counted: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
