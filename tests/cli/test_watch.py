@@ -42,6 +42,7 @@ def test_a_file_is_watched_to_its_end(capsys, tmp_path, data, profile):
     assert last["condition"] == "stopped"
     assert last["analysed"] > 0
     assert last["notes"] == []
+    assert last["counted"] == {}
     events = [line["event"] for line in lines if "event" in line]
     assert {e["rule"] for e in events} <= {"moving"}
     assert [line for line in lines if "cameras" in line]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["Camera", "Event", "EventState", "Hit", "Job", "Me", "Observation", "Source"]
 
@@ -109,6 +109,7 @@ class Camera(_Told):
     reconnects: int
     blind_seconds: float
     watched_seconds: float
+    counted: dict[str, dict[str, int]] = Field(default_factory=dict[str, dict[str, int]])
 
 
 class Job(_Told):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -102,6 +102,7 @@ class LiveAnalysis:
         self._horizon = self._passed = 0
         self._committed = 0
         self._frames_before = 0
+        self._counts: tuple[dict[str, Counter[str]], Sitting | None] = ({}, None)
         self._unwritten: list[Observation] = []
         self._noted: list[Observation] = []
         self._new_failures: list[Failure] = []
@@ -249,6 +250,16 @@ class LiveAnalysis:
         return {name: spent.cpu_seconds for name, spent in self._watch.spent.items()}
 
     @property
+    def counted(self) -> dict[str, Counter[str]]:
+        """What analyzers counted so far, by name; of those that count."""
+        before, sitting = self._counts
+        made = {name: Counter(of) for name, of in before.items()}
+        for name, analyzer in sitting.analyzers.items() if sitting is not None else ():
+            if of := analyzer.counted:
+                made.setdefault(name, Counter()).update(of)
+        return made
+
+    @property
     def failing(self) -> Mapping[str, str]:
         """What goes wrong now, by analyzer; each is tried again with the next sitting."""
         return dict(self._failing)
@@ -265,6 +276,7 @@ class LiveAnalysis:
         self._failing = {}
         stages, threads = self._selection.stages, self._settings.threads
         self._sitting = Sitting(name, at, info, stages, threads=threads, watch=self._watch, store=self._store)
+        self._counts = self._counts[0], self._sitting
         self._beside.open(name, at, info, threads)
         self._heavily = self._followed = None
         if self._gate is not None:
@@ -308,6 +320,7 @@ class LiveAnalysis:
         except StoreError as error:
             self._trouble("store", str(error))
         finally:
+            self._counts = self.counted, None
             sitting.close()
             self._beside.end()
 

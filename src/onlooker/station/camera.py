@@ -353,6 +353,7 @@ class Camera(LinkTaker, PacketTaker):
             self.analysis.spent,
             video.width if video is not None else 0,
             video.height if video is not None else 0,
+            self.analysis.counted,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from analyzers.bundle import making
 from analyzers.bundle.test_pipeline import onlooker, rows
 from onlooker.bundles import added, import_model
+from onlooker.cli.main import main
 from onlooker.core.store import Query
 from onlooker.pipeline.stages import select_stages
 from onlooker.timeline import open_store
@@ -122,3 +124,15 @@ def test_both_bundles_of_a_cascade_decide_what_is_stale(bundles, long_clip, tmp_
     assert decoded() == "none"
     with closing(open_store(tmp_path / "lib", read_only=True)) as store:
         assert {o.producer.config for o in store.query(Query()) if o.producer} == {stage.producer.config}
+
+
+def test_watch_tells_how_many_looks_were_skipped(long_clip, tmp_path, capsys):
+    profile = tmp_path / "still.yaml"
+    profile.write_text("name: still\nanalyzers: {colours: {still: 0.001}}\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["watch", str(long_clip), "--profile", str(profile), "--for", "5s", "--library", str(tmp_path / "lib")])
+    assert not ended.value.code
+    told = re.search(r"^long: colours: (\d+) looks, (\d+) made(?:, (\d+) repeated)?$", capsys.readouterr().out, re.M)
+    assert told
+    looks, made, repeated = (int(n or 0) for n in told.groups())
+    assert looks == made + repeated

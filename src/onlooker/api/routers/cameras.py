@@ -63,6 +63,7 @@ class Camera(BaseModel):
     motion: bool
     recording: bool
     spent: dict[str, float]
+    counted: dict[str, dict[str, int]]
     width: int
     height: int
     notes: list[str]

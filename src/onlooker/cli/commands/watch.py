@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -232,6 +232,7 @@ def _status(camera: CameraStatus, station: Station) -> dict[str, Any]:
         "motion": camera.motion,
         "recording": camera.recording,
         "spent_seconds": {name: number(seconds) for name, seconds in camera.spent.items()},
+        "counted": {name: dict(of) for name, of in camera.counted.items()},
         "width": camera.width,
         "height": camera.height,
         "events": station.events().get(camera.name, 0),
@@ -276,6 +277,8 @@ class _Table:
             self.say(
                 f"{camera.name}: watched for {camera.watched_seconds:.1f} s{blind}, {begun.get(camera.name, 0)} events"
             )
+            for name, of in camera.counted.items():
+                self.say(f"{camera.name}: {name}: {_counts(of)}")
         for name, notes in self._station.notes().items():
             for note in notes:
                 self.say(f"{name}: {note}")
@@ -288,12 +291,17 @@ class _Table:
             self.say(f"{at} {event.state:6} {event.severity:8} {event.rule}{what} [{event.camera}] {event.id[:8]}")
 
 
+def _counts(counted: Mapping[str, int]) -> str:
+    """What an analyzer counted, without what it did not do."""
+    return ", ".join(f"{count} {what}" for what, count in counted.items() if count)
+
+
 def _drawn(station: Station) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(expand=False)
-    for title in ("camera", "state", "picture", "fps", "analysed", "age", "dropped", "blind", "events"):
+    for title in ("camera", "state", "picture", "fps", "analysed", "age", "dropped", "blind", "events", "looks"):
         table.add_column(title)
     events = station.events()
     for c in station.status():
@@ -311,5 +319,6 @@ def _drawn(station: Station) -> Any:
             drops,
             f"{c.blind_seconds:.0f} s",
             str(events.get(c.name, 0)),
+            "; ".join(f"{escape(name)}: {_counts(of)}" for name, of in c.counted.items()),
         )
     return table
