@@ -11,6 +11,7 @@ import yaml
 
 from analyzers.bundle import making
 from analyzers.conftest import read_pictures, write_clip
+from onlooker.analyzers.bundle.cascade import enough
 from onlooker.analyzers.bundle.config import HEAVY_FIELDS, BundleConfig
 from onlooker.bundles import added, import_model
 from onlooker.core.errors import ConfigError
@@ -129,6 +130,21 @@ def test_the_large_bundle_looks_where_the_small_one_is_not_sure(colours, small, 
     assert asked == seen(colours, room)[0]
     assert (counted["first"], counted["made"]) == (40, 40)
     assert colours(colours.Config(first="small_colours")).config.first == f"small_colours@{bundle.digest[:16]}"
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        ({"validation": 0.86, "test": 0.95}, 0.86),
+        ({"test": 0.95, "test (without sound)": 0.93}, 0.9),
+        ({"held": 0.5}, 0.8),
+        ({}, 0.9),
+    ],
+)
+def test_how_sure_the_small_bundle_must_be_does_not_rest_on_the_test_part(measured, expected, tmp_path):
+    rows = [{"output": "colour", "name": "accuracy", "value": value, "split": s} for s, value in measured.items()]
+    made = import_model(making.colour_model(tmp_path / "c.onnx"), making.colour_facts(metrics=rows), tmp_path / "b")
+    assert enough(made.manifest) == expected
 
 
 def test_answers_of_the_small_bundle_are_as_probable_as_it_says(colours, small, palette):
