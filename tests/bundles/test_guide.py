@@ -47,6 +47,6 @@ def test_the_facts_in_the_guide_are_valid():
 
     import yaml
 
-    _, head, _, state = (yaml.safe_load(text) for text in blocks("yaml"))
+    _, head, _, _, state = (yaml.safe_load(text) for text in blocks("yaml"))
     Head.model_validate_json(json.dumps(head["head"]))
     State.model_validate_json(json.dumps(state["state"]))

@@ -8,14 +8,15 @@ import contextlib
 import io
 import itertools
 import json
+import re
 import shutil
 from contextlib import closing
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from analyzers.conftest import read_pictures, write_clip
 from learning._runs import CLIP, SERIES, TCONV, facts_of, make_run, recipe_of
@@ -33,6 +34,7 @@ from onlooker.learning.run_folder import load_model
 from onlooker.sources import open_source
 from onlooker.timeline import open_store
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "training.md"
 SENSOR = {"sensor": {"network": "series", "width": 6, "levels": 2}}
 SIZE = {"size": {"head": "regression"}}
 
@@ -270,30 +272,20 @@ def test_a_series_joins_pictures_around_their_middle_and_may_be_missing(joined, 
 # -- trained --
 
 
-def test_it_is_trained_evaluated_and_told_of_a_clip(cache, data, tmp_path):
+def test_the_guides_recipe_is_trained_evaluated_and_told_of_a_clip(cache, data, tmp_path):
     clips = series_folder(tmp_path / "clips", data("shots/bikes.mp4"))
-    onlooker("dataset", "import", "folders", clips, "--into", tmp_path / "set", "--set", "task=pace")
-    recipe = {
-        "name": "paces",
-        "dataset": str(tmp_path / "set"),
-        "prepare": {"pictures": {"frames": 4, "rate": 2, "width": 16, "height": 16}, "series": {"rate": 20}},
-        "inputs": {
-            "video": {"network": "frame_cnn", "widths": [4]},
-            "sensor": {"network": "series", "width": 12, "levels": 2},
-        },
-        "fusion": {"kind": "gated", "size": 12, "modality_dropout": 0.2},
-        "tasks": {"pace": {"head": "classification"}},
-        "optimiser": {"rate": 0.02},
-        "training": {"epochs": 24, "batch": 8, "threads": 1, "workers": 0, "keep": "last"},
-    }
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    onlooker("dataset", "import", "folders", clips, "--into", tmp_path / "walks-set", "--set", "task=pace")
+    (recipe,) = re.findall(
+        r"^```yaml\n# paces.yaml\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    (tmp_path / "recipe.yaml").write_text(recipe)
     onlooker("train", tmp_path / "recipe.yaml", "--out", tmp_path / "run")
     facts = load_model(tmp_path / "run")[2].inputs["sensor"]
     assert (facts.rate, facts.steps, facts.columns) == (20.0, 40, ("swing", "pulse"))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["pace"]
     assert metrics["accuracy"] == 1.0
     bundle = tmp_path / "run" / "bundle"
-    found = json.loads(onlooker("evaluate", bundle, tmp_path / "set", "--json", "--slices"))
+    found = json.loads(onlooker("evaluate", bundle, tmp_path / "walks-set", "--json", "--slices"))
     assert found["tasks"]["pace"]["value"] == 1.0
     assert found["tasks"]["pace"]["metrics"]["nll"] == pytest.approx(metrics["nll"], abs=0.01)
     rows = {(r["corruption"], r["sense"]): r["values"]["pace"] for r in found["robustness"]["rows"]}

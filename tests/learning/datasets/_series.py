@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -31,18 +30,13 @@ def series_folder(folder: Path, footage: Path, *, train: int = 8, other: int = 4
     """SPLIT/CLASS/N.mp4 and N.series.csv; one sample of each class of the training part lacks its series."""
     shown = read_pictures(footage, 4, width=40, height=32)
     random, number = np.random.default_rng(1), 0
-    first: Path | None = None
     for split, count in (("train", train), ("val", other), ("test", other)):
         for label in CLASSES:
             place = folder / split / label
             place.mkdir(parents=True)
             for one in range(count):
                 number += 1
-                clip = place / f"{number}.mp4"
-                if first is None:
-                    first = write_clip(shown[number : number + 20], clip, rate=10, crf=10)
-                else:
-                    shutil.copyfile(first, clip)
+                write_clip(shown[number : number + 20], place / f"{number}.mp4", rate=10, crf=10)
                 if split != "train" or one:
                     rate = random.uniform(3.5, 4.5) if label == "quick" else random.uniform(0.8, 1.2)
                     write_series(place / f"{number}.series.csv", rate, seed=number)
