@@ -82,7 +82,7 @@ def plainly(series, column, rate, steps, start, hold):
 )
 def test_steps_are_means_or_what_was_last_known(times, missing, rate, steps, start, hold):
     at = np.array(sorted(times)) / 1000 + 0.0002
-    values = np.stack([np.arange(len(at)) * 1.5 - 4, np.ones(len(at))], 1)
+    values = np.stack([np.arange(len(at)) * 1.5 - 4, np.ones(len(at))], 1).astype(np.float64)
     values[[n for n in missing if n < len(at)], 0] = np.nan
     series = Series(at, values, ("a", "b"))
     made = steps_of(series, ["b", "a"], rate=rate, steps=steps, start=start / 1000, hold=hold)
@@ -90,6 +90,7 @@ def test_steps_are_means_or_what_was_last_known(times, missing, rate, steps, sta
     if np.isnan(expected).all():
         assert made is None
     else:
+        assert made is not None
         np.testing.assert_allclose(made, expected.astype(np.float32), rtol=1e-6)
 
 

@@ -1,5 +1,5 @@
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
-# pyright: reportIndexIssue=false
+# pyright: reportIndexIssue=false, reportOptionalMemberAccess=false
 """Models that take measurements and texts beside what is seen and heard, from training to what bundles say of clips."""
 
 from __future__ import annotations
@@ -196,6 +196,7 @@ def test_a_series_elsewhere_is_named_and_another_content_is_another_result(alone
 
 
 def test_on_a_camera_there_is_none(alone, clip):
+    from onlooker.live.sitting import live_stages
     from onlooker.pipeline.stages import select_stages
 
     measure(sidecar_of(clip))
@@ -206,8 +207,9 @@ def test_on_a_camera_there_is_none(alone, clip):
     one.open(Context(live))
     assert list(one.flush()) == []
     one.close()
-    (stage,) = select_stages({}, "balanced", ["tiny"])
-    assert stage.needs.beside == (".series.csv",)
+    chosen = live_stages(select_stages({}, "balanced", ["tiny"]))
+    assert chosen.stages == ()
+    assert chosen.left_out == {"tiny": "looks at a file beside a recording (NAME.series.csv)"}
 
 
 # -- beside pictures --

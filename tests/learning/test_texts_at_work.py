@@ -1,4 +1,5 @@
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportCallIssue=false
+# pyright: reportOptionalMemberAccess=false
 """A model of four senses as a bundle on a real clip: what was said or written joins the looks that it overlaps."""
 
 from __future__ import annotations

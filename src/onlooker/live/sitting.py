@@ -67,6 +67,8 @@ def _hindrance(stage: Stage, audio: AudioFormat | None) -> str | None:
         return "looks at every packet of a file"
     if needs.frames == "key":
         return "looks at keyframes alone"
+    if needs.beside:
+        return f"looks at a file beside a recording (NAME{needs.beside[0]})"
     own = audio_format(stage)
     if own is not None and own != audio:
         return f"hears sound of {own[0]} Hz, while the others hear {audio[0] if audio else 0} Hz"
@@ -240,6 +242,4 @@ class Sitting:
 
 def _possible(stage: Stage, info: SourceInfo) -> bool:
     on_frames = stage.needs.frames != "none"
-    if stage.needs.beside:
-        return False
     return bool(info.video) if on_frames else not stage.needs.audio_rate or bool(info.audio)

@@ -18,6 +18,7 @@ from onlooker.learning.datasets.checking import check_dataset
 from onlooker.learning.datasets.clip_cache import ClipCache
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats import format_of
+from onlooker.learning.datasets.formats.folders import FolderOptions
 from onlooker.learning.datasets.loader import Loader
 from onlooker.learning.datasets.manifest import Media, Sample, Task
 from onlooker.learning.datasets.page import PageRequest, build_page
@@ -77,7 +78,7 @@ def test_series_alone_are_samples_and_come_through_tables_too(tmp_path):
 
 def test_a_sample_of_two_files_comes_back_from_folders(dataset, tmp_path):
     format = format_of("folders")
-    written = format.write(dataset, dataset.samples, tmp_path / "copy", format.Options(task="pace"))
+    written = format.write(dataset, dataset.samples, tmp_path / "copy", FolderOptions(task="pace"))
     assert written.samples == 8
     again = imported(tmp_path / "again", "folders", tmp_path / "copy", {"task": "pace"})
     assert sorted(m.digest for s in again.samples for m in s.media) == sorted(
