@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from analyzers.conftest import write_clip
 from learning._runs import CLIP, FRAME, MEL, facts_of, lively, recipe_of
@@ -17,6 +19,7 @@ from onlooker.bundles import load_bundle, play, verify_bundle
 from onlooker.bundles.added import add
 from onlooker.bundles.golden import read_golden
 from onlooker.bundles.running import engines
+from onlooker.cli.main import app
 from onlooker.core.errors import ConfigError
 from onlooker.core.plugins import load_plugin
 from onlooker.learning.compress.exiting import Judging, choose
@@ -24,6 +27,7 @@ from onlooker.learning.compress.measure import costs_beside, worth_of
 from onlooker.learning.compress.step import Subject
 from onlooker.learning.compress.steps.early_exit import Config, EarlyExit
 from onlooker.learning.model import build_model
+from onlooker.learning.parts import load_part
 from onlooker.learning.training.train import train
 from onlooker.sources import open_source
 from onlooker.testing.analyzer import AnalyzerCase, _Opened
@@ -121,7 +125,7 @@ def test_never_it_is_the_original_and_always_it_is_not(made):
         np.testing.assert_allclose(by_itself, recorded["out.side"], atol=2e-3)
 
 
-def test_the_bundle_tells_verifies_and_keeps_the_drop(made, tmp_path):
+def test_the_bundle_tells_verifies_and_keeps_the_drop(made):
     subject, early, dataset = made
     bundle = load_bundle(early.bundle)
     assert early.run is None
@@ -134,6 +138,8 @@ def test_the_bundle_tells_verifies_and_keeps_the_drop(made, tmp_path):
     assert verify_bundle(early.bundle).good
     before, after = (worth_of(s.bundle, dataset.folder, "val")[0]["side"].value for s in (subject, early))
     assert before - after <= 0.1 + 1e-9
+    shown = CliRunner().invoke(app, ["bundles", "show", str(early.bundle)]).output
+    assert f"leaves early from a confidence of {bundle.manifest.networks[0].exit.default:.3g} on" in shown
     costs = costs_beside({"it": bundle}, rounds=10)["it"]
     assert costs.latency_ms > 0
 
@@ -160,6 +166,49 @@ def test_it_is_analysed_with_the_threshold_that_is_set(made, tmp_path, monkeypat
     with pytest.raises(ConfigError, match="no early exit"):
         other(other.Config(exit=0.5))
     assert "exit" not in json.loads(other.Config().model_dump_json())
+
+
+def test_both_parts_go_to_int8_and_answer_nearly_as_before(made, tmp_path):
+    subject, early, dataset = made
+    work = work_for(tmp_path / "w", dataset, subject)
+    part = load_part("compress.steps", "int8")
+    settings = {"operators": "convolutions", "least_gain": 0, "max_drop": 1.0, "max_error": 1e6, "samples": 16}
+    assert "NNCF leaves branches" in part.refusal(early, part.Config(method="nncf"))
+    small = part.apply(early, part.Config(**settings), work)
+    before, after = load_bundle(early.bundle), load_bundle(small.bundle)
+    assert [s.name for s in after.manifest.provenance.steps] == ["train", "early_exit", "int8"]
+    assert after.manifest.networks[0].exit == before.manifest.networks[0].exit
+    graph = onnx.load(str(after.path("model.onnx"))).graph
+    (branch,) = (a.g for node in graph.node if node.op_type == "If" for a in node.attribute if a.name == "else_branch")
+    for one in (graph, branch):
+        assert any(node.op_type == "QuantizeLinear" for node in one.node)
+    inputs = {k: v for k, v in golden_of(early)[1].items() if k.startswith("in.")}
+    assert len(engines(after)) == 2
+    for engine in engines(after):
+        for threshold in (0.0, 1.5):
+            right = play(before, inputs, exit=threshold)["out.side"]
+            found = play(after, inputs, engine=engine, exit=threshold)["out.side"]
+            assert float(np.abs(found - right).max() / np.abs(right).max()) < 0.1
+    assert verify_bundle(small.bundle).good
+    # looks that leave by another way in one engine than in the other are no part of what is replayed
+    largest = float(np.abs(golden_of(small)[1]["out.side"]).max())
+    assert 0 < after.manifest.golden.tolerance < 0.5 * largest
+
+
+def test_weights_of_both_parts_become_smaller(made, tmp_path):
+    subject, early, dataset = made
+    sizes = {}
+    for step in ("half", "weight_only"):
+        part = load_part("compress.steps", step)
+        small = part.apply(early, part.Config(least=8), work_for(tmp_path / step, dataset, subject))
+        graph = onnx.load(str(small.bundle / "model.onnx")).graph
+        (branch,) = (a.g for n in graph.node if n.op_type == "If" for a in n.attribute if a.name == "else_branch")
+        kinds = {i.data_type for i in branch.initializer if np.prod(i.dims) >= 64}
+        assert onnx.TensorProto.FLOAT not in kinds
+        assert kinds
+        sizes[step] = sum(f.size for n, f in load_bundle(small.bundle).manifest.files.items() if n == "model.onnx")
+        assert verify_bundle(small.bundle).good
+    assert sizes["weight_only"] < sizes["half"] < load_bundle(early.bundle).manifest.files["model.onnx"].size
 
 
 def test_what_has_no_exit_is_refused(made, tiny_subject, tmp_path):

@@ -99,6 +99,8 @@ def _rows(bundle: Bundle, size: int) -> list[tuple[str, str]]:
         state = f", state of {len(network.state.tensors)} tensors" if network.state else ""
         rows.append(("network", f"{network.name}: {network.file} ({network.format}){state}"))
         rows.append(("", f"  {network.input.kind} as {network.tensor} {list(network.input.shape)}"))
+        if network.exit is not None:
+            rows.append(("", f"  leaves early from a confidence of {network.exit.default:.3g} on"))
     if manifest.head is not None:
         rows.append(("head", f"{manifest.head.file} ({manifest.head.format})"))
     for output in manifest.outputs:
@@ -106,6 +108,8 @@ def _rows(bundle: Bundle, size: int) -> list[tuple[str, str]]:
         rows.append(
             ("output", f"{output.name}: {output.task}, observed as {output.kind}" + (f": {labels}" if labels else ""))
         )
+    if manifest.cut is not None and manifest.cut.crop == "box":
+        rows.append(("trained on", f"boxes cut out of pictures, with a margin of {manifest.cut.margin:g}"))
     for metric in manifest.metrics:
         interval = f" [{metric.ci95[0]:.4g}, {metric.ci95[1]:.4g}]" if metric.ci95 else ""
         rows.append(("metric", f"{metric.output or 'all'}: {metric.name} {metric.value:.4g}{interval} {metric.split}"))

@@ -9,7 +9,7 @@ from onlooker.core.errors import ModelError
 from onlooker.learning.compress.onnx_files import checked_model, require_onnx
 from onlooker.learning.export.graph import Piece, to_onnx
 
-__all__ = ["INPUT", "MAPS", "OUTPUT", "joined"]
+__all__ = ["INPUT", "MAPS", "OUTPUT", "branch_of", "joined", "prefixed"]
 
 INPUT, OUTPUT = "exit.threshold", "exit.early"
 MAPS = "exit.maps"
@@ -37,7 +37,7 @@ def joined(early: Piece, late: Piece, tasks: Sequence[str]) -> bytes:
         raise ModelError(f"{early.file}: its two parts were written in different opsets")
     graph = model.graph
     shapes = {o.name: o.type for o in graph.output}
-    _prefixed(rest.graph, keep=MAPS)
+    prefixed(rest.graph, _LATE, keep=MAPS)
     del rest.graph.input[:]
     del rest.graph.value_info[:]
     leave = [helper.make_node("Identity", [_EARLY + t], [f"then.{t}"]) for t in tasks]
@@ -59,11 +59,22 @@ def joined(early: Piece, late: Piece, tasks: Sequence[str]) -> bytes:
     return checked_model(model.SerializeToString(deterministic=True))
 
 
-def _prefixed(graph: Any, keep: str) -> None:
-    """Give all names of a graph a prefix but one, which is that of a tensor outside."""
+def branch_of(model: Any) -> Any:
+    """The node of a model that `joined` made at which it branches; None of others."""
+    found = [node for node in model.graph.node if node.op_type == "If"]
+    named = {tensor.name for tensor in (*model.graph.input, *model.graph.output)}
+    return found[0] if len(found) == 1 and {INPUT, OUTPUT} <= named else None
+
+
+def prefixed(graph: Any, prefix: str, *, keep: str) -> None:
+    """Give all names of a graph a prefix but one, which is that of a tensor outside.
+
+    Raises:
+        ModelError: it has branches of its own.
+    """
 
     def named(name: str) -> str:
-        return name if name in ("", keep) else _LATE + name
+        return name if name in ("", keep) else prefix + name
 
     for node in graph.node:
         node.name = named(node.name)

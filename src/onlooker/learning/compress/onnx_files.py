@@ -13,6 +13,7 @@ __all__ = [
     "LEAST_OPSET",
     "STANDARD",
     "checked_model",
+    "graphs_of",
     "opset_of",
     "optimised",
     "prepared",
@@ -155,11 +156,19 @@ def _fixed(model: Any, shapes: Mapping[str, Sequence[int]], name: str) -> Any:
     return model
 
 
-def weights_of(model: Any, least: int) -> list[Any]:
+def graphs_of(model: Any) -> list[Any]:
+    """The graph of a model and those of its branches, as of an early exit."""
+    made = [model.graph]
+    for graph in made:
+        made += [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
+    return made
+
+
+def weights_of(graph: Any, least: int) -> list[Any]:
     """Initialisers of float32 with at least so many numbers."""
     onnx = require_onnx()
     made: list[Any] = []
-    for tensor in model.graph.initializer:
+    for tensor in graph.initializer:
         count = 1
         for side in tensor.dims:
             count *= side

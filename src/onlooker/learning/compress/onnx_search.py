@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 from onlooker.bundles.folder import Bundle
 from onlooker.bundles.golden import noise, play, read_golden
 from onlooker.core.errors import ModelError
+from onlooker.learning.compress.exiting_graph import branch_of
 from onlooker.learning.compress.onnx_bundle import Changed, Made, Part, difference, draft_of, parts_of
+from onlooker.learning.compress.onnx_exit import ExitQuantiser
 from onlooker.learning.compress.onnx_feed import Feeds, Judged, Verdict
+from onlooker.learning.compress.onnx_files import read_onnx
 from onlooker.learning.compress.onnx_int8 import Operators, Quantiser, by_nncf
 from onlooker.learning.compress.onnx_timing import milliseconds_of, readers
 from onlooker.learning.compress.step import Work
@@ -115,7 +118,8 @@ class Search:
         folder = self._folder / part.file
         folder.mkdir()
         own = self._config
-        quantiser = Quantiser(
+        kind = Quantiser if branch_of(read_onnx(path)) is None else ExitQuantiser
+        quantiser = kind(
             path, part.shapes, feeds, folder, calibration=own.calibration, per_channel=own.per_channel,
             reduce_range=own.reduce_range, symmetric=own.symmetric,
         )  # fmt: skip
@@ -135,7 +139,9 @@ class Search:
         for kind in kinds:
             models[kind] = self._written(part, self._form(choice, kind, ()), kind)
         feeds = self._feeds[part.file][:_FEEDS]
-        choice.speeds = milliseconds_of(models, feeds, part.shapes)
+        for share, some in choice.quantiser.turns(feeds) if choice.quantiser else [(1.0, feeds)]:
+            for key, spent in milliseconds_of(models, some, part.shapes).items():
+                choice.speeds[key] = choice.speeds.get(key, 0.0) + share * spent
 
     def _written(self, part: Part, made: Made, name: str) -> Path:
         stem = self._folder / f"{part.file.rsplit('.', 1)[0]}-{name}"

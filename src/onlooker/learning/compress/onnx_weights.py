@@ -9,7 +9,7 @@ from typing import Any
 from onlooker.bundles.folder import load_bundle
 from onlooker.bundles.manifest import Step
 from onlooker.learning.compress.onnx_bundle import Changed, Made, needs_models, parts_of, remade, verdict_of
-from onlooker.learning.compress.onnx_files import read_onnx
+from onlooker.learning.compress.onnx_files import checked_model, graphs_of, read_onnx
 from onlooker.learning.compress.step import StepConfig, Subject, Work, settings_of
 
 __all__ = ["inserted", "refusal_of", "reweighted"]
@@ -20,13 +20,13 @@ def refusal_of(subject: Subject, large: Callable[[Any], Sequence[Any]]) -> str |
 
     Args:
         subject: whose bundle.
-        large: the weights of an ONNX model that would be.
+        large: the weights of an ONNX graph that would be.
     """
     if (no := needs_models(subject, ("onnx", "openvino-ir", "tf-frozen", "tflite"))) is not None:
         return no
     bundle = load_bundle(subject.bundle, check=False)
     for part in parts_of(bundle.manifest):
-        if part.format != "onnx" or large(read_onnx(bundle.path(part.file))):
+        if part.format != "onnx" or any(large(graph) for graph in graphs_of(read_onnx(bundle.path(part.file)))):
             return None
     return "it has no weights of 32 bits that are large enough"
 
@@ -36,7 +36,7 @@ def reweighted(
     config: StepConfig,
     work: Work,
     *,
-    onnx: Callable[[Any], bytes],
+    onnx: Callable[[Any], None],
     other: Callable[[Path, Mapping[str, Sequence[int]]], Made],
     allowed: float,
     validation: int,
@@ -48,7 +48,7 @@ def reweighted(
         subject: before it.
         config: of the step.
         work: of the step.
-        onnx: an ONNX model, changed.
+        onnx: changes an ONNX graph.
         other: a model of another format at a place, with the shapes of its inputs, changed.
         allowed: see `remade`.
         validation: so many samples of the validation part judge.
@@ -61,14 +61,20 @@ def reweighted(
     files: dict[str, Made] = {}
     for part in parts_of(bundle.manifest):
         path = bundle.path(part.file)
-        files[part.file] = onnx(read_onnx(path)) if part.format == "onnx" else other(path, part.shapes)
+        if part.format != "onnx":
+            files[part.file] = other(path, part.shapes)
+            continue
+        model = read_onnx(path)
+        for graph in graphs_of(model):
+            onnx(graph)
+        files[part.file] = checked_model(model.SerializeToString())
     changed = Changed(files)
     verdict = verdict_of(bundle, changed, work, validation, max_drop=max_drop)
     step = Step(name=config.step, settings=settings_of(config))
     return remade(subject, changed, work, step, allowed=allowed, verdict=verdict)
 
 
-def inserted(model: Any, nodes: Sequence[Any]) -> None:
-    """Put nodes before all others of an ONNX model."""
+def inserted(graph: Any, nodes: Sequence[Any]) -> None:
+    """Put nodes before all others of an ONNX graph."""
     for place, node in enumerate(nodes):
-        model.graph.node.insert(place, node)
+        graph.node.insert(place, node)

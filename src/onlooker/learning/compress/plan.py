@@ -70,7 +70,8 @@ def sequences(
             alone = {"step": "prune", "ratio": sorted(ratios)[(len(ratios) - 1) // 2], "epochs": epochs}
             made += [(alone,), (alone, whole)]
         made += [({"step": "low_rank", "epochs": epochs}, whole), ({"step": "qat"},)]
-        made.append(({"step": "early_exit", "epochs": epochs, **(early_exit or {})},))
+        leaving: dict[str, Any] = {"step": "early_exit", "epochs": epochs, **(early_exit or {})}
+        made += [(leaving,), (leaving, whole)]
     return [steps for steps in made if all(s["step"] in allowed for s in steps)]
 
 

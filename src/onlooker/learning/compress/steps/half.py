@@ -7,14 +7,14 @@ the processor has it, if it was asked to; bundles are not run so, since other pr
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from onlooker.core.errors import ModelError
 from onlooker.learning.compress.onnx_bundle import checked
-from onlooker.learning.compress.onnx_files import checked_model, require_onnx, unused_name, weights_of
+from onlooker.learning.compress.onnx_files import require_onnx, unused_name, weights_of
 from onlooker.learning.compress.onnx_ir import ir_bytes, openvino_model
 from onlooker.learning.compress.onnx_weights import inserted, refusal_of, reweighted
 from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
@@ -48,7 +48,7 @@ class Half(Compression):
     def refusal(cls, subject: Subject, config: StepConfig) -> str | None:
         """See `Compression.refusal`."""
         assert isinstance(config, Config)
-        return refusal_of(subject, lambda model: weights_of(model, config.least))
+        return refusal_of(subject, lambda graph: weights_of(graph, config.least))
 
     @classmethod
     def apply(cls, subject: Subject, config: StepConfig, work: Work) -> Subject:
@@ -60,26 +60,24 @@ class Half(Compression):
         assert isinstance(config, Config)
         checked("half", cls.refusal(subject, config))
         return reweighted(
-            subject, config, work, onnx=lambda model: _halved(model, config.least),
+            subject, config, work, onnx=lambda graph: _halved(graph, config.least),
             other=lambda path, shapes: ir_bytes(openvino_model(path, shapes)[0], half=True),
             allowed=_FARTHEST, validation=config.validation,
         )  # fmt: skip
 
 
-def _halved(model: object, least: int) -> bytes:
-    """An ONNX model whose weights are float16 and become float32 by a Cast, which engines do once when they load."""
+def _halved(graph: Any, least: int) -> None:
+    """Make an ONNX graph's weights float16 that become float32 by a Cast, which engines do once when they load."""
     onnx = require_onnx()
-    graph = model.graph  # pyright: ignore[reportAttributeAccessIssue]
     nodes = []
-    for tensor in weights_of(model, least):
+    for tensor in weights_of(graph, least):
         values = onnx.numpy_helper.to_array(tensor)
         if not np.abs(values).max(initial=0) <= _LARGEST:
             raise ModelError(f"the weight {tensor.name} is larger than half precision holds", hint="leave half out")
         name, small = tensor.name, unused_name(graph, f"{tensor.name}.half")
         tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), small))
         nodes.append(onnx.helper.make_node("Cast", [small], [name], name=small, to=onnx.TensorProto.FLOAT))
-    inserted(model, nodes)
-    return checked_model(model.SerializeToString())  # pyright: ignore[reportAttributeAccessIssue]
+    inserted(graph, nodes)
 
 
 PART = Half

@@ -76,13 +76,15 @@ class Int8(Compression):
     @classmethod
     def refusal(cls, subject: Subject, config: StepConfig) -> str | None:
         """See `Compression.refusal`; that nothing gains is only known when it is tried."""
+        assert isinstance(config, Config)
         if (no := needs_models(subject, _ANY)) is not None:
             return no
         bundle = load_bundle(subject.bundle, check=False)
         if any(step.name == "int8" for step in bundle.manifest.provenance.steps):
             return "its models are in int8 already"
-        if any(n.exit is not None for n in bundle.manifest.networks):
-            return "its network has an early exit, whose branches quantisers leave as they are"
+        exits = any(n.exit is not None and n.format == "onnx" for n in bundle.manifest.networks)
+        if config.method == "nncf" and exits:
+            return "NNCF leaves branches of ONNX as they are, as of its early exit: take method onnxruntime"
         plain = [p for p in parts_of(bundle.manifest) if p.format == "onnx"]
         others = len(parts_of(bundle.manifest)) - len(plain)
         if not others and not any(layers_of(read_onnx(bundle.path(p.file))) for p in plain):

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from onlooker.learning.compress.onnx_bundle import checked
-from onlooker.learning.compress.onnx_files import checked_model, require_onnx, unused_name, weights_of
+from onlooker.learning.compress.onnx_files import require_onnx, unused_name, weights_of
 from onlooker.learning.compress.onnx_int8 import require_nncf
 from onlooker.learning.compress.onnx_ir import ir_bytes, openvino_model
 from onlooker.learning.compress.onnx_weights import inserted, refusal_of, reweighted
@@ -56,7 +56,7 @@ class WeightOnly(Compression):
     def refusal(cls, subject: Subject, config: StepConfig) -> str | None:
         """See `Compression.refusal`."""
         assert isinstance(config, Config)
-        return refusal_of(subject, lambda model: _weights(model, config.least))
+        return refusal_of(subject, lambda graph: _weights(graph, config.least))
 
     @classmethod
     def apply(cls, subject: Subject, config: StepConfig, work: Work) -> Subject:
@@ -69,7 +69,7 @@ class WeightOnly(Compression):
         assert isinstance(config, Config)
         checked("weight_only", cls.refusal(subject, config))
         return reweighted(
-            subject, config, work, onnx=lambda model: _compressed(model, config.least), other=_by_nncf,
+            subject, config, work, onnx=lambda graph: _compress(graph, config.least), other=_by_nncf,
             allowed=_FARTHEST, validation=config.validation, max_drop=config.max_drop,
         )  # fmt: skip
 
@@ -91,10 +91,10 @@ def _taken_for_a_product(op: Any) -> bool:
     return any(n != 1 for n in told["strides"]) or any((*told["pads_begin"], *told["pads_end"]))
 
 
-def _weights(model: Any, least: int) -> list[tuple[Any, int]]:
+def _weights(graph: Any, least: int) -> list[tuple[Any, int]]:
     """Weights with two axes or more, and the axis of their output channels."""
     axes: dict[str, int] = {}
-    for node in model.graph.node:
+    for node in graph.node:
         if node.op_type == "Conv":
             axes[node.input[1]] = 0
         elif node.op_type in ("MatMul", "Gemm", "ConvTranspose"):
@@ -102,15 +102,15 @@ def _weights(model: Any, least: int) -> list[tuple[Any, int]]:
             axes |= dict.fromkeys(node.input[:2], 0 if turned else 1)
         elif node.op_type in ("GRU", "LSTM"):
             axes |= dict.fromkeys(node.input[1:3], 1)
-    return [(t, axes[t.name]) for t in weights_of(model, least) if t.name in axes and len(t.dims) > axes[t.name]]
+    return [(t, axes[t.name]) for t in weights_of(graph, least) if t.name in axes and len(t.dims) > axes[t.name]]
 
 
-def _compressed(model: Any, least: int) -> bytes:
-    """An ONNX model whose weights are int8 numbers with a scale, multiplied by nodes that engines fold as they load."""
+def _compress(graph: Any, least: int) -> None:
+    """Make an ONNX graph's weights int8 numbers with a scale, multiplied by nodes that engines fold as they load."""
     onnx = require_onnx()
-    graph, nodes = model.graph, []
+    nodes = []
     convolved = {node.input[1] for node in graph.node if node.op_type == "Conv"}
-    for tensor, axis in _weights(model, least):
+    for tensor, axis in _weights(graph, least):
         values = onnx.numpy_helper.to_array(tensor)
         others = tuple(a for a in range(values.ndim) if a != axis)
         scale = np.maximum(np.abs(values).max(others, keepdims=True), 1e-20).astype(np.float32) / np.float32(_STEPS)
@@ -127,8 +127,7 @@ def _compressed(model: Any, least: int) -> bytes:
         nodes.append(onnx.helper.make_node("Mul", [wide, factor], [made], name=factor))
         if made != name:
             nodes.append(onnx.helper.make_node("Reshape", [made, shape], [name], name=made))
-    inserted(model, nodes)
-    return checked_model(model.SerializeToString())
+    inserted(graph, nodes)
 
 
 PART = WeightOnly
