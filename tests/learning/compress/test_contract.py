@@ -52,11 +52,13 @@ def test_nothing_is_far_from_a_contract_that_it_keeps(
 
 
 def test_a_class_that_collapses_under_the_average_is_told() -> None:
-    def table(**recall: float) -> dict[str, dict[str, float]]:
-        return {label: {"recall": value, "count": 20} for label, value in recall.items()}
+    """One of which the samples are too few to tell it is not."""
 
-    base = {"action": Worth("accuracy", 0.9, True, classes=table(fight=0.9, fall=0.9, walk=0.9))}
-    worth = {"action": Worth("accuracy", 0.89, True, classes=table(fight=0.93, fall=0.4, walk=0.92))}
+    def table(**recall: float) -> dict[str, dict[str, float]]:
+        return {label: {"recall": v, "support": 3.0 if label == "jump" else 20.0} for label, v in recall.items()}
+
+    base = {"action": Worth("accuracy", 0.9, True, classes=table(fight=0.9, fall=0.9, walk=0.9, jump=1.0))}
+    worth = {"action": Worth("accuracy", 0.89, True, classes=table(fight=0.93, fall=0.4, walk=0.92, jump=0.67))}
     assert collapsed(base, worth, [], []) == [
         {"task": "action", "kind": "class (recall)", "name": "fall", "before": 0.9, "after": 0.4}
     ]

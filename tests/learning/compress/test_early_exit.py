@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -26,6 +28,8 @@ from onlooker.learning.compress.exiting import Judging, choose
 from onlooker.learning.compress.measure import costs_beside, worth_of
 from onlooker.learning.compress.step import Subject
 from onlooker.learning.compress.steps.early_exit import Config, EarlyExit
+from onlooker.learning.compress.target_operators import LISTS
+from onlooker.learning.compress.targets import reach
 from onlooker.learning.model import build_model
 from onlooker.learning.parts import load_part
 from onlooker.learning.training.train import train
@@ -209,6 +213,19 @@ def test_weights_of_both_parts_become_smaller(made, tmp_path):
         sizes[step] = sum(f.size for n, f in load_bundle(small.bundle).manifest.files.items() if n == "model.onnx")
         assert verify_bundle(small.bundle).good
     assert sizes["weight_only"] < sizes["half"] < load_bundle(early.bundle).manifest.files["model.onnx"].size
+
+
+def test_targets_see_both_parts(made, monkeypatch):
+    bundle = load_bundle(made[1].bundle)
+    (older,) = reach(bundle, ["onnx:17"])
+    assert older.ready, older.problems
+    assert older.ran == "onnxruntime and openvino here"
+    before = sum(n.op_type == "Conv" for n in onnx.load(str(bundle.path("model.onnx"))).graph.node)
+    known = LISTS["tensorrt"]
+    monkeypatch.setitem(LISTS, "tensorrt", replace(known, operators=known.operators - {"Conv"}))
+    (listed,) = reach(bundle, ["tensorrt"])
+    (count,) = (int(found[1]) for p in listed.problems if (found := re.match(r"the operator Conv \((\d+) times\)", p)))
+    assert count > before
 
 
 def test_what_has_no_exit_is_refused(made, tiny_subject, tmp_path):

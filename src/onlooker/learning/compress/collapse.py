@@ -16,7 +16,8 @@ _POINTS, _TIMES, _LEAST = 5.0, 3.0, 5
 def collapsed(
     base: Mapping[str, Worth], worth: Mapping[str, Worth], before: list[Row], after: list[Row]
 ) -> list[dict[str, Any]]:
-    """What fell by more than 5 points and more than three times as far as its task did on the whole.
+    """What fell by more than 5 points and more than three times as far as its task did on the whole; classes that occur
+    fewer than 5 times are left out.
 
     Args:
         base: how good the baseline is.
@@ -42,7 +43,7 @@ def _classes(task: str, base: Worth, worth: Worth, limit: float) -> list[dict[st
     for label, row in (base.classes or {}).items():
         other = (worth.classes or {}).get(label, {})
         key = next((k for k in ("recall", "ap", "f1") if k in row and k in other), None)
-        if key is None or row.get("count", _LEAST) < _LEAST:
+        if key is None or row.get("support", _LEAST) < _LEAST:
             continue
         if 100 * (row[key] - other[key]) > limit:
             made.append(_fallen(task, f"class ({key})", label, row[key], other[key]))

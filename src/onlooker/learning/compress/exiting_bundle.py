@@ -81,8 +81,18 @@ class Placed:
         return torch.zeros(next(iter(trained.facts.inputs.values())).shape)  # type: ignore[union-attr]
 
 
-def deployed(subject: Subject, config: TrainedConfig, work: Work, trained: Trained, placed: Placed) -> Subject:
+def deployed(
+    subject: Subject, config: TrainedConfig, work: Work, trained: Trained, placed: Placed, *, least_gain: float
+) -> Subject:
     """The bundle with the exit; its lineage tells place, threshold, share that leaves, drop and gain.
+
+    Args:
+        subject: with its run.
+        config: of the step.
+        work: of the step.
+        trained: the network.
+        placed: its exit.
+        least_gain: looks must take so many times less time than before.
 
     Raises:
         ModelError: an engine here does not answer as the parts do, or nothing is gained.
@@ -113,7 +123,7 @@ def deployed(subject: Subject, config: TrainedConfig, work: Work, trained: Train
         timed = save_bundle(Path(held) / "timed", fields, files)
         costs = costs_beside({"before": before, "after": timed})
         gain = costs["before"].latency_ms / costs["after"].latency_ms
-        if gain < getattr(config, "least_gain", 0.0):
+        if gain < least_gain:
             raise ModelError(
                 f"{before.manifest.name}: early_exit: a look takes {costs['after'].latency_ms:g} ms on the average, "
                 f"{costs['before'].latency_ms:g} ms without: nothing is gained", hint="leave the step early_exit out",

@@ -15,7 +15,7 @@ import numpy as np
 from onlooker.core.errors import ModelError
 from onlooker.learning.compress.exiting_graph import INPUT, MAPS, OUTPUT, branch_of, prefixed
 from onlooker.learning.compress.onnx_files import checked_model, read_onnx, require_onnx
-from onlooker.learning.compress.onnx_int8 import Arrays, Operators, Quantiser
+from onlooker.learning.compress.onnx_int8 import Arrays, Operators, Quantiser, answers
 
 __all__ = ["ExitQuantiser"]
 
@@ -49,9 +49,9 @@ class ExitQuantiser(Quantiser):
         self.path = model
         first, late = folder / "first.onnx", folder / "late.onnx"
         first.write_bytes(_without_branch(whole, self._if))
-        known, shares = _run(first, feeds, (MAPS, OUTPUT))
+        known, early = answers(first.read_bytes(), (MAPS, OUTPUT), feeds).values()
         late.write_bytes(_as_model(whole, self._if, known[0].shape))
-        self.share = float(np.mean(shares))
+        self.share = float(early.mean())
         """Of the feeds that leave early."""
         for name in ("one", "other"):
             (folder / name).mkdir()
@@ -125,14 +125,3 @@ def _as_model(whole: Any, branch: Any, shape: Sequence[int]) -> bytes:
     made = onnx.helper.make_graph(graph.node, "late", [given], graph.output, graph.initializer)
     model = onnx.helper.make_model(made, opset_imports=whole.opset_import, ir_version=whole.ir_version)
     return checked_model(model.SerializeToString())
-
-
-def _run(model: Path, feeds: Sequence[Arrays], outputs: Sequence[str]) -> tuple[list[Any], ...]:
-    """By output, what a model gives."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    rows: list[Any] = [session.run(list(outputs), dict(feed)) for feed in feeds]
-    return tuple([row[n] for row in rows] for n in range(len(outputs)))

@@ -14,6 +14,8 @@ __all__ = [
     "STANDARD",
     "checked_model",
     "graphs_of",
+    "initialisers_of",
+    "nodes_of",
     "opset_of",
     "optimised",
     "prepared",
@@ -154,6 +156,16 @@ def _fixed(model: Any, shapes: Mapping[str, Sequence[int]], name: str) -> Any:
                 raise ModelError(f"{name}: the input {given.name} has a side of {side.dim_value}, expected {wanted}")
             side.dim_value = wanted
     return model
+
+
+def nodes_of(model: Any) -> list[Any]:
+    """The nodes of a model, with those of its branches."""
+    return [node for graph in graphs_of(model) for node in graph.node]
+
+
+def initialisers_of(model: Any) -> list[Any]:
+    """Likewise."""
+    return [tensor for graph in graphs_of(model) for tensor in graph.initializer]
 
 
 def graphs_of(model: Any) -> list[Any]:

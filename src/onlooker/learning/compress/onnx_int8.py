@@ -18,7 +18,7 @@ from onlooker.learning.compress.onnx_files import checked_model, prepared
 from onlooker.learning.compress.onnx_ir import ir_bytes, openvino_model
 from onlooker.learning.silence import quiet
 
-__all__ = ["Arrays", "Calibration", "Operators", "Quantiser", "by_nncf", "layers_of", "require_nncf"]
+__all__ = ["Arrays", "Calibration", "Operators", "Quantiser", "answers", "by_nncf", "layers_of", "require_nncf"]
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Operators: TypeAlias = Literal["convolutions", "heavy", "flow"]
@@ -159,10 +159,10 @@ class Quantiser:
             looks: so many feeds are tried.
         """
         some = [self._feeds[n * len(self._feeds) // looks] for n in range(min(looks, len(self._feeds)))]
-        right = _answers(self.path.read_bytes(), outputs, some)
+        right = answers(self.path.read_bytes(), outputs, some)
         made: dict[str, float] = {}
         for layer in layers:
-            found = _answers(self.alone(layer), outputs, some)
+            found = answers(self.alone(layer), outputs, some)
             made[layer] = max(_apart(right[name], found[name]) for name in outputs)
         return made
 
@@ -173,7 +173,8 @@ def _apart(right: NDArray[Any], found: NDArray[Any]) -> float:
     return error if np.isfinite(error) else float("inf")
 
 
-def _answers(model: bytes, outputs: Sequence[str], feeds: Sequence[Arrays]) -> dict[str, NDArray[Any]]:
+def answers(model: bytes, outputs: Sequence[str], feeds: Sequence[Arrays]) -> dict[str, NDArray[Any]]:
+    """By output (feeds, ...), what ONNX Runtime answers on one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

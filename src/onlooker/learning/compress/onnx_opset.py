@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from onlooker.core.errors import ModelError
-from onlooker.learning.compress.onnx_files import opset_of, require_onnx
+from onlooker.learning.compress.onnx_files import graphs_of, opset_of, require_onnx
 
 __all__ = ["to_opset"]
 
@@ -46,9 +46,9 @@ def to_opset(model: Any, opset: int) -> Any:
 
 def _below_18(model: Any) -> None:
     """From 18 to 17."""
-    onnx = require_onnx()
-    held = {i.name: i for i in model.graph.initializer}
-    for node in model.graph.node:
+    onnx, graphs = require_onnx(), graphs_of(model)
+    held = {i.name: i for graph in graphs for i in graph.initializer}
+    for node in (n for graph in graphs for n in graph.node):
         if node.op_type in _REDUCE:
             kept = [a for a in node.attribute if a.name != "noop_with_empty_axes"]
             if len(node.input) > 1:
@@ -63,10 +63,11 @@ def _below_18(model: Any) -> None:
             kept = [a for a in node.attribute if a.name != "num_outputs"]
             del node.attribute[:]
             node.attribute.extend(kept)
-    used = {name for node in model.graph.node for name in node.input}
-    for index in range(len(model.graph.initializer) - 1, -1, -1):
-        if model.graph.initializer[index].name not in used:
-            del model.graph.initializer[index]
+    used = {name for graph in graphs for node in graph.node for name in node.input}
+    for graph in graphs:
+        for index in range(len(graph.initializer) - 1, -1, -1):
+            if graph.initializer[index].name not in used:
+                del graph.initializer[index]
     for known in model.opset_import:
         if known.domain in ("", "ai.onnx"):
             known.version = 17

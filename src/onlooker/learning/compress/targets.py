@@ -16,11 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.bundles.folder import Bundle
-from onlooker.bundles.golden import noise, read_golden
+from onlooker.bundles.golden import noise, read_golden, tensor_of
 from onlooker.core.errors import ModelError, UsageError
 from onlooker.core.plugins import load_plugin
 from onlooker.learning.compress.onnx_bundle import Part, difference, parts_of
-from onlooker.learning.compress.onnx_files import opset_of, optimised, read_onnx, require_onnx
+from onlooker.learning.compress.onnx_files import (
+    initialisers_of,
+    nodes_of,
+    opset_of,
+    optimised,
+    read_onnx,
+    require_onnx,
+)
 from onlooker.learning.compress.onnx_ir import ir_bytes, openvino_model
 from onlooker.learning.compress.onnx_opset import to_opset
 from onlooker.learning.compress.target_operators import LISTS, Known
@@ -112,8 +119,6 @@ def _feeds(bundle: Bundle) -> dict[str, list[Arrays]]:
     networks = {n.file: n for n in bundle.manifest.networks}
     golden = bundle.manifest.golden
     known = read_golden(bundle.path(golden.file)) if golden is not None else noise(bundle.manifest, steps=_LOOKS)
-    from onlooker.bundles.golden import tensor_of
-
     for part in parts_of(bundle.manifest):
         network = networks.get(part.file)
         state = network.state if network is not None else bundle.manifest.head and bundle.manifest.head.state
@@ -127,6 +132,9 @@ def _feeds(bundle: Bundle) -> dict[str, list[Arrays]]:
                 if network is not None and name == network.tensor:
                     raw = known[f"in.{network.name}"]
                     feed[name] = tensor_of(raw[look % len(raw)], network.input)
+                elif network is not None and network.exit is not None and name == network.exit.input:
+                    # once by each way, so that both parts are compared
+                    feed[name] = np.full(shape, 2.0 * (look % 2), np.float32)
                 else:
                     feed[name] = np.abs(random.normal(0, 1, shape)).astype(np.float32)
             rows.append(feed)
@@ -176,7 +184,7 @@ def _converted(told: Outcome, path: Path, opset: int, part: Part, feeds: list[Ar
 def _arm(told: Outcome, path: Path, part: Part, feeds: list[Arrays]) -> None:
     """ONNX Runtime and OpenVINO are built for arm64 from the same sources; whether it runs is only known there."""
     here = platform.machine().lower()
-    operators = {n.op_type for n in read_onnx(path).graph.node}
+    operators = {n.op_type for n in nodes_of(read_onnx(path))}
     _compare(told, path, path, part, feeds, ("onnxruntime",))
     if here in ("aarch64", "arm64"):
         told.ran = f"{told.ran} on {here}"
@@ -194,7 +202,7 @@ def _listed(told: Outcome, data: bytes, known: Known) -> None:
     model = onnx.load_from_string(data)
     told.notes.append(f"list: {known.source}")
     operators: dict[str, int] = {}
-    for node in model.graph.node:
+    for node in nodes_of(model):
         operators[node.op_type] = operators.get(node.op_type, 0) + 1
     for name in sorted(operators.keys() - known.operators):
         told.against(f"the operator {name} ({operators[name]} times) is not on the list")
@@ -206,7 +214,7 @@ def _listed(told: Outcome, data: bytes, known: Known) -> None:
         told.against(f"int8 lies around another number than 0 in {shifted} places: compress with symmetric activations")
     if 3 in _axes(model, "Conv") and "Conv" in known.limits:
         told.against("Conv has three axes")
-    types = {i.data_type for i in model.graph.initializer if not i.name.endswith("zero_point")}
+    types = {i.data_type for i in initialisers_of(model) if not i.name.endswith("zero_point")}
     types |= {v.type.tensor_type.elem_type for v in (*model.graph.input, *model.graph.output)}
     named = {onnx.TensorProto.DataType.Name(t).lower() for t in types}
     if strange := sorted(named - known.types):
@@ -221,15 +229,15 @@ def _listed(told: Outcome, data: bytes, known: Known) -> None:
 def _shifted(model: Any) -> int:
     """How many scales have a zero point that is not 0."""
     onnx = require_onnx()
-    held = {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer}
-    points = [n.input[2] for n in model.graph.node if n.op_type.endswith("eLinear") and len(n.input) > 2]
+    held = {i.name: onnx.numpy_helper.to_array(i) for i in initialisers_of(model)}
+    points = [n.input[2] for n in nodes_of(model) if n.op_type.endswith("eLinear") and len(n.input) > 2]
     return sum(name not in held or bool(held[name].any()) or held[name].dtype == np.uint8 for name in points)
 
 
 def _axes(model: Any, operator: str) -> set[int]:
     """How many axes in space the kernels of an operator have."""
-    sizes = {i.name: len(i.dims) - 2 for i in model.graph.initializer}
-    return {sizes[n.input[1]] for n in model.graph.node if n.op_type == operator and n.input[1] in sizes}
+    sizes = {i.name: len(i.dims) - 2 for i in initialisers_of(model)}
+    return {sizes[n.input[1]] for n in nodes_of(model) if n.op_type == operator and n.input[1] in sizes}
 
 
 def _tried(

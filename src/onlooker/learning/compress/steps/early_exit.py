@@ -19,6 +19,7 @@ from onlooker.learning.compress.exiting import choose
 from onlooker.learning.compress.exiting_bundle import Placed, deployed
 from onlooker.learning.compress.exiting_training import Learning, judged, taught
 from onlooker.learning.compress.factoring import milliseconds
+from onlooker.learning.compress.onnx_bundle import checked
 from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
 from onlooker.learning.compress.trained import Trained, folder_of, needs_run
 from onlooker.learning.model import Model
@@ -71,11 +72,11 @@ class EarlyExit(Compression):
             ModelError: no look may leave within ``max_drop``, or nothing is gained.
         """
         assert isinstance(config, Config)
-        if reason := cls.refusal(subject, config):
-            raise ModelError(f"early_exit: {reason}", hint="leave the step early_exit out")
+        checked("early_exit", cls.refusal(subject, config))
         with Trained(subject, config, work) as trained, torch.random.fork_rng(devices=[]):
             torch.manual_seed(work.seed)
-            return deployed(subject, config, work, trained, _placed(trained, config))
+            placed = _placed(trained, config)
+            return deployed(subject, config, work, trained, placed, least_gain=config.least_gain)
 
 
 def _unfit(model: Model, config: Config) -> str | None:

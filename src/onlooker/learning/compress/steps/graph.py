@@ -17,7 +17,7 @@ from onlooker.bundles.folder import Bundle, load_bundle
 from onlooker.bundles.manifest import Step
 from onlooker.learning.compress.onnx_bundle import Changed, Made, checked, cut_settings, needs_models, parts_of, remade
 from onlooker.learning.compress.onnx_feed import Feeds, feeds_of
-from onlooker.learning.compress.onnx_files import optimised, read_onnx
+from onlooker.learning.compress.onnx_files import nodes_of, optimised, read_onnx, require_onnx
 from onlooker.learning.compress.onnx_timing import milliseconds_of
 from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work
 
@@ -61,8 +61,8 @@ class Graph(Compression):
         before = after = 0
         for part in parts_of(bundle.manifest):
             made = optimised(bundle.path(part.file), part.shapes)
-            before += len(read_onnx(bundle.path(part.file)).graph.node)
-            after += _nodes(made)
+            before += len(nodes_of(read_onnx(bundle.path(part.file))))
+            after += len(nodes_of(require_onnx().load_from_string(made)))
             files[part.file] = made
         runtime = None if config.engine == "as_before" else config.engine
         if runtime == "measured":
@@ -70,12 +70,6 @@ class Graph(Compression):
         told = cut_settings(config, engine=runtime or "as before", nodes_before=before, nodes=after)
         step = Step(name="graph", settings=told)
         return remade(subject, Changed(files, runtime), work, step, allowed=_FARTHEST, exact=True)
-
-
-def _nodes(model: bytes) -> int:
-    from onlooker.learning.compress.onnx_files import require_onnx
-
-    return len(require_onnx().load_from_string(model).graph.node)
 
 
 def _faster(bundle: Bundle, files: dict[str, Made], feeds: Feeds) -> str | None:
