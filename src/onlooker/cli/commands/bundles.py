@@ -92,6 +92,8 @@ def show(where: Where, as_json: AsJson = False) -> None:
 
 
 def _rows(bundle: Bundle, size: int) -> list[tuple[str, str]]:
+    from onlooker.bundles.inputs import SeriesInput
+
     manifest = bundle.manifest
     rows = [("name", manifest.name), ("title", manifest.title), ("digest", bundle.digest)]
     rows += [("size", f"{size / 1e6:.2f} MB in {len(manifest.files) + 1} files"), ("licence", manifest.licence)]
@@ -99,10 +101,15 @@ def _rows(bundle: Bundle, size: int) -> list[tuple[str, str]]:
         state = f", state of {len(network.state.tensors)} tensors" if network.state else ""
         rows.append(("network", f"{network.name}: {network.file} ({network.format}){state}"))
         rows.append(("", f"  {network.input.kind} as {network.tensor} {list(network.input.shape)}"))
+        if isinstance(network.input, SeriesInput):
+            columns = ", ".join(network.input.columns)
+            rows.append(("", f"  {columns}: {network.input.steps} steps at {network.input.rate:g} a second"))
         if network.exit is not None:
             rows.append(("", f"  leaves early from a confidence of {network.exit.default:.3g} on"))
     if manifest.head is not None:
         rows.append(("head", f"{manifest.head.file} ({manifest.head.format})"))
+        if manifest.head.text is not None:
+            rows.append(("", f"  reads {', '.join(manifest.head.text.kinds)}"))
     for output in manifest.outputs:
         labels = ", ".join(getattr(output, "labels", ())[:8])
         rows.append(
