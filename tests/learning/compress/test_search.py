@@ -156,8 +156,10 @@ def test_candidates_are_judged_on_pictures_cut_as_for_training(tmp_path: Path) -
     assert alone.base_worth["shade"].value == worth.value
     small = alone.tried(({"step": "half", "least": 8},))
     whole = load_bundle(tmp_path / "alone").manifest
+    assert whole.cut is not None
     assert (whole.cut.crop, whole.cut.margin) == ("box", 0.0)
-    assert small.error is None
+    assert small.bundle is not None, small.error
+    assert small.worth is not None
     assert load_bundle(small.bundle).manifest.cut == whole.cut
     assert small.worth["shade"].value == pytest.approx(worth.value, rel=0.05)
     fields = whole.model_dump(mode="json", by_alias=True, exclude={"cut"})

@@ -60,7 +60,7 @@ def layer_inputs(model: Model, inputs: Mapping[str, Tensor]) -> dict[str, Tensor
 def _layers(model: Model) -> Iterator[tuple[str, Layer]]:
     inside = {part for m in model.modules() if isinstance(m, Factors) for part in m}
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) and module not in inside:
+        if isinstance(module, Layer) and module not in inside:
             plain = isinstance(module, nn.Linear) or module.groups == 1
             if plain and module.weight.requires_grad:
                 yield name, module

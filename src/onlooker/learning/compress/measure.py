@@ -73,7 +73,8 @@ def costs_beside(
                 if engine is None or one == engine:
                     players[name, one] = Player(bundle, inputs, engine=one, device=engine_device(device))
         if missing := set(bundles) - {name for name, _ in players}:
-            raise ModelError(f"{sorted(missing)[0]}: {engine or 'no engine here'} does not run it")
+            hint = "leave --engine out" if engine else "pip install openvino onnxruntime"
+            raise ModelError(f"{sorted(missing)[0]}: {engine or 'no engine here'} does not run it", hint=hint)
         for turn in range(_WARM + rounds):
             for key, player in players.items():
                 began = time.perf_counter()

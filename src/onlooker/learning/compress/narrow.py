@@ -18,7 +18,7 @@ from onlooker.core.errors import UsageError
 __all__ = ["Factors", "Layer", "factored_names", "follow_widths", "narrowed", "put", "said_of"]
 
 Layer: TypeAlias = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_DAMAGED = "is the file of weights damaged? compress or train again"
 
 
 class Factors(nn.Sequential):
@@ -115,7 +115,7 @@ def narrowed(model: nn.Module, weights: Mapping[str, Tensor], said: Mapping[str,
         model.load_state_dict(dict(weights))
     except (RuntimeError, ValueError) as error:
         raise UsageError(
-            f"the weights do not fit the model of the recipe: {str(error).splitlines()[0]}", hint="is the file damaged?"
+            f"the weights do not fit the model of the recipe: {str(error).splitlines()[0]}", hint=_DAMAGED
         ) from None
 
 
@@ -132,8 +132,10 @@ def _layer(model: nn.Module, name: str) -> Layer:
         found = model.get_submodule(name)
     except AttributeError:
         found = None
-    if not isinstance(found, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        raise UsageError(f"the weights tell of a layer {name!r} in two factors that the recipe's model has not")
+    if not isinstance(found, Layer):
+        raise UsageError(
+            f"the weights tell of a layer {name!r} in two factors that the recipe's model has not", hint=_DAMAGED
+        )
     return found
 
 
@@ -158,7 +160,7 @@ def _follow(module: nn.Module, name: str) -> None:
             if module.groups == module.in_channels > 1 and given == 1:
                 module.groups = width * module.groups // module.out_channels
             if width % module.groups:
-                raise UsageError(f"{name}: {width} channels cannot be in {module.groups} groups")
+                raise UsageError(f"{name}: {width} channels cannot be in {module.groups} groups", hint=_DAMAGED)
             module.in_channels, module.out_channels = given * module.groups, width
         case nn.Linear():
             module.out_features, module.in_features = module.weight.shape
@@ -174,7 +176,9 @@ def _follow(module: nn.Module, name: str) -> None:
             if module.affine:
                 module.num_channels = len(module.weight)
             if module.num_channels % module.num_groups:
-                raise UsageError(f"{name}: {module.num_channels} channels cannot be in {module.num_groups} groups")
+                raise UsageError(
+                    f"{name}: {module.num_channels} channels cannot be in {module.num_groups} groups", hint=_DAMAGED
+                )
         case nn.GRU() | nn.LSTM():
             module.hidden_size = cast(Tensor, module.weight_hh_l0).shape[1]
             module.input_size = cast(Tensor, module.weight_ih_l0).shape[1]

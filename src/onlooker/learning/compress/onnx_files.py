@@ -28,7 +28,6 @@ __all__ = [
 LEAST_OPSET = 13
 """From which on scales may differ by channel."""
 STANDARD = ("", "ai.onnx")
-_MOST = (1 << 31) - 1
 
 
 def require_onnx() -> Any:

@@ -177,7 +177,10 @@ class Search:
             possible &= {engine for kind, engine in choice.speeds if kind != _FULL}
         if self._config.engine != "measured":
             if self._config.engine not in possible:
-                raise ModelError(f"{self._config.engine} does not read the models in int8")
+                raise ModelError(
+                    f"{self._config.engine} does not read the models in int8",
+                    hint="engine: measured",
+                )
             return self._config.engine
         if not possible:
             raise ModelError("no engine here reads the models in int8", hint="pip install openvino onnxruntime")

@@ -179,7 +179,10 @@ class Search:
         one = Candidate((), self.original.bundle)
         self._measured(one, self.request.out / _BASE)
         if not one.worth:
-            raise UsageError(f"{self.request.dataset} has no task that {self.base.manifest.name} answers")
+            raise UsageError(
+                f"{self.request.dataset} has no task that {self.base.manifest.name} answers",
+                hint="its tasks must be called as the bundle's outputs: onlooker bundles show, onlooker dataset stats",
+            )
         one.broken = broken(self.request.contract, one.worth, one.worth, one.costs, 1.0)  # type: ignore[arg-type]
         self.candidates.append(one)
 

@@ -38,7 +38,7 @@ class TrainedConfig(StepConfig):
 def needs_run(subject: Subject) -> str | None:
     """Why a step that trains cannot be done, or None."""
     if subject.run is None:
-        return "only the bundle is known, not the run that it was made of"
+        return "only the bundle is known, not the run that it was made of: give the folder of the run"
     return None
 
 

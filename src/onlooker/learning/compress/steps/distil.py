@@ -137,15 +137,22 @@ def _teachers(work: Work, facts: Facts, tasks: list[str]) -> list[Model]:
         UsageError: one has no run, or other inputs or tasks than the student.
     """
     if work.original.run is None:
-        raise UsageError("distil: only the bundle of the original is known, not its run")
+        raise UsageError(
+            "distil: only the bundle of the original is known, not its run", hint="compress the folder of the run"
+        )
     made: list[Model] = []
     for folder in (work.original.run, *work.ensemble):
         model, _, own = load_model(folder)
         if own.inputs != facts.inputs:
-            raise UsageError(f"{folder}: it was trained on inputs of another form or normalisation than the student")
+            raise UsageError(
+                f"{folder}: it was trained on inputs of another form or normalisation than the student",
+                hint="train teachers on the same dataset with the same prepare: and inputs",
+            )
         for task in tasks:
             if task not in own.tasks or own.tasks[task].classes != facts.tasks[task].classes:
-                raise UsageError(f"{folder}: it does not answer {task} with the student's labels")
+                raise UsageError(
+                    f"{folder}: it does not answer {task} with the student's labels", hint="leave this --teacher out"
+                )
         made.append(model)
     return made
 
