@@ -253,11 +253,7 @@ class LiveAnalysis:
     def counted(self) -> dict[str, Counter[str]]:
         """What analyzers counted so far, by name; of those that count."""
         before, sitting = self._counts
-        made = {name: Counter(of) for name, of in before.items()}
-        for name, analyzer in sitting.analyzers.items() if sitting is not None else ():
-            if of := analyzer.counted:
-                made.setdefault(name, Counter()).update(of)
-        return made
+        return before if sitting is None else sitting.counted(before)
 
     @property
     def failing(self) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -182,6 +183,14 @@ class Sitting:
             analyzer.close()
 
     # -- what is told --
+
+    def counted(self, before: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
+        """What its analyzers counted, by name, on top of what those ``before`` did; of those that count."""
+        made = {name: Counter(of) for name, of in before.items()}
+        for name, analyzer in self.analyzers.items():
+            if of := analyzer.counted:
+                made.setdefault(name, Counter()).update(of)
+        return made
 
     def failures(self) -> dict[str, str]:
         """What went wrong since the last call, by analyzer."""
