@@ -55,14 +55,15 @@ RUNS: dict[str, list[list[str]]] = {
     "server_kills": [["--kills", "30"]],
     "recipes": [[]],
     "training_loop": [[]],
-    "anomaly": [[]],
+    "anomaly": [[], ["--method", "prediction"]],
     "compress": [
-        ["cifar10", "motions", "digits_fused", "--budget", "3600"],
+        ["cifar10_three", "fights", "motions", "digits_fused", "--budget", "3600"],
         ["families"],
         ["expression", "--contracts", "30"],
     ],
     "adaptive": [[]],
-    "early_exit": [[]],
+    "cascade": [[]],
+    "early_exit": [["runs/benchmarks/cifar10_three_deployed/0"]],
     "detector_int8": [[]],
     "improve": [[]],
 }
