@@ -61,13 +61,13 @@ class Reader:
             line = line.replace(old, new)
         return [sys.executable, "-m", *shlex.split(f"{line} {more}")]
 
-    def types(self, begin: str, **more: object) -> str:
-        """Run the next command; what it prints."""
+    def types(self, begin: str, *, codes: tuple[int, ...] = (0,), **more: object) -> str:
+        """Run the next command, which must end with one of the codes; what it prints."""
         words = self.words(begin, **more)  # type: ignore[arg-type]
         done = subprocess.run(
             words, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=300
         )
-        assert done.returncode == 0, f"{words[2:]}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode in codes, f"{words[2:]}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
 
@@ -108,7 +108,8 @@ def test_from_a_folder_of_clips_to_a_live_alert(reader, data) -> None:
     assert found
     reader.types("onlooker feedback wrong", instead={"3f2a9c01": found[0]})
     reader.types("onlooker feedback missed", instead={"2:10 2:14": "0:00 0:01"})
-    assert "fixed" in reader.types("onlooker improve")
+    # so small a model on contradictory feedback may be refused: it is told what is fixed and what broken all the same
+    assert "other observations are kept" in reader.types("onlooker improve", codes=(0, 4))
     reader.types("onlooker dataset from-library", instead={"0.4..0.7": "0..1"})
     reader.types("onlooker dataset export")
     assert json.loads((folder / "tasks.json").read_text(encoding="utf-8"))
