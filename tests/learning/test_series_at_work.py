@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 import json
 import re
@@ -21,9 +19,9 @@ import torch
 from analyzers.conftest import read_pictures, write_clip
 from learning._runs import CLIP, SERIES, TCONV, facts_of, make_run, recipe_of
 from learning.datasets._series import series_folder
+from learning.improve._material import onlooker, told
 from onlooker.bundles import added, load_bundle
 from onlooker.bundles.series import read_series, sidecar_of
-from onlooker.cli.main import main
 from onlooker.core.analyzer import Context
 from onlooker.core.errors import ConfigError
 from onlooker.core.media import SourceInfo
@@ -39,16 +37,8 @@ SENSOR = {"sensor": {"network": "series", "width": 6, "levels": 2}}
 SIZE = {"size": {"head": "regression"}}
 
 
-def onlooker(*words, code=0):
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
-        main([str(w) for w in words])
-    assert ended.value.code == code, said.getvalue()
-    return said.getvalue()
-
-
 def analyzed(clip, library, *more, code=0):
-    return json.loads(onlooker("analyze", clip, "--library", library, "--json", *more, code=code))["sources"][0]
+    return told("analyze", clip, "--library", library, *more, code=code)["sources"][0]
 
 
 def observed(library):
@@ -287,7 +277,7 @@ def test_the_guides_recipe_is_trained_evaluated_and_told_of_a_clip(cache, data, 
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["pace"]
     assert metrics["accuracy"] == 1.0
     bundle = tmp_path / "run" / "bundle"
-    found = json.loads(onlooker("evaluate", bundle, tmp_path / "walks-set", "--json", "--slices"))
+    found = told("evaluate", bundle, tmp_path / "walks-set", "--slices")
     assert found["tasks"]["pace"]["value"] == 1.0
     assert found["tasks"]["pace"]["metrics"]["nll"] == pytest.approx(metrics["nll"], abs=0.01)
     rows = {(r["corruption"], r["sense"]): r["values"]["pace"] for r in found["robustness"]["rows"]}
