@@ -93,6 +93,15 @@ def test_groups_folds_and_labels_of_a_table(data, tmp_path, capsys):
     assert all(sides[row["groups"]["source"]] == row["split"] for row in rows)
 
 
+def test_a_column_of_a_table_says_the_split(tmp_path, capsys):
+    """A column that is called ``split``, beside labels that are named."""
+    (tmp_path / "words.csv").write_text("text,mood,split\nlovely,good,train\nawful,bad,test\n")
+    fields = ["--set", "media=", "--label", "mood=mood", "--split", "{split}", "--into", tmp_path / "words", "--json"]
+    assert run("dataset", "import", "csv", tmp_path / "words.csv", *fields) == 0
+    rows = [json.loads(line) for line in (tmp_path / "words" / "samples.jsonl").read_text().splitlines()]
+    assert {row["text"]: row["split"] for row in rows} == {"lovely": "train", "awful": "test"}
+
+
 def test_a_library_becomes_tasks_and_events_labels(data, tmp_path, capsys):
     shutil.copy(data("ucsd_ped2/test/Test001.mp4"), tmp_path / "walk.mp4")
     info = open_source(str(tmp_path / "walk.mp4")).info

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from onlooker.core.errors import ModelError, UsageError
+from onlooker.learning.compress.onnx_views import without_views
 
 __all__ = [
     "LEAST_OPSET",
@@ -109,8 +110,10 @@ def prepared(path: Path, shapes: Mapping[str, Sequence[int]]) -> Any:
 
 
 def optimised(path: Path, shapes: Mapping[str, Sequence[int]]) -> bytes:
-    """A model after ONNX Runtime's optimisations that every engine understands: constants folded, doubles and what is
-    not used left out, norms and additions taken into convolutions and products.
+    """A model after optimisations that every engine understands, without operations that move no numbers.
+
+    By ONNX Runtime: constants are folded, doubles and what is not used left out, norms and additions taken into
+    convolutions and products; see `onnx_views` for the rest.
 
     Args:
         path: of it.
@@ -119,10 +122,19 @@ def optimised(path: Path, shapes: Mapping[str, Sequence[int]]) -> bytes:
     Raises:
         ModelError: it is damaged, or does not take such inputs.
     """
+    model = _fixed(read_onnx(path), shapes, path.name)
+    made = _by_runtime(model, path.name)
+    shorter = without_views(made)
+    if len(shorter.graph.node) < len(made.graph.node):
+        made = _by_runtime(shorter, path.name)
+    return checked_model(made.SerializeToString())
+
+
+def _by_runtime(model: Any, name: str) -> Any:
+    """After its optimisations; the model itself where they would take operators of one engine alone."""
     import onnxruntime
 
     onnx = require_onnx()
-    model = _fixed(read_onnx(path), shapes, path.name)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level, options.intra_op_num_threads = 3, 1
@@ -132,11 +144,9 @@ def optimised(path: Path, shapes: Mapping[str, Sequence[int]]) -> bytes:
         try:
             onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise ModelError(f"ONNX Runtime cannot load {path.name}: {_first(error)}") from None
+            raise ModelError(f"ONNX Runtime cannot load {name}: {_first(error)}") from None
         made = onnx.load(str(out))
-    if any(n.domain not in STANDARD for n in made.graph.node):
-        made = model
-    return checked_model(made.SerializeToString())
+    return model if any(n.domain not in STANDARD for n in made.graph.node) else made
 
 
 def _fixed(model: Any, shapes: Mapping[str, Sequence[int]], name: str) -> Any:

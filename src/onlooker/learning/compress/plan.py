@@ -38,8 +38,8 @@ def sequences(
     """What is tried first, the cheap before the dear.
 
     What changes weights comes before what only changes their form: channels are pruned, what is left learns from the
-    original, then it goes to int8. The middle ratio is also tried with plain fine-tuning: small models have little to
-    teach.
+    original, then its graph is simplified, or it goes to int8. The middle ratio is also tried with plain fine-tuning:
+    small models have little to teach.
 
     Args:
         trains: whether there is a run whose weights can be changed.
@@ -58,6 +58,7 @@ def sequences(
     allowed = set(only or known)
     distil: dict[str, Any] = {"step": "distil", "epochs": epochs}
     whole: dict[str, Any] = {"step": "int8", **int8}
+    simpler: Steps = ({"step": "graph"},) if "graph" in allowed else ()
     made: list[Steps] = [({"step": "graph"},), (whole,), ({"step": "half"},), ({"step": "weight_only"},)]
     made += [({**whole, **own},) for own in _AS_LIBRARIES]
     if trains:
@@ -65,10 +66,10 @@ def sequences(
             cut: dict[str, Any] = {"step": "prune", "ratio": ratio}
             cut |= {"epochs": 0} if "distil" in allowed else {"epochs": epochs}
             shorter = (cut, distil) if "distil" in allowed else (cut,)
-            made += [shorter, (*shorter, whole)]
+            made += [(*shorter, *simpler), (*shorter, whole)]
         if ratios and "distil" in allowed:
             alone = {"step": "prune", "ratio": sorted(ratios)[(len(ratios) - 1) // 2], "epochs": epochs}
-            made += [(alone,), (alone, whole)]
+            made += [(alone, *simpler), (alone, whole)]
         made += [({"step": "low_rank", "epochs": epochs}, whole), ({"step": "qat"},)]
         leaving: dict[str, Any] = {"step": "early_exit", "epochs": epochs, **(early_exit or {})}
         made += [(leaving,), (leaving, whole)]

@@ -108,7 +108,7 @@ def _placed(found: Found, request: ImportRequest) -> Sample:
     path = sample.media[0].path if sample.media else sample.id
     name = path.rpartition("/")[2]
     fields = {"path": path, "name": name, "stem": name.rpartition(".")[0] or name, "folder": path.rpartition("/")[0]}
-    fields = {**found.fields, **fields, "split": sample.split or ""}
+    fields = {**found.fields, **fields, "split": sample.split or found.fields.get("split", "")}
     fields |= {k: v for k, v in sample.labels.items() if isinstance(v, str)}
     groups = dict(sample.groups)
     for sort, spec in request.groups.items():

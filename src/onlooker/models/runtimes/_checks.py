@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,22 @@ def checked(
         raise ModelError(f"expected inputs {[t.name for t in wanted]}, got {sorted(named)}")
     for tensor in wanted:
         array = named[tensor.name]
-        fits = len(array.shape) == len(tensor.shape) and all(
-            want in (-1, got) for want, got in zip(tensor.shape, array.shape, strict=True)
-        )
-        if not fits or array.dtype.name != tensor.dtype:
+        if not _fits(array.shape, tensor.shape) or _name(array.dtype) != tensor.dtype:
             raise ModelError(
                 f"input {tensor.name}: expected {tensor.dtype} {tensor.shape}, got {array.dtype.name} {array.shape}"
             )
-        named[tensor.name] = np.ascontiguousarray(array)
+        if not array.flags.c_contiguous:
+            named[tensor.name] = np.ascontiguousarray(array)
     return named
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    if shape == wanted:
+        return True
+    return len(shape) == len(wanted) and all(want in (-1, got) for want, got in zip(wanted, shape, strict=True))
+
+
+@cache
+def _name(dtype: np.dtype[Any]) -> str:
+    # numpy makes the name anew each time, which is a good part of the time of a small model with many inputs
+    return dtype.name

@@ -1,8 +1,9 @@
 """The graph of operations is simplified, with the same answers, and the engine that is faster here is preferred.
 
 By ONNX Runtime's optimisations of the level that every engine understands: constants are folded, doubles and what is
-not used are left out, norms and additions go into convolutions and products. What one engine alone understands is not
-taken, and the engines fuse further by themselves when they load.
+not used are left out, norms and additions go into convolutions and products. Operations that move no numbers are taken
+out (`onnx_views`). What one engine alone understands is not taken, and the engines fuse further by themselves when they
+load.
 """
 
 from __future__ import annotations
