@@ -4,7 +4,7 @@
 
 The exit learns from the run's training part and its threshold is chosen on its validation part (`max_drop` 0.5 points).
 Bundle and original answer the same test samples in turns, in each engine, one thread; a look is preprocessing and
-network, and its mean time is given.
+network, and its mean time is given. Writes results/early_exit_NAME.json.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def main() -> None:
         step = load_bundle(made.bundle).manifest.provenance.steps[-1]
         rows = measured(subject, made, dataset, given.samples)
     note = "on a machine that other work shared; times are the less of two looks, without the slowest 2 %"
-    save("early_exit", {"recipe": recipe.name, "step": dict(step.settings), "rows": rows, "note": note})
+    save(f"early_exit_{recipe.name.removesuffix('_small')}", {"recipe": recipe.name, "step": dict(step.settings), "rows": rows, "note": note})
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.core.located import first_complaint
-from onlooker.learning.datasets.manifest import DatasetInfo, Media, Sample, Task
+from onlooker.learning.datasets.manifest import NAMES, DatasetInfo, Media, Sample, Task, is_name
 from onlooker.learning.datasets.typed_yaml import load_yaml, write_whole
 
 __all__ = ["MANIFEST", "Dataset"]
@@ -113,7 +113,7 @@ class Dataset:
             How many are new, and how many were replaced.
 
         Raises:
-            UsageError: a task is there with another kind.
+            UsageError: a task is there with another kind, or its name is none.
             ValueError: a label does not fit its task.
         """
         joined = dict(self.info.tasks)
@@ -164,6 +164,8 @@ class Dataset:
 
 
 def _joined(name: str, there: Task | None, new: Task) -> Task:
+    if not is_name(name):
+        raise UsageError(f"the task {name!r} is no name", hint=NAMES)
     if there is None:
         return new
     if there.kind != new.kind:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from onlooker.core.errors import ConfigError, SourceError, UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats import Found, Imported, format_of, options_of
 from onlooker.learning.datasets.formats.format import filled
-from onlooker.learning.datasets.manifest import Media, Sample
+from onlooker.learning.datasets.manifest import NAMES, Media, Sample
 from onlooker.learning.datasets.media import look_at
 
 __all__ = ["ImportReport", "ImportRequest", "import_samples"]
@@ -74,6 +76,7 @@ def import_samples(
     format = format_of(request.format)
     options = options_of(format, dict(request.options))
     made = format.read(request.path, options, request.media, dataset.folder / MEDIA_FOLDER)
+    _ordered(dataset, made)
     known = {s.id: s for s in dataset.samples}
     reader = _Media(dataset, made, request, known)
     report = ImportReport(left_out=made.left_out)
@@ -88,6 +91,9 @@ def import_samples(
         samples.append(_merged(known.get(sample.id), sample.model_copy(update={"media": media})))
         if progress is not None:
             progress(number + 1, len(made.found))
+    if made.found and not samples:
+        name, reason = next(iter(report.failures.items()))
+        raise ConfigError(f"{request.path}: none of its {len(made.found)} samples can be used; {name}: {reason}")
     ids = Counter(s.id for s in samples)
     twice = next((i for i, n in ids.items() if n > 1), None)
     if twice is not None:
@@ -102,21 +108,36 @@ def import_samples(
     return report
 
 
+def _ordered(dataset: Dataset, made: Imported) -> None:
+    """Grades in words have an order that no file tells."""
+    for name, task in made.tasks.items():
+        if task.kind == "ordinal" and name not in dataset.info.tasks and not all(c[:1].isdigit() for c in task.classes):
+            raise UsageError(
+                f"{name}: the order of {', '.join(task.classes)} is not known",
+                hint=f"onlooker dataset create DATASET --task {name}=ordinal:LEAST,...,MOST, then import into it",
+            )
+
+
 def _placed(found: Found, request: ImportRequest) -> Sample:
     """The sample with groups and split out of its fields."""
     sample = found.sample
     path = sample.media[0].path if sample.media else sample.id
     name = path.rpartition("/")[2]
     fields = {"path": path, "name": name, "stem": name.rpartition(".")[0] or name, "folder": path.rpartition("/")[0]}
-    fields = {**found.fields, **fields, "split": sample.split or found.fields.get("split", "")}
     fields |= {k: v for k, v in sample.labels.items() if isinstance(v, str)}
+    # a table's own columns mean what they say, whatever they are called
+    fields = {**fields, **found.fields, "split": sample.split or found.fields.get("split", "")}
     groups = dict(sample.groups)
     for sort, spec in request.groups.items():
         value = filled(spec, fields)
         if value is not None:
             groups[sort] = value
     split = sample.split if request.split is None else filled(request.split, fields)
-    return Sample.model_validate({**sample.model_dump(), "groups": groups, "split": split})
+    try:
+        return Sample.model_validate({**sample.model_dump(), "groups": groups, "split": split})
+    except ValidationError as error:
+        where, said = error.errors()[0]["loc"][0], error.errors()[0]["input"]
+        raise UsageError(f"{sample.id}: {where}: {said!r} is no name", hint=NAMES) from None
 
 
 def _merged(old: Sample | None, new: Sample) -> Sample:
@@ -165,6 +186,8 @@ class _Media:
         there = self._facts.get(media.path)
         if there is not None and there.kind == media.kind and not (self._source / media.path).is_file():
             return there
+        if not (self._source / media.path).exists():
+            raise SourceError(f"{self._source / media.path} is not there", hint="say --media FOLDER")
         taken = look_at(self._source, media)
         if self._copy is not None:
             place = self._copy / media.path

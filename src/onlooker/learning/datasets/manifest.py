@@ -6,6 +6,7 @@ lack the label of any task.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
@@ -18,6 +19,7 @@ from onlooker.learning.datasets.preparation import Preparation
 
 __all__ = [
     "KINDS",
+    "NAMES",
     "DatasetInfo",
     "Kind",
     "LabelledBox",
@@ -27,13 +29,16 @@ __all__ = [
     "Sample",
     "Task",
     "info_schema",
+    "is_name",
     "sample_schema",
 ]
 
 Kind = Literal["class", "multi-label", "boxes", "spans", "regression", "identity", "text", "ordinal"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MediaKind = Literal["video", "image", "audio", "text", "series"]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[^\s:=/\\][^:=/\\\n]*$", max_length=100)]
+_NAME = r"^[^\s:=/\\][^:=/\\\n]*$"
+Name: TypeAlias = Annotated[str, Field(pattern=_NAME, max_length=100)]
+NAMES = "names have no : = / or \\, begin with no blank and have at most 100 characters"
 Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 _WITH_CLASSES = frozenset(("class", "multi-label", "boxes", "spans", "ordinal"))
 
@@ -342,6 +347,15 @@ class DatasetInfo(_Model):
     overlap: tuple[str, ...] = ()
     split_made: SplitMade | None = None
     prepare: Preparation | None = None
+
+
+def is_name(text: str) -> bool:
+    """Whether it can name a task, a split or a sort of group.
+
+    >>> is_name("train"), is_name("train/1")
+    (True, False)
+    """
+    return re.match(_NAME, text) is not None and len(text) <= 100
 
 
 def info_schema() -> dict[str, Any]:

@@ -85,7 +85,7 @@ class ActivityNet:
                 labels = {options.task: spans} if "annotations" in video and (spans or split != "test") else {}
                 key = video.get("sample") or file
                 sample = Sample(id=key, media=(medium(file),), split=split, labels=labels)
-                made.found.append(Found(sample, {"name": name, "subset": subset or ""}))
+                made.found.append(Found(sample, {"video": name, "subset": subset or ""}))
         if not made.found:
             raise wrong(path, f"none of its {len(values['database'])} videos is in {root}", hint="say --media FOLDER")
         made.tasks[options.task] = Task(kind="spans", classes=tuple(sorted(classes)))

@@ -36,6 +36,8 @@ from onlooker.learning.datasets.typed_yaml import write_whole
 __all__ = ["FORMAT", "Table", "TableOptions"]
 
 _PREFIX, _GROUP = "label:", "group:"
+_MORE = ("status", "weight", "weights", "origin", "notes")
+_LARGEST = 2**31 - 1  # characters of a cell: the boxes of a long video
 
 
 class TableOptions(FormatOptions):
@@ -52,6 +54,7 @@ class TableOptions(FormatOptions):
         unit: of the numbers in a spans column: ``seconds``; ``frames`` from 0 up to but not with the last; ``frames1``
             from 1 with the last.
         rate: frames a second for them, where the file does not say.
+        ids: whether a column called ``id`` names the samples; one that repeats itself never does.
     """
 
     media: str = "{file}"
@@ -64,6 +67,7 @@ class TableOptions(FormatOptions):
     missing: str = ""
     unit: str = Field(default="seconds", pattern="^(seconds|frames|frames1)$")
     rate: float | None = Field(default=None, gt=0)
+    ids: bool = True
 
 
 @dataclass(slots=True)
@@ -92,11 +96,14 @@ class Table:
         if not rows:
             raise wrong(path, "there are no rows")
         columns = list(dict.fromkeys(c for r in rows for c in r.values))
+        if len(named := [r.text("id") for r in rows if r.values.get("id") not in (None, "")]) > len(set(named)):
+            # whose ids they are, the table does not say; they are no sample's
+            options = options.model_copy(update={"ids": False})
         wanted = _wanted(path, columns, options, rows)
         made = Imported(root, {}, [])
         for row in rows:
             with parsing(path, "row", row.line):
-                found = _found(row, wanted, options, root)
+                found = _found(row, columns, wanted, options, root)
             if found is None:
                 made.left_out["rows that name no medium"] += 1
             else:
@@ -115,16 +122,21 @@ class Table:
         sorts = sorted({g for s in samples for g in s.groups})
         head = ["file", "id", "split", "start", "end", "at", "text", *(f"{_GROUP}{g}" for g in sorts)]
         head += [f"{_PREFIX}{name}:{task.kind}" for name, task in tasks.items()]
+        usual = {f: Sample.model_fields[f].get_default(call_default_factory=True) for f in _MORE}
+        more = [f for f in _MORE if any(getattr(s, f) != usual[f] for s in samples)]
         out = io.StringIO()
         writer = csv.writer(out, delimiter="\t" if target.suffix == ".tsv" else ",", lineterminator="\n")
-        writer.writerow(head)
+        writer.writerow([*head, *more])
         for sample in samples:
             span: tuple[Any, Any] = sample.span or ("", "")
             at = "" if sample.at is None else sample.at
-            files = ";".join(m.path for m in sample.media)
+            paths = [m.path for m in sample.media]
+            files = json.dumps(paths, ensure_ascii=False) if any(";" in p for p in paths) else ";".join(paths)
             row: list[Any] = [files, sample.id, sample.split or "", *span, at, sample.text or ""]
             row += [sample.groups.get(g, "") for g in sorts]
             row += [_cell(task, sample.labels.get(name), options.separator) for name, task in tasks.items()]
+            held = [getattr(sample, f) for f in more]
+            row += [json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for v in held]
             writer.writerow(row)
         write_whole(target, out.getvalue())
         return Written(len(samples), [target])
@@ -151,11 +163,12 @@ def _rows(path: Path) -> Iterator[_Row]:
         yield from _json_rows(path)
         return
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        # as it is: line breaks inside of cells and strings belong to them
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}", hint="check the path; tables are UTF-8") from None
     if suffix == ".jsonl":
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
                 try:
                     values = json.loads(line)
@@ -165,7 +178,8 @@ def _rows(path: Path) -> Iterator[_Row]:
                     raise wrong(path, "expected an object", number)
                 yield _Row(number, values)
         return
-    reader = csv.reader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ",", strict=True)
+    csv.field_size_limit(_LARGEST)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(suffix, text), strict=True)
     try:
         head = next(reader, [])
         if len(set(head)) != len(head) or not head:
@@ -178,6 +192,14 @@ def _rows(path: Path) -> Iterator[_Row]:
             yield _Row(reader.line_num, dict(zip(head, row, strict=True)))
     except csv.Error as error:
         raise wrong(path, f"no table: {error}", reader.line_num) from None
+
+
+def _delimiter(suffix: str, text: str) -> str:
+    """Tab in TSV; else comma, or what a first line without commas has: spreadsheets write as their language does."""
+    first = text.lstrip("\r\n").partition("\n")[0]
+    if suffix == ".tsv":
+        return "\t"
+    return "," if "," in first else next((mark for mark in ";\t" if mark in first), ",")
 
 
 def _json_rows(path: Path) -> Iterator[_Row]:
@@ -227,11 +249,13 @@ def _kind(column: str, rows: Sequence[_Row]) -> Kind:
     return "regression" if numbers else "class"
 
 
-def _found(row: _Row, wanted: dict[str, tuple[str, Kind]], options: TableOptions, root: Path) -> Found | None:
-    fields = {c: row.text(c) for c in row.values if row.values[c] is not None}
-    names = [filled(part, fields) for part in options.media.split(";")] if options.media else []
-    paths = [p for n in names if n for p in n.split(";") if p]
-    text = fields.get(options.text or "text") or None
+def _found(
+    row: _Row, columns: Sequence[str], wanted: dict[str, tuple[str, Kind]], options: TableOptions, root: Path
+) -> Found | None:
+    fields = {c: "" if row.values.get(c) is None else row.text(c) for c in columns}
+    paths = _paths(fields, options, root)
+    labelled = {column for column, _ in wanted.values()}
+    text = fields.get(options.text or ("text" if "text" not in labelled else "")) or None
     if (not paths and text is None) or any(kind_of(p) is None for p in paths):
         return None
     missing = {m for m in options.missing.split(";") if m}
@@ -246,24 +270,56 @@ def _found(row: _Row, wanted: dict[str, tuple[str, Kind]], options: TableOptions
         if value == [] and kind not in ("boxes", "spans", "multi-label"):
             continue
         labels[task] = _label(value, kind, task, options, root / paths[0] if paths else root)
-    groups = {c.removeprefix(_GROUP): v for c, v in fields.items() if c.startswith(_GROUP) and v}
-    key = fields.get("id") or sample_id(";".join(paths) or (text or "")[:100], span=whole, at=at)
+    key = fields.get("id") if options.ids else None
     sample = Sample(
-        id=key,
+        id=key or sample_id(";".join(paths) or (text or "")[:100], span=whole, at=at),
         media=tuple(medium(p) for p in paths),
         span=whole,
         at=at,
         text=text,
-        groups=groups,
-        split=None if options.labels else fields.get("split") or None,
+        groups={c.removeprefix(_GROUP): v for c, v in fields.items() if c.startswith(_GROUP) and v},
         labels={t: Task(kind=k).shape(labels[t]) for t, (_, k) in wanted.items() if t in labels},
+        **({} if options.labels else _own(fields)),
     )
     return Found(sample, fields)
 
 
+def _paths(fields: dict[str, str], options: TableOptions, root: Path) -> list[str]:
+    """The files of a row, below ``root``."""
+    found: list[str] = []
+    for part in options.media.split(";") if options.media else ():
+        name = filled(part, fields)
+        if name and name[0] == "[" and not (root / name).is_file():
+            found += [str(p) for p in json.loads(name)]
+        elif name:
+            found += [name] if (root / name).is_file() else [p for p in name.split(";") if p]
+    return [_below(p, root) for p in found]
+
+
+def _below(path: str, root: Path) -> str:
+    if not Path(path).is_absolute():
+        return path
+    for top, whole in ((root, Path(path)), (root.resolve(), Path(path).resolve())):
+        if whole.is_relative_to(top):
+            return whole.relative_to(top).as_posix()
+    raise ValueError(f"{path} is not below {root}: say --media FOLDER, above all of the files")
+
+
+def _own(fields: dict[str, str]) -> dict[str, Any]:
+    """What `Table.write` says of a sample besides its files and labels."""
+    made: dict[str, Any] = {"split": fields.get("split") or None}
+    for name in _MORE:
+        if fields.get(name):
+            made[name] = json.loads(fields[name]) if name in ("weights", "origin") else fields[name]
+    return made
+
+
 def _number(fields: dict[str, str], column: str) -> float | None:
     value = fields.get(column)
-    return float(value) if value else None
+    try:
+        return float(value) if value else None
+    except ValueError:
+        raise ValueError(f"{column}: expected a number, got {value!r}") from None
 
 
 def _label(value: Any, kind: Kind, task: str, options: TableOptions, file: Path) -> Any:

@@ -123,7 +123,7 @@ def _image(file: Path, image: Element, options: CvatOptions, made: Imported) -> 
         sample = Sample(
             id=image.get("sample") or name, media=(medium(name, "image"),), split=_split(subset), labels=labels
         )
-        return Found(sample, dict(image.attributes))
+        return Found(sample, {k: v for k, v in image.attributes.items() if k != "name"})
     raise AssertionError
 
 

@@ -15,6 +15,7 @@ from onlooker.learning.datasets.formats.format import (
     Found,
     Imported,
     Written,
+    in_order,
     media_files,
     medium,
     only_task,
@@ -85,7 +86,7 @@ class Folders:
         if not found:
             raise wrong(path, "no media in class folders", hint="lay them out as CLASS/FILE, or set labelled=false")
         if options.labelled:
-            known = () if options.kind == "identity" else tuple(sorted(classes))
+            known = () if options.kind == "identity" else in_order(classes)
             left.tasks[options.task] = Task(kind=options.kind, classes=known)
         return left
 

@@ -29,6 +29,7 @@ __all__ = [
     "classes_of",
     "filled",
     "frame_of",
+    "in_order",
     "kind_of",
     "media_files",
     "medium",
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 _PARTS = {"valid": "val", "validation": "val", "dev": "val", "training": "train", "testing": "test", "eval": "test"}
+_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 class FormatOptions(BaseModel):
@@ -161,8 +163,8 @@ def parsing(path: Path, what: str, line: int | None = None) -> Iterator[None]:
         yield
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        raise wrong(path, f"{what}: {where}: {first['msg'].removeprefix('Value error, ')}", line) from None
+        where = "".join(f"{p}: " for p in [what, ".".join(str(p) for p in first["loc"])] if p)
+        raise wrong(path, where + first["msg"].removeprefix("Value error, "), line) from None
     except KeyError as error:
         raise wrong(path, f"{what}: {error.args[0]!r} is missing", line) from None
     except (TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError) as error:
@@ -252,9 +254,22 @@ def _field(name: str, fields: Mapping[str, str]) -> str:
 
 
 def classes_of(samples: Iterable[Sample], task: str, kind: Kind) -> tuple[str, ...]:
-    """All classes that samples name, sorted."""
+    """All classes that samples name, see `in_order`."""
     probe = Task(kind=kind)
-    return tuple(sorted({n for s in samples if task in s.labels for n in probe.names(s.labels[task])}))
+    return in_order({n for s in samples if task in s.labels for n in probe.names(s.labels[task])})
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names sorted; by their numbers where all begin with one.
+
+    >>> in_order({"10", "9", "2"}), in_order({"10", "9", "b"})
+    (('2', '9', '10'), ('10', '9', 'b'))
+    """
+    held = sorted(names)
+    numbers = [_NUMBER.match(n) for n in held]
+    if not all(numbers):
+        return tuple(held)
+    return tuple(sorted(held, key=lambda n: float(_NUMBER.match(n)[0])))  # pyright: ignore[reportOptionalSubscript]
 
 
 def box_of_pixels(left: float, top: float, wide: float, high: float, width: float, height: float) -> Any:
