@@ -113,7 +113,8 @@ def main() -> None:
         step = load_bundle(made.bundle).manifest.provenance.steps[-1]
         rows = measured(subject, made, dataset, given.samples)
     note = "on a machine that other work shared; times are the less of two looks, without the slowest 2 %"
-    save(f"early_exit_{recipe.name.removesuffix('_small')}", {"recipe": recipe.name, "step": dict(step.settings), "rows": rows, "note": note})
+    name = f"early_exit_{recipe.name.removesuffix('_small')}"
+    save(name, {"recipe": recipe.name, "step": dict(step.settings), "rows": rows, "note": note})
 
 
 if __name__ == "__main__":

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 from onlooker.bundles.folder import Bundle
 from onlooker.bundles.golden import noise, play, read_golden
 from onlooker.core.errors import ModelError
-from onlooker.learning.compress.exiting_graph import branch_of
+from onlooker.learning.compress.exiting_graph import INPUT as EXIT
 from onlooker.learning.compress.onnx_bundle import Changed, Made, Part, difference, draft_of, parts_of
 from onlooker.learning.compress.onnx_exit import ExitQuantiser
 from onlooker.learning.compress.onnx_feed import Feeds, Judged, Verdict
-from onlooker.learning.compress.onnx_files import read_onnx
 from onlooker.learning.compress.onnx_int8 import Operators, Quantiser, by_nncf
 from onlooker.learning.compress.onnx_timing import milliseconds_of, readers
 from onlooker.learning.compress.step import Work
@@ -118,7 +117,7 @@ class Search:
         folder = self._folder / part.file
         folder.mkdir()
         own = self._config
-        kind = Quantiser if branch_of(read_onnx(path)) is None else ExitQuantiser
+        kind = ExitQuantiser if EXIT in part.shapes else Quantiser
         quantiser = kind(
             path, part.shapes, feeds, folder, calibration=own.calibration, per_channel=own.per_channel,
             reduce_range=own.reduce_range, symmetric=own.symmetric,

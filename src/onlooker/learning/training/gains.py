@@ -25,7 +25,7 @@ __all__ = ["compare_with_single", "gains_of"]
 
 
 def compare_with_single(
-    path: Path, *, overrides: Sequence[str], out: Path, progress: Callable[[str], Any]
+    path: Path, *, overrides: Sequence[str], out: Path, progress: Callable[[str], Any], alone: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Train each task of a run alone, with the same settings, and compare.
 
@@ -34,6 +34,7 @@ def compare_with_single(
         overrides: settings on top of it.
         out: the folder of the run of all tasks, which is over; the others are made in ``out/single``.
         progress: gives who is told of the run of a task.
+        alone: further settings of the runs of one task, such as a smaller trunk.
 
     Returns:
         `gains_of`, which is also written to ``out/gains.json`` and shown in its report.
@@ -45,13 +46,14 @@ def compare_with_single(
     if len(recipe.tasks) < 2:
         raise UsageError("the recipe has one task only, there is nothing to compare")
     for name, head in recipe.tasks.items():
-        alone = json.dumps({name: head.model_dump(mode="json")})
+        task = json.dumps({name: head.model_dump(mode="json")})
         folder = out / "single" / name
         if (folder / "metrics.json").exists():
             continue
         settings = [
             *overrides,
-            f"tasks={alone}",
+            *alone,
+            f"tasks={task}",
             "training.conflicts=0",
             "training.monitor=null",
             "balancing={kind: fixed}",
