@@ -32,7 +32,8 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 demo: $(VENV)/.ready .system-ready  ## analyse a real clip and show the result
 	$(BIN)/python scripts/demo.py
 
-test: lint types imports build unit  ## everything that CI runs
+test: lint imports  ## everything that CI runs; types use one processor, so that tests begin beside them
+	@$(MAKE) --no-print-directory -j2 types unit
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -50,7 +51,7 @@ build: $(VENV)/.ready
 
 unit: $(VENV)/.ready .system-ready .browser-ready .broker-ready build
 	$(BIN)/onlooker models pull --all
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/.ready .system-ready  ## accuracy and speed beside peers; slow; results in benchmarks/results
 	$(BIN)/python benchmarks/run_all.py
