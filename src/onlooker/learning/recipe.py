@@ -306,8 +306,9 @@ def _override(values: dict[str, Any], setting: str) -> None:
         raise UsageError(f"--set: expected NAME=VALUE, got {setting!r}", hint="--set training.epochs=3")
     try:
         value = yaml.safe_load(text) if text else None
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {name}: not YAML: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UsageError(f"--set {name}: not YAML: {said}, in {text!r}", hint="--set 'NAME=[1, 2]'") from None
     *folders, last = name.split(".")
     place = values
     for folder in folders:
@@ -325,4 +326,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         UsageError: a setting is.
     """
     values, node = read_values(path, overrides)
-    return validated(recipe_model(), values, node, path, _HINT, overrides)
+    try:
+        return validated(recipe_model(), values, node, path, _HINT, overrides)
+    except ConfigError as error:
+        if not overrides:
+            raise
+        load_recipe(path)
+        # the file by itself is right: what is wrong came with the settings, wherever it is seen
+        said = re.sub(rf"^{re.escape(str(path))}(:\d+)?: ", "", error.message)
+        raise UsageError(f"--set {' '.join(overrides)}: {said}", hint=_HINT) from None

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -146,6 +147,29 @@ def test_a_setting_is_told_by_its_name(tmp_path: Path, dataset: Path) -> None:
         load_recipe(recipe, ["training.epochs=0"])
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("a.b=3", r"^--set a.b=3: a: there is no such setting here"),
+        ("inputs.picture.network=", r"^--set inputs.picture.network=: inputs.picture: Input tag 'None'"),
+        ("training.monitor=smell", r"^--set training.monitor=smell: training.monitor: there is no task 'smell'"),
+        ("training.epochs=[1", r"^--set training.epochs: not YAML: expected .*, in '\[1'"),
+        ("training.epochs=2020-13-45", r"^--set training.epochs: not YAML: month must be in 1..12"),
+    ],
+)
+def test_what_a_setting_breaks_is_no_fault_of_the_file(tmp_path: Path, dataset: Path, setting: str, said: str) -> None:
+    recipe = tiny_recipe(tmp_path, dataset)
+    with pytest.raises(UsageError, match=said) as raised:
+        load_recipe(recipe, [setting])
+    assert "\n" not in str(raised.value)
+
+
+def test_a_wrong_file_is_told_with_its_line_under_settings_too(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset, tasks={"side": {"head": "clasification"}})
+    with pytest.raises(ConfigError, match=r"recipe.yaml:\d+: tasks.side: .*clasification"):
+        load_recipe(recipe, ["training.epochs=3"])
+
+
 def test_what_does_not_fit_the_dataset_is_said(tmp_path: Path, dataset: Path) -> None:
     recipe = tiny_recipe(tmp_path, dataset, tasks={"smell": {"head": "classification"}})
     with pytest.raises(UsageError, match="the dataset has no task 'smell'; it has side, shade"):
@@ -153,6 +177,28 @@ def test_what_does_not_fit_the_dataset_is_said(tmp_path: Path, dataset: Path) ->
     recipe = tiny_recipe(tmp_path, dataset, tasks={"shade": {"head": "classification"}})
     with pytest.raises(UsageError, match="shade is of kind regression"):
         train(recipe, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("field", ["train", "validation", "test"])
+def test_a_part_that_the_dataset_lacks_is_said(tmp_path: Path, dataset: Path, field: str) -> None:
+    recipe = tiny_recipe(tmp_path, dataset)
+    with pytest.raises(UsageError, match=rf"splits.{field}: .* has no split 'vla' \(there are train, val, test\)"):
+        train(recipe, overrides=[f"splits.{field}=vla"], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_parts_may_be_joined_and_usual_ones_missing(tmp_path: Path) -> None:
+    made = tiny_dataset(tmp_path / "data", count=12)
+    made.info = made.info.model_copy(update={"splits": ("train", "val")})
+    made.put([s.model_copy(update={"split": "val" if s.split == "test" else s.split}) for s in made.samples])
+    made.save()
+    recipe = tiny_recipe(tmp_path, tmp_path / "data")
+    run = train(
+        recipe, overrides=["training.epochs=1", "splits.validation=train+val"], out=tmp_path / "run", bundle=False
+    )
+    metrics = run.read("metrics.json")
+    assert list(metrics) == ["validation"]
+    assert len(np.load(run.path / "predictions-validation.npz")["ids"]) == 12
 
 
 def test_tensorboard_reads_what_a_run_wrote(tmp_path: Path, dataset: Path) -> None:
