@@ -26,7 +26,7 @@ from onlooker.learning.datasets.preparation import Preparation
 from onlooker.learning.facts import Facts, check_tasks, find_facts, preparation_of
 from onlooker.learning.model import Model, build_model
 from onlooker.learning.precision import computing_in, multiplies_bfloat16
-from onlooker.learning.recipe import Recipe, load_recipe
+from onlooker.learning.recipe import Recipe, Splits, load_recipe
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.training.batches import Batch, Data, fits_in_memory, normalised
 from onlooker.learning.training.checkpoint import Standing, restore
@@ -198,7 +198,7 @@ def _opened(
         return data
 
     def split(name: str | None) -> list[Sample]:
-        return _labelled(dataset.of_split(name), recipe) if name in dataset.info.splits else []
+        return _labelled(dataset.of_split(name), recipe) if name and _there(name, dataset) else []
 
     training = part(recipe.splits.train, samples, learn=True)
     assert training is not None
@@ -206,9 +206,28 @@ def _opened(
     return Made(facts, model, training, validation, part(recipe.splits.test, split(recipe.splits.test)))
 
 
+def _there(split: str, dataset: Dataset) -> bool:
+    """Whether the dataset has the part, or all of those that are joined by ``+``."""
+    return all(part in dataset.info.splits for part in split.split("+"))
+
+
+def _check_splits(recipe: Recipe, dataset: Dataset) -> None:
+    """A part that nobody named may be missing; one that the recipe names is misspelt.
+
+    Raises:
+        UsageError: the dataset has no part of that name.
+    """
+    usual, known = Splits(), ", ".join(dataset.info.splits) or "none: onlooker dataset split makes them"
+    for field in ("train", "validation", "test"):
+        name = getattr(recipe.splits, field)
+        if name is not None and (field == "train" or name != getattr(usual, field)) and not _there(name, dataset):
+            raise UsageError(f"splits.{field}: {dataset.folder} has no split {name!r}", hint=f"there are {known}")
+
+
 def _samples(recipe: Recipe, dataset: Dataset, stack: ExitStack) -> tuple[list[Sample], ClipCache | None]:
     """The samples to learn from, and the cache of decoded ones."""
     check_tasks(recipe, dataset)
+    _check_splits(recipe, dataset)
     samples = _fewer_labels(_labelled(dataset.of_split(recipe.splits.train), recipe), recipe)
     if not samples:
         raise UsageError(
