@@ -355,7 +355,7 @@ def is_name(text: str) -> bool:
     >>> is_name("train"), is_name("train/1")
     (True, False)
     """
-    return re.match(_NAME, text) is not None and len(text) <= 100
+    return re.fullmatch(_NAME, text) is not None and len(text) <= 100
 
 
 def info_schema() -> dict[str, Any]:
