@@ -100,6 +100,31 @@ def test_what_is_left(body, left):
     assert same(model) == left
 
 
+@pytest.mark.parametrize(
+    ("frames", "how", "flat"),
+    [
+        (3, "pads = [0, 1, 1, 0, 1, 1], strides = [1, 2, 1]", True),
+        (3, "kernel_shape = [3, 3, 2], dilations = [1, 2, 1], pads = [0, 2, 0, 0, 1, 0]", True),
+        (4, "strides = [1, 1, 1]", False),
+        (3, "pads = [1, 0, 0, 1, 0, 0]", False),
+        (3, "group = 2", False),
+    ],
+)
+def test_a_convolution_over_all_frames_is_one_over_more_channels(frames, how, flat):
+    model = onnx.parser.parse_model(HEAD + f"(float[1, 4, {frames}, 6, 7] x) => (float y) {{y = Conv<{how}>(x, w, b)}}")
+    random = np.random.default_rng(1)
+    sides = (2, 2 if "group" in how else 4, 3, 3, 2 if "kernel_shape" in how else 3)
+    for name, shape in (("w", sides), ("b", (2,))):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(random.normal(size=shape).astype(np.float32), name))
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    model = onnx.shape_inference.infer_shapes(model)
+    made = without_views(model)
+    onnx.checker.check_model(made, full_check=True)
+    x = {"x": random.normal(size=(1, 4, frames, 6, 7)).astype(np.float32)}
+    np.testing.assert_allclose(answers(made, x)[0], answers(model, x)[0], atol=1e-5)
+    assert [n.op_type for n in made.graph.node] == (["Reshape", "Conv", "Reshape"] if flat else ["Conv"])
+
+
 def test_what_two_outputs_share_and_what_has_branches():
     shared = onnx.parser.parse_model(
         HEAD

@@ -5,8 +5,10 @@ reshapes and transpositions that change nothing but names of axes, and its memor
 off again. With small maps the engine's cost of an operation outweighs its arithmetic, and such operations are most.
 
 Each tensor is followed to the tensor that holds its numbers in the same order, its source; operations by element and
-slices and joins along one axis work on sources; a slice of a join that falls on what was joined is that. A reshape is
-left where an operation needs another shape than its source has. No number is computed otherwise: answers are the same
+slices and joins along one axis work on sources; a slice of a join that falls on what was joined is that. A
+convolution whose kernel covers an axis whole, as over the frames that a memory holds, is one over more channels and an
+axis less, of the same numbers in the same order: engines are quick at those over two axes alone. A reshape is left
+where an operation needs another shape than its source has. No number is computed otherwise: answers are the same
 but for what an engine fuses in another way afterwards.
 """
 
@@ -112,7 +114,7 @@ class _Followed:
             return self._unary
         if node.op_type in _BINARY and len(node.input) == 2:
             return self._binary
-        return {"Slice": self._slice, "Concat": self._concat}.get(node.op_type)
+        return {"Slice": self._slice, "Concat": self._concat, "Conv": self._conv}.get(node.op_type)
 
     # -- what each kind of node becomes; False: it is kept as it is --
 
@@ -195,6 +197,37 @@ class _Followed:
         next(a for a in made.attribute if a.name == "axis").i = place
         self._known(out, made.output[0], form)
         self.joined[made.output[0]] = (place, names)
+        return True
+
+    def _conv(self, node: Any) -> bool:
+        """Over three axes of which the kernel covers the first one whole."""
+        import onnx
+
+        given, weights, out = self.shapes[node.input[0]], self.constants.get(node.input[1]), node.output[0]
+        told = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        pads = told.get("pads", [0] * 6)
+        if weights is None or len(given) != 5 or given[2] != weights.dims[2] or pads[0] or pads[3]:
+            return False
+        if (
+            told.get("group", 1) != 1
+            or told.get("auto_pad", b"NOTSET") != b"NOTSET"
+            or told.get("dilations", [1])[0] != 1
+        ):
+            return False
+        flat = onnx.TensorProto()
+        flat.CopyFrom(weights)
+        flat.name = self._new(f"{weights.name}_flat")
+        del flat.dims[:]
+        flat.dims.extend((weights.dims[0], weights.dims[1] * weights.dims[2], *weights.dims[3:]))
+        self.graph.initializer.append(flat)
+        source = self._shaped(node.input[0], (given[0], given[1] * given[2], *given[3:]))
+        made = self._copied(node, [source, flat.name, *node.input[2:]], [self._name(out)])
+        for attribute in made.attribute:
+            if attribute.name in ("kernel_shape", "strides", "dilations"):
+                del attribute.ints[0]
+            elif attribute.name == "pads":
+                del attribute.ints[3], attribute.ints[0]
+        self._known(out, made.output[0], (*self.shapes[out][:2], *self.shapes[out][3:]))
         return True
 
     # -- tensors --
