@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import yaml
@@ -29,6 +29,8 @@ from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "Yolo", "YoloOptions"]
 
+_YAML = (".yaml", ".yml")
+
 
 class YoloOptions(FormatOptions):
     """Options.
@@ -38,7 +40,7 @@ class YoloOptions(FormatOptions):
         images: folder of the images below the path.
         labels: folder of the text files below the path.
         names: class names: a text file with one a line, or a YAML file with ``names``; without it ``data.yaml`` of the
-            path, and where there is none, the numbers.
+            path, and where there is none, the numbers. What a YAML file calls train, val and test becomes splits.
     """
 
     task: str = "objects"
@@ -48,7 +50,11 @@ class YoloOptions(FormatOptions):
 
 
 class Yolo:
-    """An image without a text file, or with an empty one, shows nothing of the classes."""
+    """An image without a text file, or with an empty one, shows nothing of the classes.
+
+    The path is the folder of ``images`` and ``labels``, of sides (``train``, ``valid``, ...) that each have both, or
+    the YAML file in it. Outlines become the boxes around them.
+    """
 
     name: ClassVar[str] = "yolo"
     description: ClassVar[str] = "YOLO text files: boxes of images"
@@ -58,25 +64,32 @@ class Yolo:
 
     def read(self, path: Path, options: YoloOptions, media: Path | None, space: Path) -> Imported:
         """See `Format.read`."""
-        folder = media or path / options.images
-        labels = path / options.labels
-        if not labels.is_dir():
-            raise wrong(labels, "no folder of labels", hint="--set labels=FOLDER")
-        names = _names(path, options)
-        root = folder if media else path
+        file = path if path.suffix in _YAML else options.names or path / "data.yaml"
+        path = path.parent if path.suffix in _YAML else path
+        facts = _facts(file, asked=options.names is not None)
+        names, sides = _names(file, facts), _sides(facts, path)
+        places = _places(path, options, media)
+        root = media if media and len(places) == 1 else path
         made = Imported(root, {}, [])
         used: set[int] = set()
-        for file in (f for f in media_files(folder) if kind_of(f) == "image"):
-            name = file.relative_to(root).as_posix()
-            inside = file.relative_to(folder)
-            boxes = _boxes(labels / inside.with_suffix(".txt"), names, used)
-            split = part_of(inside.parts[0]) if len(inside.parts) > 1 else None
-            sample = Sample(id=name, media=(medium(name, "image"),), split=split, labels={options.task: boxes})
-            made.found.append(Found(sample))
+        for folder, labels in places:
+            for picture in (f for f in media_files(folder) if kind_of(f) == "image"):
+                with parsing(picture, "picture"):
+                    name = picture.relative_to(root).as_posix()
+                    inside = picture.relative_to(folder)
+                    boxes = _boxes(labels / inside.with_suffix(".txt"), names, used, made, pose="kpt_shape" in facts)
+                    parts = (
+                        (*folder.relative_to(path).parts[:1], *inside.parts[:-1])
+                        if len(places) > 1
+                        else inside.parts[:-1]
+                    )
+                    split = next(filter(None, map(part_of, parts)), None) or _side(name, sides)
+                    sample = Sample(id=name, media=(medium(name, "image"),), split=split, labels={options.task: boxes})
+                    made.found.append(Found(sample))
         if not made.found:
-            raise wrong(folder, "no pictures")
-        known = names or [str(n) for n in range(max(used, default=-1) + 1)]
-        made.tasks[options.task] = Task(kind="boxes", classes=tuple(known))
+            raise wrong(places[0][0], "no pictures")
+        known = names.values() if names else [str(n) for n in range(max(used, default=-1) + 1)]
+        made.tasks[options.task] = Task(kind="boxes", classes=tuple(dict.fromkeys(known)))
         return made
 
     def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: YoloOptions) -> Written:
@@ -95,6 +108,9 @@ class Yolo:
                 sides = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
                 lines.append(f"{task.classes.index(box.label)} " + " ".join(f"{v:.7f}" for v in sides) + "\n")
             place = target / options.labels / Path(picture).with_suffix(".txt")
+            if place in done.files:
+                done.left_out["another picture has that name up to its suffix"] += 1
+                continue
             write_whole(place, "".join(lines))
             done.files.append(place)
             done.samples += 1
@@ -104,43 +120,107 @@ class Yolo:
         return done
 
 
-def _names(path: Path, options: YoloOptions) -> list[str]:
-    file = options.names or path / "data.yaml"
-    if options.names is None and not file.is_file():
-        return []
+def _places(path: Path, options: YoloOptions, media: Path | None) -> list[tuple[Path, Path]]:
+    """Folders of pictures with those of their labels: ``images`` and ``labels``, or such a pair for each side."""
+    labels = path / options.labels
+    if labels.is_dir():
+        return [(media or path / options.images, labels)]
+    sides = sorted(p.parent for p in path.glob(f"*/{options.labels}") if p.is_dir())
+    pairs = [(side / options.images, side / options.labels) for side in sides if (side / options.images).is_dir()]
+    if not pairs:
+        raise wrong(labels, "no folder of labels", hint="--set labels=FOLDER")
+    return pairs
+
+
+def _facts(file: Path, *, asked: bool) -> dict[str, Any]:
+    """What a YAML file says, or a list of names; nothing where there is none."""
+    if not asked and not file.is_file():
+        return {}
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {file}: {error}", hint="check --set names=FILE") from None
-    if file.suffix not in (".yaml", ".yml"):
-        return [line.strip() for line in text.splitlines() if line.strip()]
+    if file.suffix not in _YAML:
+        return {"names": [line.strip() for line in text.splitlines() if line.strip()]}
+    try:
+        facts = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise wrong(file, f"not YAML: {error}".replace("\n", " ")) from None
+    if not isinstance(facts, dict) or "names" not in facts:
+        raise wrong(file, "names: 'names' is missing", hint="names: [person, car]")
+    return facts
+
+
+def _names(file: Path, facts: dict[str, Any]) -> dict[int, str]:
+    """Class names by number."""
+    names = facts.get("names") or {}
     with parsing(file, "names"):
-        try:
-            names: Any = yaml.safe_load(text)["names"]
-        except yaml.YAMLError as error:
-            raise ValueError(f"not YAML: {error}") from None
-        return [str(names[n]) for n in range(len(names))]
-    return []
+        return {int(n): str(v) for n, v in (names.items() if isinstance(names, dict) else enumerate(names))}
+    return {}
 
 
-def _boxes(path: Path, names: Sequence[str], used: set[int]) -> tuple[LabelledBox, ...]:
+def _sides(facts: dict[str, Any], path: Path) -> dict[str, str]:
+    """The split of each folder, and of each picture of a list, that a YAML file names; without dots in front."""
+    made: dict[str, str] = {}
+    for split in ("train", "val", "test"):
+        named = facts.get(split) or ()
+        for entry in [named] if isinstance(named, str) else [str(n) for n in named]:
+            held = [entry]
+            file = next((p for p in (path / entry, path / _plain(entry)) if p.suffix == ".txt" and p.is_file()), None)
+            if file is not None:
+                held = file.read_text(encoding="utf-8", errors="replace").split("\n")
+            for one in held:
+                if one.strip():
+                    made.setdefault(_plain(one.strip()), split)
+    return made
+
+
+def _plain(path: str) -> str:
+    return "/".join(p for p in PurePosixPath(path.replace("\\", "/")).parts if p not in ("..", ".", "/"))
+
+
+def _side(name: str, sides: dict[str, str]) -> str | None:
+    """By the picture itself, else by the folder that it lies in; of absolute paths the end counts."""
+    for wanted in (name, str(PurePosixPath(name).parent)):
+        for place, split in sides.items():
+            if wanted != "." and (place == wanted or place.endswith(f"/{wanted}")):
+                return split
+    return None
+
+
+def _boxes(
+    path: Path, names: Mapping[int, str], used: set[int], made: Imported, *, pose: bool
+) -> tuple[LabelledBox, ...]:
     if not path.is_file():
         return ()
     boxes: list[LabelledBox] = []
-    for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    with parsing(path, "box"):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    for line, text in enumerate(lines, 1):
         if not text.strip():
             continue
         with parsing(path, "box", line):
-            number, x, y, wide, high = text.split()[:5]
+            number, *values = text.split()
             at = int(number)
-            if at < 0 or (names and at >= len(names)):
+            if at < 0 or (names and at not in names):
                 raise ValueError(f"there is no class {at}")
             used.add(at)
-            half = float(wide) / 2, float(high) / 2
-            sides = float(x) - half[0], float(y) - half[1], float(x) + half[0], float(y) + half[1]
-            left, top, right, bottom = (round(v, 7) for v in sides)
-            boxes.append(LabelledBox(label=names[at] if names else str(at), box=(left, top, right, bottom)))
+            label = names[at] if names else str(at)
+            score = float(values[4]) if len(values) == 5 else None
+            box = _box([float(v) for v in values], pose, made)
+            boxes.append(LabelledBox(label=label, box=box, score=score))
     return tuple(boxes)
+
+
+def _box(values: Sequence[float], pose: bool, made: Imported) -> Any:
+    """Middle and size, perhaps with a score or key points after them; or corners, and the box around them."""
+    if len(values) >= 6 and len(values) % 2 == 0 and not pose:
+        made.left_out["outlines, of which the box is taken"] += 1
+        sides = min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
+    else:
+        x, y, wide, high = values[:4]
+        sides = x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
+    return tuple(round(v, 7) for v in sides)
 
 
 FORMAT = Yolo()
