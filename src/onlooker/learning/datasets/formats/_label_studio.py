@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from onlooker.learning.datasets.formats.format import around
 from onlooker.learning.datasets.manifest import Kind, LabelledBox, LabelledSpan, MediaKind, Sample, Task
 
 __all__ = ["Results", "config_of", "results_of"]
@@ -71,7 +72,7 @@ class Results:
             yield name, "spans", tuple(held)
 
     def _rectangle(self, region: Any, value: Any) -> LabelledBox:
-        sides = _sides(value)
+        sides = _sides(value, region)
         score, meta = region.get("score"), region.get("meta") or {}
         return LabelledBox(
             label=value["rectanglelabels"][0],
@@ -90,7 +91,7 @@ class Results:
         for key in value["sequence"]:
             at = round(float(Fraction(int(key["frame"]) - 1) / rate), 6)
             label = (value.get("labels") or ["object"])[0]
-            made.append(LabelledBox(label=label, box=_sides(key), at=at, track=str(region.get("id"))))
+            made.append(LabelledBox(label=label, box=_sides(key, region), at=at, track=str(region.get("id"))))
         return made
 
     def _spans(self, kind: str, value: Any, region: Any) -> list[LabelledSpan]:
@@ -112,10 +113,16 @@ class Results:
         ]
 
 
-def _sides(value: Any) -> tuple[float, float, float, float]:
-    """Fractions from percents."""
+def _sides(value: Any, region: Any) -> tuple[float, float, float, float]:
+    """Fractions from percents; one that is turned (about its left top corner) gets the upright box around it."""
     left, top = float(value["x"]) / 100, float(value["y"]) / 100
     right, bottom = left + float(value["width"]) / 100, top + float(value["height"]) / 100
+    turned = float(value.get("rotation") or 0)
+    if turned:
+        # turns are of pixels; without their number the picture counts as square
+        wide, high = float(region.get("original_width") or 1), float(region.get("original_height") or 1)
+        held = around(left * wide, top * high, right * wide, bottom * high, turned, (left * wide, top * high))
+        left, top, right, bottom = held[0] / wide, held[1] / high, held[2] / wide, held[3] / high
     return round(left, 7), round(top, 7), round(right, 7), round(bottom, 7)
 
 

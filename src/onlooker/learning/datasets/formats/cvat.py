@@ -20,6 +20,7 @@ from onlooker.learning.datasets.formats.format import (
     Found,
     Imported,
     Written,
+    around,
     box_of_pixels,
     classes_of,
     frame_of,
@@ -33,6 +34,9 @@ from onlooker.learning.datasets.manifest import Kind, LabelledBox, MediaKind, Sa
 from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "Cvat", "CvatOptions"]
+
+
+_OTHERS = ("polygon", "polyline", "points", "cuboid", "mask", "ellipse", "skeleton")
 
 
 class CvatOptions(FormatOptions):
@@ -113,9 +117,7 @@ def _image(file: Path, image: Element, options: CvatOptions, made: Imported) -> 
         for box in image.find_all("box"):
             with parsing(file, "box", box.line):
                 boxes.append(LabelledBox(label=box["label"], box=_sides(box, size)))
-        made.left_out["shapes other than boxes"] += sum(
-            p.name in ("polygon", "polyline", "points", "cuboid", "mask", "ellipse") for p in image.parts
-        )
+        made.left_out["shapes other than boxes"] += sum(p.name in _OTHERS for p in image.parts)
         tags = tuple(dict.fromkeys(tag["label"] for tag in image.find_all("tag")))
         labels = {options.boxes: tuple(boxes)} if boxes or not tags else {}
         labels |= {options.tags: tags} if tags else {}
@@ -133,6 +135,9 @@ def _split(subset: str | None) -> str | None:
 
 def _sides(box: Element, size: tuple[float, float]) -> tuple[float, float, float, float]:
     left, top, right, bottom = (float(box[k]) for k in ("xtl", "ytl", "xbr", "ybr"))
+    turned = float(box.get("rotation") or 0)
+    if turned:
+        left, top, right, bottom = around(left, top, right, bottom, turned, ((left + right) / 2, (top + bottom) / 2))
     return box_of_pixels(left, top, right - left, bottom - top, *size)
 
 
@@ -145,6 +150,7 @@ def _video(file: Path, top: Element, options: CvatOptions, made: Imported) -> Fo
     rate = video_rate(made.root / name, options.rate)
     boxes: list[LabelledBox] = []
     for number, track in enumerate(top.find_all("track")):
+        made.left_out["tracks of shapes other than boxes"] += any(p.name in _OTHERS for p in track.parts)
         for box in track.find_all("box"):
             if box.get("outside") == "1":
                 continue

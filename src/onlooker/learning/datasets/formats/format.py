@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ __all__ = [
     "Found",
     "Imported",
     "Written",
+    "around",
     "box_of_pixels",
     "classes_of",
     "filled",
@@ -44,7 +46,15 @@ __all__ = [
     "wrong",
 ]
 
-_PARTS = {"valid": "val", "validation": "val", "dev": "val", "training": "train", "testing": "test", "eval": "test"}
+_PARTS = {
+    "valid": "val",
+    "validation": "val",
+    "validate": "val",
+    "dev": "val",
+    "training": "train",
+    "testing": "test",
+    "eval": "test",
+}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
@@ -284,6 +294,22 @@ def box_of_pixels(left: float, top: float, wide: float, high: float, width: floa
         raise ValueError(f"a box of {wide} x {high}")
     sides = (left / width, top / height, (left + wide) / width, (top + high) / height)
     return tuple(round(float(v), 7) for v in sides)
+
+
+def around(
+    left: float, top: float, right: float, bottom: float, degrees: float, pivot: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """The upright box around a box of pixels that is turned clockwise about ``pivot``.
+
+    >>> around(0, 0, 4, 2, 90, (2, 1))
+    (1.0, -1.0, 3.0, 3.0)
+    """
+    angle = math.radians(degrees)
+    cos, sin = round(math.cos(angle), 12), round(math.sin(angle), 12)
+    corners = [(x - pivot[0], y - pivot[1]) for x in (left, right) for y in (top, bottom)]
+    across = [pivot[0] + x * cos - y * sin for x, y in corners]
+    down = [pivot[1] + x * sin + y * cos for x, y in corners]
+    return min(across), min(down), max(across), max(down)
 
 
 def only_task(dataset: Dataset, kinds: Iterable[Kind], wanted: str | None, format: str) -> tuple[str, Task]:

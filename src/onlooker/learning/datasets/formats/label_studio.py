@@ -117,9 +117,11 @@ class LabelStudio:
 
 def _found(task: Any, options: LabelStudioOptions, made: Imported, kinds: dict[str, Kind]) -> Found:
     data: dict[str, Any] = task["data"]
-    annotations = [a for a in task.get("annotations", ()) if not a.get("was_cancelled")]
+    annotations = [a for a in task.get("annotations") or () if not a.get("was_cancelled")]
     proposed = not annotations
-    chosen = annotations[-1] if annotations else next(iter(task.get("predictions", ())), {"result": []})
+    made.left_out["annotations of a task besides its true or last one"] += max(0, len(annotations) - 1)
+    annotations = [a for a in annotations if a.get("ground_truth")] or annotations
+    chosen = annotations[-1] if annotations else next(iter(task.get("predictions") or ()), {"result": []})
     path = data.get("path") or _media_path(data, made.root)
     at = data.get("at")
     with_video = path is not None and kind_of(path) == "video" and at is None
@@ -181,8 +183,10 @@ def _media_path(data: dict[str, Any], root: Path) -> str | None:
         matches = [p for p in root.rglob("*") if p.name in (last, last.partition("-")[2]) and p.is_file()]
         if len(matches) == 1:
             return matches[0].relative_to(root).as_posix()
+        if matches:
+            raise ValueError(f"{value!r}: there are {len(matches)} files of that name below {root}; say --media FOLDER")
         if kind_of(name) is not None:
-            raise ValueError(f"{value!r} is not below {root}; say --media FOLDER")
+            return "/".join(p for p in PurePosixPath(name).parts if p != "..")
     return None
 
 
