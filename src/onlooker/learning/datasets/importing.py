@@ -147,7 +147,15 @@ def _merged(old: Sample | None, new: Sample) -> Sample:
     for name in ("split", "groups", "origin", "notes", "text", "at", "span"):
         if not getattr(new, name) and getattr(old, name):
             kept[name] = getattr(old, name)
-    kept["labels"] = {**old.labels, **new.labels}
+    said = {**old.labels, **new.labels}
+    if not new.labels or (new.status == "proposed" and old.status == "labelled" and old.labels):
+        # nothing was said, or less than a person's word
+        kept |= {"status": old.status}
+        said = old.labels
+    elif new.status == "labelled" and old.status == "proposed":
+        # what a person did not take over was a proposal only
+        said = new.labels
+    kept["labels"] = said
     return new.model_copy(update=kept)
 
 
