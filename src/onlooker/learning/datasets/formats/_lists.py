@@ -7,7 +7,17 @@ from pathlib import Path
 
 from onlooker.core.errors import ConfigError
 from onlooker.learning.datasets.dataset import Dataset
-from onlooker.learning.datasets.formats.format import FormatOptions, Found, Imported, Written, medium, refuse, wrong
+from onlooker.learning.datasets.formats.format import (
+    FormatOptions,
+    Found,
+    Imported,
+    Written,
+    medium,
+    parsing,
+    refuse,
+    sample_id,
+    wrong,
+)
 from onlooker.learning.datasets.manifest import Sample, Task
 
 __all__ = ["ListOptions", "VideoList", "imported", "lines_of", "numbered_files"]
@@ -89,8 +99,9 @@ def imported(
             continue
         groups = {"source": group} if group else {}
         labels = {task: label} if label is not None else {}
-        sample = Sample(id=path, media=(medium(path, "video"),), span=span, split=split, groups=groups, labels=labels)
-        made.found.append(Found(sample))
+        with parsing(root, "listed video"):
+            key, one = sample_id(path, span=span), medium(path, "video")
+            made.found.append(Found(Sample(id=key, media=(one,), span=span, split=split, groups=groups, labels=labels)))
     if not made.found:
         raise ConfigError(f"none of the {len(rows)} listed videos is in {root}", hint="say --media FOLDER")
     known = classes or sorted({r[1] for r in rows if r[1] is not None})

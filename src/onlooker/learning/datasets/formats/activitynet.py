@@ -14,6 +14,7 @@ from onlooker.learning.datasets.formats.format import (
     Found,
     Imported,
     Written,
+    kind_of,
     media_files,
     medium,
     only_task,
@@ -57,7 +58,8 @@ class ActivityNet:
         if not isinstance(values, dict) or not isinstance(values.get("database"), dict):
             raise wrong(path, "expected an object with a database")
         root = media or path.parent
-        files = [p.relative_to(root).as_posix() for p in media_files(root)]
+        films = (p for p in media_files(root) if kind_of(p) in ("video", "audio"))
+        files = [p.relative_to(root).as_posix() for p in films]
         by_name: dict[str, str] = {}
         for file in files:
             stem = Path(file).stem

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import ClassVar
 
 from onlooker.learning.datasets.formats._lists import ListOptions, VideoList, imported, numbered_files
-from onlooker.learning.datasets.formats.format import FormatOptions, Imported, media_files, parsing, part_of, wrong
+from onlooker.learning.datasets.formats.format import (
+    FormatOptions,
+    Imported,
+    kind_of,
+    media_files,
+    parsing,
+    part_of,
+    wrong,
+)
 from onlooker.learning.datasets.manifest import Kind, MediaKind
 
 __all__ = ["FORMAT", "Kinetics"]
@@ -27,14 +36,15 @@ class Kinetics(VideoList):
     def read(self, path: Path, options: ListOptions, media: Path | None, space: Path) -> Imported:
         """See `Format.read`."""
         root = media or (path if path.is_dir() else path.parent)
-        there = {p.stem: p.relative_to(root).as_posix() for p in media_files(root)}
+        videos = (p for p in media_files(root) if kind_of(p) == "video")
+        there = {p.stem: p.relative_to(root).as_posix() for p in videos}
         rows: list[tuple[str, str | None, str | None, str | None, tuple[float, float] | None]] = []
         for file in numbered_files(path, ["*.csv"], "Kinetics"):
             try:
-                text = file.read_text(encoding="utf-8-sig")
+                text = file.read_bytes().decode("utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:
                 raise wrong(file, f"cannot be read: {error}") from None
-            reader = csv.DictReader(text.splitlines())
+            reader = csv.DictReader(io.StringIO(text, newline=""))
             missing = [c for c in _COLUMNS[1:4] if c not in (reader.fieldnames or ())]
             if missing:
                 raise wrong(file, f"there is no column {missing[0]}", 1)
