@@ -55,7 +55,7 @@ class Coco:
         if not isinstance(values, dict) or not isinstance(values.get("images"), list):
             raise wrong(path, "expected an object with images, annotations and categories")
         names: dict[Any, str] = {}
-        for n, category in enumerate(values.get("categories", ())):
+        for n, category in enumerate(values.get("categories") or ()):
             with parsing(path, f"categories.{n}"):
                 names[category["id"]] = str(category["name"])
         notes: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
@@ -64,7 +64,7 @@ class Coco:
         for n, image in enumerate(images):
             with parsing(path, f"images.{n}"):
                 known.add(image["id"])
-        for n, note in enumerate(values.get("annotations", ())):
+        for n, note in enumerate(values.get("annotations") or ()):
             with parsing(path, f"annotations.{n}"):
                 if note["image_id"] not in known:
                     raise ValueError(f"there is no image {note['image_id']}")
@@ -77,7 +77,8 @@ class Coco:
                 held = notes[image["id"]]
                 labels: dict[str, Any] = {}
                 if captions:
-                    labels = {"caption": "\n".join(note["caption"] for _, note in held)} if held else {}
+                    said = [note["caption"] for _, note in held if note.get("caption")]
+                    labels = {"caption": "\n".join(said)} if said else {}
                 else:
                     labels[options.task] = tuple(b for at in held if (b := _box(path, at, image, names)) is not None)
                 sample = Sample(
@@ -88,7 +89,9 @@ class Coco:
                     labels=labels,
                 )
                 made.found.append(Found(sample, {k: str(v) for k, v in image.items()}))
-        made.left_out["annotations without a box"] += sum("bbox" not in n for h in notes.values() for _, n in h)
+        needed = "caption" if captions else "bbox"
+        lacking = sum(not note.get(needed) for held in notes.values() for _, note in held)
+        made.left_out["annotations without a caption" if captions else "annotations without a box"] += lacking
         if captions:
             made.tasks["caption"] = Task(kind="text")
         else:
@@ -136,7 +139,7 @@ class Coco:
 
 def _box(path: Path, at: tuple[int, Any], image: Any, names: dict[Any, str]) -> LabelledBox | None:
     number, note = at
-    if "bbox" not in note:
+    if not note.get("bbox"):
         return None
     with parsing(path, f"annotations.{number}"):
         if note["category_id"] not in names:

@@ -102,7 +102,7 @@ class Folders:
                 done.left_out["part of a file, or several files"] += 1
                 continue
             label = sample.labels.get(task)
-            if label is None or label in (".", "..") or "/" in label:
+            if label is None or label[0] == "." or "/" in label or (sample.split is None and part_of(label)):
                 done.left_out["no label that can name a folder"] += 1
                 continue
             source = dataset.path(main[0])

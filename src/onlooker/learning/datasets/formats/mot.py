@@ -93,7 +93,8 @@ class Mot:
             facts = _facts(folder)
             boxes = _boxes(folder / options.file, options, facts, made)
             used |= dict.fromkeys(b.label for held in boxes.values() for b in held)
-            made.found += _samples(folder, made.root, facts, boxes, options)
+            with parsing(folder, "media"):
+                made.found += _samples(folder, made.root, facts, boxes, options)
         order = [c for c in options.classes.values() if c in used]
         made.tasks[options.task] = Task(kind="boxes", classes=tuple(dict.fromkeys([*order, *sorted(used)])))
         return made
@@ -157,7 +158,8 @@ def _boxes(path: Path, options: MotOptions, facts: dict[str, str], made: Importe
             if crowd and not options.ignored:
                 made.left_out["boxes not to be counted"] += 1
                 continue
-            number = int(float(row[7])) if len(row) > 7 else -1
+            # ten columns are of 2015, where the last three are a place in the world
+            number = int(float(row[7])) if 7 < len(row) < 10 else -1
             named = names[number - 1] if names and 0 < number <= len(names) else None
             label = named or options.classes.get(number, f"class {number}") if number >= 0 else options.label
             left, top, wide, high = (float(v) for v in row[2:6])
