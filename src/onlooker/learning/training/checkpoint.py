@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,20 @@ from torch import Tensor
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.balance import Balancing
+from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.model import Model
-from onlooker.learning.run_folder import read_tensors, write_tensors
+from onlooker.learning.recipe import Recipe
+from onlooker.learning.run_folder import RunFolder, dataset_digest, read_tensors, write_tensors
 from onlooker.learning.training.conflicts import Conflicts
 from onlooker.learning.training.optimise import Mean
 
-__all__ = ["Parts", "Standing", "restore", "save"]
+__all__ = ["Parts", "Standing", "check_same", "restore", "save"]
+
+_FREE = frozenset(
+    f"training.{name}"
+    for name in ("workers", "in_memory", "cache", "checkpoint_seconds", "threads", "tensorboard", "compile")
+)
+"""Settings of which what is learned does not hang."""
 
 
 @dataclass(slots=True)
@@ -69,6 +77,43 @@ def save(path: Path, standing: Standing, parts: Parts) -> None:
     write_tensors(path, tensors, {**facts, "mean_count": 0 if parts.mean is None else parts.mean.count})
 
 
+def check_same(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> None:
+    """Try that a run goes on as it began: what its folder says would else be true of no part of it.
+
+    Args:
+        folder: of the run.
+        recipe: that it is to go on with; settings of speed alone may be others.
+        dataset: of the recipe.
+
+    Raises:
+        UsageError: the recipe or the dataset is another than at the beginning.
+        ConfigError: the folder's recipe cannot be read.
+    """
+    before, now = (_flat(r.model_dump(mode="json", exclude={"dataset", "search"})) for r in (folder.recipe(), recipe))
+    changed = [n for n in sorted(before.keys() | now.keys()) if n not in _FREE and before.get(n) != now.get(n)]
+    if changed:
+        told = ", ".join(f"{n} was {before.get(n)} and is {now.get(n)}" for n in changed[:3])
+        more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise UsageError(
+            f"{folder.path} was begun by another recipe: {told}{more}",
+            hint="go on with that one; or give another --out, with start.weights to begin from this run's weights",
+        )
+    if folder.environment.get("dataset") != dataset_digest(dataset):
+        raise UsageError(
+            f"{dataset.folder} is not what it was when {folder.path} was begun",
+            hint="begin anew in another --out, with start.weights to begin from this run's weights",
+        )
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Settings by their names with dots."""
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        inner = _flat(value, f"{before}{name}.") if isinstance(value, dict) and value else {f"{before}{name}": value}
+        made |= inner
+    return made
+
+
 def restore(path: Path, parts: Parts) -> Standing:
     """Put everything back.
 
@@ -98,4 +143,5 @@ def restore(path: Path, parts: Parts) -> Standing:
             optimiser.load_state_dict({**optimiser.state_dict(), "state": states.get(place, {})})
         return Standing(**facts, weights=held.get("best", {}))
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise UsageError(f"{path} does not fit this recipe: {error}", hint="begin anew without --resume") from None
+        said = " ".join(str(error).split())[:200]
+        raise UsageError(f"{path} does not fit this recipe: {said}", hint="begin anew in another --out") from None

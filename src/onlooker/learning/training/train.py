@@ -29,7 +29,7 @@ from onlooker.learning.precision import computing_in, multiplies_bfloat16
 from onlooker.learning.recipe import Recipe, Splits, load_recipe
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.training.batches import Batch, Data, fits_in_memory, normalised
-from onlooker.learning.training.checkpoint import Standing, restore
+from onlooker.learning.training.checkpoint import Standing, check_same, restore
 from onlooker.learning.training.conflicts import Conflicts
 from onlooker.learning.training.finish import finish
 from onlooker.learning.training.loop import Progress, Run, fit, new_balancing, parts_of
@@ -116,6 +116,10 @@ def train(
     settle(recipe)
     dataset = Dataset.load((path.parent / recipe.dataset).resolve())
     resumed = resume and folder.begun
+    if resumed:
+        check_same(folder, recipe, dataset)
+    elif resume and out.exists() and any(out.iterdir()) and not (out / "recipe.yaml").is_file():
+        raise UsageError(f"{out} holds no run to go on with", hint="give another --out")
     with ExitStack() as stack:
         stack.callback(peers.close)
         made = _prepared(recipe, dataset, folder, resumed, peers, told, stack)
