@@ -213,6 +213,42 @@ def test_tensorboard_reads_what_a_run_wrote(tmp_path: Path, dataset: Path) -> No
     assert told == [(line["epoch"], pytest.approx(line["loss"]["side"], rel=1e-5)) for line in run.history()]
 
 
+def test_a_run_goes_on_with_its_own_recipe_and_dataset_alone(tmp_path: Path) -> None:
+    made = tiny_dataset(tmp_path / "data", count=24)
+    recipe = tiny_recipe(tmp_path, tmp_path / "data")
+    train(recipe, overrides=["training.epochs=2"], out=tmp_path / "run", bundle=False)
+    before = weights(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"another recipe: optimiser.rate was 0.01 and is 0.3, training.epochs was 2 "):
+        train(recipe, overrides=["optimiser.rate=0.3"], out=tmp_path / "run", resume=True)
+    other = ["training.epochs=2", "inputs.picture.widths=[4, 4]"]
+    with pytest.raises(UsageError, match=r"inputs.picture.widths was \[8, 16\] and is \[4, 4\]"):
+        train(recipe, overrides=other, out=tmp_path / "run", resume=True)
+    free = ["training.epochs=2", "training.workers=1", "training.checkpoint_seconds=9"]
+    train(recipe, overrides=free, out=tmp_path / "run", resume=True, bundle=False)
+    assert same(weights(tmp_path / "run"), before)
+    made.put([made.samples[0].model_copy(update={"labels": {"side": "right"}})])
+    made.save()
+    with pytest.raises(UsageError, match=r"data is not what it was when .*run was begun"):
+        train(recipe, overrides=["training.epochs=2"], out=tmp_path / "run", resume=True)
+    assert same(weights(tmp_path / "run"), before)
+
+
+def test_going_on_in_a_folder_of_something_else_leaves_it_alone(tmp_path: Path, dataset: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "log.jsonl").write_text("mine")
+    with pytest.raises(UsageError, match="home holds no run to go on with"):
+        train(tiny_recipe(tmp_path, dataset), out=tmp_path / "home", resume=True)
+    assert [(f.name, f.read_text()) for f in (tmp_path / "home").iterdir()] == [("log.jsonl", "mine")]
+
+
+@pytest.mark.parametrize("settings", [[], ["training.batch=64", "training.epochs=1"]])
+def test_a_run_that_diverges_says_so(tmp_path: Path, dataset: Path, settings: list[str]) -> None:
+    recipe = tiny_recipe(tmp_path, dataset)
+    more = [*settings, "optimiser.rate=1.0e+38", "optimiser.kind=sgd"]
+    with pytest.raises(UsageError, match=r"training diverged: .* no finite number any more at epoch 1, step \d+"):
+        train(recipe, overrides=more, out=tmp_path / "run")
+
+
 def test_a_folder_that_is_not_empty_is_kept(tmp_path: Path, dataset: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("mine")

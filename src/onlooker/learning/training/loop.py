@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from onlooker.core.errors import UsageError
 from onlooker.learning.balance import Balancing
 from onlooker.learning.fusion._dropout import drop_modalities
 from onlooker.learning.fusion._ogm import scale_gradients
@@ -146,6 +149,8 @@ def one_step(run: Run, batch: Batch) -> dict[str, float]:
     if (standing.step + 1) % settings.accumulate == 0 or standing.step + 1 == run.training.steps:
         move(run, number)
     told = {name: float(loss.detach()) for name, loss in losses.items()}
+    for name, loss in told.items():
+        _check_finite(run, math.isfinite(loss), f"the loss of {name}")
     if type(run.balancing).after_step is not Balancing.after_step and losses:
         with torch.no_grad():
             after, _ = losses_of(run, batch, inputs, present, partner)
@@ -233,6 +238,7 @@ def task_loss(
 ) -> Tensor | None:
     """The mean loss over the samples that have the label, or None where none has."""
     head, device = run.model.head(name), raw.device
+    _check_finite(run, bool(raw.isfinite().all()), f"the answer of {name}")
     values, known = batch.values[name].to(device), batch.known[name].to(device).float()
     if weights is not None:
         known = known * weights
@@ -244,6 +250,20 @@ def task_loss(
         second = head.loss(raw.float(), values[other]) * also
         total, count = share * total + (1 - share) * second.sum(), share * count + (1 - share) * also.sum()
     return None if float(count) == 0 else total / count
+
+
+def _check_finite(run: Run, good: bool, what: str) -> None:
+    """Stop before numbers without meaning are kept; the last state stays as it is.
+
+    Raises:
+        UsageError: it is not good.
+    """
+    if not good:
+        where = f"epoch {run.standing.epoch + 1}, step {run.standing.step + 1}"
+        raise UsageError(
+            f"training diverged: {what} is no finite number any more at {where}",
+            hint=f"a lower optimiser.rate than {run.recipe.optimiser.rate:g}, or training.clip=1, in another --out",
+        )
 
 
 def parameters_of(model: Model) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
@@ -288,6 +308,7 @@ def end_of_epoch(run: Run) -> bool:
     standing.losses, standing.batches = {}, 0
     stop = False
     weights = run.mean.values if run.mean is not None else run.model.state_dict()
+    _check_finite(run, all(bool(w.isfinite().all()) for w in weights.values()), "a weight")
     if run.validation is not None and run.peers.first:
         score, metrics, weights = tried(run, weights)
         line |= {"validation": metrics, "score": score}
@@ -320,6 +341,8 @@ def tried(run: Run, weights: Weights) -> tuple[float | None, dict[str, dict[str,
     found = predict(run.model, run.validation, device=run.peers.device, precision=run.precision, mirror=mirror)
     if own is not None:
         run.model.load_state_dict(own)
+    good = all(bool(np.isfinite(answers).all()) for answers in found.raw.values())
+    _check_finite(run, good, f"an answer to {run.recipe.splits.validation}")
     metrics = measured(found, run.recipe, run.model.tasks)
     mains = main_metrics(metrics, run.recipe)
     chosen = [mains[run.recipe.training.monitor]] if run.recipe.training.monitor in mains else list(mains.values())
