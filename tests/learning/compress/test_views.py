@@ -29,9 +29,9 @@ HEAD = '<ir_version: 8, opset_import: ["": 17]> g '
 KINDS = ("transpose", "reshape", "unary", "binary", "slice", "concat", "squeeze", "reduce")
 
 
-def answers(model, inputs):
+def answers(model, inputs) -> list[np.ndarray]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, inputs)
+    return [np.asarray(a) for a in session.run(None, inputs)]
 
 
 def same(model):
