@@ -151,6 +151,8 @@ def test_schemas_are_printed(what, capsys):
         (["import", "csv", "missing.csv", "--into", "NEW", "--set", "x"], "expected NAME=VALUE"),
         (["split", "SET"], "say how to split"),
         (["split", "SET", "train=x", "val=1"], "not shares"),
+        (["split", "SET", "a/b=0.5", "c=0.5"], "the split 'a/b' is no name"),
+        (["split", "SET", "a+b=0.5", "c=0.5"], "the split 'a+b' is no name"),
         (["prepare", "SET", "--into", "NEW", "--set", "pictures.frames=0"], "pictures.frames"),
         (["prepare", "SET", "--into", "NEW", "--cache", "many"], "not a size"),
         (["export", "SET", "ucf", "out"], "ucf is read only"),
@@ -168,3 +170,4 @@ def test_errors_are_one_line_and_leave_nothing(fights, tmp_path, capsys, argumen
     assert expected in error
     assert error.count("\n") == 1
     assert not (new / "dataset.yaml").exists()
+    assert run("dataset", "stats", fights) == 0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.likeness import Pair
-from onlooker.learning.datasets.manifest import Sample, SplitMade
+from onlooker.learning.datasets.manifest import NAMES, Sample, SplitMade, is_name
 
 __all__ = ["Families", "SplitReport", "families_of", "split_dataset"]
 
@@ -124,7 +124,8 @@ def split_dataset(
         near_duplicates: noted in the dataset: whether they were looked for.
 
     Raises:
-        UsageError: shares are not positive, there is no such task or sort, or there is nothing to split.
+        UsageError: shares are not positive, a split's name is none, there is no such task or sort, or there is nothing
+            to split.
     """
     shares = {f"fold{n}": 1.0 for n in range(1, folds + 1)} if folds else dict(parts)
     _check(dataset, shares, folds, by, stratify)
@@ -157,6 +158,10 @@ def _check(
     if len(shares) < 2 or any(not v > 0 or v == float("inf") for v in shares.values()):
         asked = folds if folds is not None else dict(shares)
         raise UsageError(f"cannot split into {asked}", hint="two sides or more with shares above 0: train=0.8 val=0.2")
+    # several splits are asked for with + between
+    unfit = next((name for name in shares if not is_name(name) or "+" in name), None)
+    if unfit is not None:
+        raise UsageError(f"the split {unfit!r} is no name", hint=f"{NAMES}; nor a +")
     known = {g for s in dataset.samples for g in s.groups}
     unknown = next((g for g in by or () if g not in known), None)
     if unknown is not None:
