@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -132,6 +133,14 @@ def test_coco_without_boxes_or_captions_counts_what_it_leaves(media, tmp_path):
     assert not +made.left_out
     (tmp_path / "none.json").write_text(json.dumps({"images": [image], "annotations": None, "categories": None}))
     assert read("coco", tmp_path / "none.json").found[0].sample.labels == {"objects": ()}
+
+
+def test_files_whose_names_no_manifest_can_hold_are_counted(media, tmp_path):
+    for name in (b"a/good \n-1.jpg", b"a/\xe9.jpg", b"a/b\\c.jpg"):
+        put(media, tmp_path / os.fsdecode(name))
+    made = read("folders", tmp_path)
+    assert [f.sample.id for f in made.found] == ["a/good \n-1.jpg"]
+    assert made.left_out == {"names that are not UTF-8 or have a backslash": 2}
 
 
 def test_mot_of_2015_has_a_place_in_the_world_and_no_class(media, tmp_path):

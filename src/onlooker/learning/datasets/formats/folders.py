@@ -68,6 +68,9 @@ class Folders:
             if file in beside:
                 continue
             inside = file.relative_to(path)
+            if _unnameable(inside.as_posix()):
+                left.left_out["names that are not UTF-8 or have a backslash"] += 1
+                continue
             if not inside.match(options.only):
                 left.left_out["not matching only"] += 1
                 continue
@@ -120,6 +123,11 @@ class Folders:
             done.samples += 1
             done.files += [place, *([sidecar_of(place)] if beside else [])]
         return done
+
+
+def _unnameable(path: str) -> bool:
+    """Whether no manifest can hold a path: a backslash parts folders elsewhere, and undecoded bytes are no text."""
+    return "\\" in path or any("\ud800" <= c <= "\udfff" for c in path)
 
 
 FORMAT = Folders()
