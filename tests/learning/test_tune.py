@@ -89,3 +89,42 @@ def test_two_processes_share_a_search(tmp_path: Path, dataset: Path) -> None:
 def test_a_space_that_makes_no_sense_is_told(tmp_path: Path, dataset: Path, space: dict, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_recipe(tiny_recipe(tmp_path, dataset, search={"space": space}))
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (
+            {"optimiser.rat": {"low": 1e-3, "high": 1e-2}},
+            "search.space.optimiser.rat: 0.001 .*there is no such setting",
+        ),
+        ({"training.batch": {"choices": [8, 0]}}, "search.space.training.batch: 0 cannot be tried: .*greater than or"),
+    ],
+)
+def test_what_cannot_be_tried_is_told_before_anything_is(tmp_path: Path, dataset: Path, space: dict, said: str) -> None:
+    recipe = tiny_recipe(tmp_path, dataset, training=FEW, search={"space": space})
+    with pytest.raises(UsageError, match=said):
+        tune(recipe, out=tmp_path / "search", trials=2)
+    with pytest.raises(UsageError, match="a search needs a validation part"):
+        tune(tiny_recipe(tmp_path, dataset), overrides=["splits.validation=null"], out=tmp_path / "search", trials=2)
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_search_of_which_nothing_succeeds_is_an_error(
+    tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = {"space": {"optimiser.rate": {"low": 1e37, "high": 1e38}}}
+    recipe = tiny_recipe(tmp_path, dataset, training=FEW, search=search, optimiser={"kind": "sgd", "rate": 1.0})
+    with pytest.raises(SystemExit, match="1"):
+        main(["tune", str(recipe), "--trials", "2", "--out", str(tmp_path / "search")])
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[:3] for line in lines[:2]] == [["trial", "0", "fail"], ["trial", "1", "fail"]]
+    assert all("training diverged" in line for line in lines)
+    assert lines[-1].startswith("onlooker: none of 2 trials was completed; the last said: training diverged")
+    assert "diverged" in (tmp_path / "search" / "report.html").read_text()
+
+
+def test_a_search_in_the_place_of_a_file_is_told(tmp_path: Path, dataset: Path) -> None:
+    (tmp_path / "search").write_text("mine")
+    with pytest.raises(UsageError, match=r"cannot make the folder .*search"):
+        tune(tiny_recipe(tmp_path, dataset), out=tmp_path / "search", trials=1)

@@ -25,6 +25,7 @@ from onlooker.core.errors import OnlookerError, UsageError
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.latency import look_milliseconds
 from onlooker.learning.recipe import Range, Recipe, load_recipe, read_values
+from onlooker.learning.run_folder import make_folder
 from onlooker.learning.training.train import Quiet, train
 from onlooker.learning.tune_report import write_tune_report
 
@@ -72,7 +73,8 @@ def tune(
         ConfigError, UsageError: the recipe is wrong.
     """
     recipe = load_recipe(path, overrides)
-    out.mkdir(parents=True, exist_ok=True)
+    _check_search(path, overrides, recipe)
+    make_folder(out)
     _same_search(out, recipe)
     study = _study(out, recipe)
     _forget_killed(study)
@@ -98,7 +100,30 @@ def tune(
     write_tune_report(out, found)
     if found["best"] is not None:
         _write_best(path, overrides, found, out)
+    elif errors := [line["error"] for line in found["trials"] if "error" in line]:
+        raise UsageError(
+            f"none of {len(found['trials'])} trials was completed; the last said: {errors[-1]}",
+            hint=f"{out / 'report.html'} shows all; mend the recipe and give another --out",
+        )
     return found
+
+
+def _check_search(path: Path, overrides: Sequence[str], recipe: Recipe) -> None:
+    """Try that a search can be made, before anything is trained.
+
+    Raises:
+        UsageError: the space names a setting that there is not, or values that it cannot have; or nothing tells which
+            trial is better.
+    """
+    if recipe.splits.validation is None:
+        raise UsageError("a search needs a validation part", hint="splits.validation names it")
+    for name, range_ in recipe.search.space.items():
+        for value in range_.choices or (range_.low, range_.high):
+            try:
+                load_recipe(path, [*overrides, f"{name}={json.dumps(value)}"])
+            except UsageError as error:
+                said = error.message.rpartition(f"{name}={json.dumps(value)}: ")[2].removeprefix("--set ")
+                raise UsageError(f"search.space.{name}: {value} cannot be tried: {said}", hint=error.hint) from None
 
 
 def _same_search(out: Path, recipe: Recipe) -> None:

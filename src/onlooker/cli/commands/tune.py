@@ -55,7 +55,8 @@ def command(
         settings = "  ".join(
             f"{n}={v:.3g}" if isinstance(v, float) else f"{n}={v}" for n, v in line["settings"].items()
         )
-        print(f"trial {line['trial']:3} {line['state']:9} {values}  {settings}", file=sys.stderr)
+        said = f"  {line['error']}" if "error" in line else ""
+        print(f"trial {line['trial']:3} {line['state']:9} {values}  {settings}{said}", file=sys.stderr)
 
     seconds = None if budget is None else seconds_of(budget, "--budget")
     found = tune(recipe, overrides=set_ or (), out=folder, trials=trials, budget=seconds, jobs=jobs, told=told)
