@@ -164,6 +164,25 @@ def test_a_zip_with_anything_else_is_refused(made, tmp_path, name):
     assert not list(tmp_path.rglob("evil.txt"))
 
 
+def test_what_is_wrong_in_a_zip_is_told_of_the_zip(copy, tmp_path):
+    data = (copy / "model.onnx").read_bytes()
+    (copy / "model.onnx").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    path = zipped(copy, tmp_path / "altered.zip")
+    into = tmp_path / "into"
+    into.mkdir()
+    with pytest.raises(ModelError, match=r"altered\.zip: model\.onnx was altered") as raised:
+        unpacked(path, into)
+    assert "into" not in str(raised.value)
+
+
+def test_a_bundle_that_cannot_be_written_is_told(made, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    files = {name: made.path(name) for name in made.manifest.files}
+    with pytest.raises(ModelError, match=r"cannot write the bundle .*file/new: (File exists|Not a directory)"):
+        save_bundle(tmp_path / "file" / "new", made.manifest, files)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_zip_that_unpacks_to_more_than_it_says_is_refused(made, tmp_path):
     (tmp_path / "into").mkdir()
     folder = Path(shutil.copytree(made.folder, tmp_path / "copy"))

@@ -134,11 +134,21 @@ def save_bundle(
         files: the other files by name: where they lie, or their bytes.
 
     Raises:
-        ModelError: the target exists, the manifest is not valid or does not fit the files.
+        ModelError: the target exists or cannot be written, the manifest is not valid or does not fit the files.
     """
     path = Path(target)
     if path.exists():
         raise ModelError(f"{path} exists already", hint="give another folder")
+    try:
+        return _saved(path, manifest, files)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write the bundle {path}: {error.strerror or error}",
+            hint="check the folder and the space on its disk",
+        ) from None
+
+
+def _saved(path: Path, manifest: Manifest | Mapping[str, object], files: Mapping[str, Path | bytes]) -> Bundle:
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
@@ -207,7 +217,11 @@ def unpacked(archive: str | Path, into: Path) -> Bundle:
                 _extract(opened, info, fact.size, into / name)
     except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"cannot read the zip {path}: {error}", hint="give a bundle's folder or a zip of it") from None
-    return load_bundle(into)
+    try:
+        return load_bundle(into)
+    except ModelError as error:
+        # the folder is gone soon: what is wrong is told of the zip
+        raise ModelError(error.message.replace(str(into), str(path)), hint=error.hint) from None
 
 
 def _member(opened: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:

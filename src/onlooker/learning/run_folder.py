@@ -23,6 +23,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,21 @@ from onlooker.learning.facts import Facts, load_facts, save_facts
 from onlooker.learning.model import Model, build_model
 from onlooker.learning.recipe import Recipe, load_recipe
 
-__all__ = ["RunFolder", "dataset_digest", "load_model", "read_tensors", "write_tensors"]
+__all__ = ["RunFolder", "dataset_digest", "load_model", "make_folder", "read_tensors", "write_tensors"]
 
 _SOFTWARE = ("onlooker", "torch", "torchmetrics", "torchjd", "numpy", "onnx", "openvino", "onnxruntime")
+
+
+def make_folder(path: Path) -> None:
+    """A folder for results, with those that it is in; one that is there is fine.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {path}: {error.strerror}", hint="give another --out") from None
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> None:
@@ -68,7 +81,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str,
             os.fsync(file.fileno())
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise UsageError(f"cannot write {path}: {error}", hint="check the folder and the space on its disk") from None
 
 
@@ -106,7 +120,7 @@ class RunFolder:
 
     def begin(self, recipe: Recipe, facts: Facts, dataset: Dataset, recipe_digest: str) -> None:
         """Write what does not change."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         values = recipe.model_dump(mode="json")
         values["dataset"] = str(dataset.folder.resolve())
         write_whole(self.path / "recipe.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110))

@@ -18,7 +18,7 @@ from learning._tiny import tiny_dataset, tiny_recipe
 from onlooker.bundles.folder import load_bundle
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.recipe import load_recipe
-from onlooker.learning.run_folder import load_model, read_tensors
+from onlooker.learning.run_folder import load_model, read_tensors, write_tensors
 from onlooker.learning.training.train import train
 
 
@@ -239,6 +239,18 @@ def test_going_on_in_a_folder_of_something_else_leaves_it_alone(tmp_path: Path, 
     with pytest.raises(UsageError, match="home holds no run to go on with"):
         train(tiny_recipe(tmp_path, dataset), out=tmp_path / "home", resume=True)
     assert [(f.name, f.read_text()) for f in (tmp_path / "home").iterdir()] == [("log.jsonl", "mine")]
+
+
+def test_results_that_cannot_be_written_are_told(tmp_path: Path, dataset: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    recipe = tiny_recipe(tmp_path, dataset)
+    with pytest.raises(UsageError, match=r"file is a file, no folder"):
+        train(recipe, out=tmp_path / "file")
+    with pytest.raises(UsageError, match=r"cannot make the folder .*file/run"):
+        train(recipe, out=tmp_path / "file" / "run")
+    with pytest.raises(UsageError, match=r"cannot write .*file/model.safetensors"):
+        write_tensors(tmp_path / "file" / "model.safetensors", {"a": torch.zeros(2)})
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize("settings", [[], ["training.batch=64", "training.epochs=1"]])

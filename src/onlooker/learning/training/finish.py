@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.bootstrap import drawn, interval, units_of
 from onlooker.learning.export import export_run
 from onlooker.learning.parts import load_part
@@ -64,7 +66,7 @@ def finish(run: Run, test: Data | None, *, bundle: bool, narrow: Mapping[str, An
     if run.conflicts is not None:
         told = run.conflicts.summary()
         folder.write("conflicts.json", told)
-        (folder.path / "conflicts.png").write_bytes(draw_conflicts(told))
+        write_whole(folder.path / "conflicts.png", draw_conflicts(told))
     if bundle:
         export_run(folder.path, folder.path / "bundle", overwrite=True)
     write_run_report(folder.path)
@@ -101,5 +103,6 @@ def keep_answers(path: Path, found: Predictions, data: Data) -> None:
     arrays |= {f"known.{n}": v for n, v in found.known.items()}
     arrays |= {f"shares.{n}": v for n, v in found.shares.items()}
     ids = np.array([data.samples[n].id for n in found.numbers])
-    with path.open("wb") as file:
-        np.savez_compressed(file, ids=ids, **arrays)
+    file = io.BytesIO()
+    np.savez_compressed(file, ids=ids, **arrays)
+    write_whole(path, file.getvalue())

@@ -109,6 +109,8 @@ def train(
     recipe = load_recipe(path, overrides)
     digest = hashlib.sha256(path.read_bytes() + repr(sorted(overrides)).encode()).hexdigest()
     folder = RunFolder(out)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file, no folder", hint="give another --out")
     if out.exists() and any(out.iterdir()) and not resume:
         raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
     told = progress or Quiet()
