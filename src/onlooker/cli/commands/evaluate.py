@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -95,6 +96,9 @@ def command(
                 )
             _anomaly(opened, dataset, split, limits, as_json)
             return
+        outputs = [output.name for output in opened.manifest.outputs]
+        if unknown := [name for name in limits if name not in outputs]:
+            raise UsageError(f"--at-least: there is no task {unknown[0]!r}", hint=f"there are {', '.join(outputs)}")
     request = EvaluationRequest(
         bundle, dataset, split, asked.pairs(task, "--task"), against, slices, tuple(by or ()), samples, slice_samples,
         looks, draws, seed, near, engine=runtime, threads=threads,
@@ -122,7 +126,8 @@ def _tell(found: Evaluation, limits: dict[str, float], report: Path | None, as_j
     for leak in found.leaks:
         print(f"onlooker: warning: {leak.message}", file=sys.stderr)
     for name in missed:
-        print(f"onlooker: {name} is worse than {limits[name]:g}", file=sys.stderr)
+        how = f"is worse than {limits[name]:g}" if found.tasks[name].value is not None else "could not be measured"
+        print(f"onlooker: {name} {how}", file=sys.stderr)
     if missed:
         raise typer.Exit(1)
 
@@ -147,7 +152,10 @@ def _anomaly(bundle: Bundle, dataset: Path, split: str | None, limits: dict[str,
 
 def _limits(at_least: list[str] | None) -> dict[str, float]:
     try:
-        return {name: float(value) for name, value in asked.pairs(at_least, "--at-least").items()}
+        limits = {name: float(value) for name, value in asked.pairs(at_least, "--at-least").items()}
+        if not all(math.isfinite(limit) for limit in limits.values()):
+            raise ValueError
+        return limits
     except ValueError:
         raise UsageError(
             f"--at-least: not a number: {' '.join(at_least or [])}", hint="--at-least action=0.85"

@@ -148,21 +148,30 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
         ModelError: the bundle is damaged, or does not run here.
     """
     dataset = Dataset.load(request.dataset)
-    split = request.split or ("test" if "test" in dataset.info.splits else None)
-    samples = _some([s for s in dataset.of_split(split) if s.status == "labelled"], request.samples)
-    if not samples:
-        raise UsageError(
-            f"{request.dataset} has no labelled sample in {split or 'it'}", hint="see onlooker dataset stats"
-        )
-    for sort in request.by:
-        if not any(sort in s.groups or sort in s.labels for s in samples):
-            raise UsageError(f"--by: no sample has a group or label {sort!r}", hint="see onlooker dataset show")
+    split, part = _part(dataset, request)
     say = told or (lambda what, done, of: None)
     with ExitStack() as stack:
         subject = open_like(request.bundle, request.like, stack)
         one = _Runner(subject, dataset, request, say)
+        # what does not fit is told before the long work
+        other = None
+        if request.against is not None:
+            other = _Runner(open_like(request.against, request.like, stack), dataset, request, say)
+        tasks = dict.fromkeys(j.of for j in one.judges)
+        labelled = [s for s in part if not tasks.keys().isdisjoint(s.labels)]
+        if not labelled:
+            raise UsageError(
+                f"no sample of {request.dataset}{f' in {split}' if split else ''} has a label of {', '.join(tasks)}",
+                hint="see onlooker dataset stats, and --task",
+            )
+        samples = _some(labelled, request.samples)
+        for sort in request.by:
+            if not any(sort in s.groups or sort in s.labels for s in samples):
+                raise UsageError(f"--by: no sample has a group or label {sort!r}", hint="see onlooker dataset show")
         answers = one.answers(samples, "answering")
         made = one.result(answers, samples, split)
+        if len(part) > len(labelled):
+            made.notes.append(f"{len(part) - len(labelled)} samples have no label of {', '.join(tasks)}: left out")
         made.leaks, notes = find_leaks(
             subject, dataset, samples, near=request.near, progress=lambda n, of: say("looking for leaks", n, of)
         )
@@ -172,14 +181,26 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
             variants = variants_of(one.diet, some, dataset.root)
             changed = one.answers(some, "corrupting", variants)
             made.robustness, made.corrupted = rows_of(changed, one.judges), len(changed.samples)
-        if request.against is not None:
-            other = _Runner(open_like(request.against, request.like, stack), dataset, request, say)
+        if other is not None:
             theirs = other.answers(samples, "answering by the other")
             made.other = other.about
             made.against = compared(
                 one.judges, answers, other.judges, theirs, dataset.info.overlap, draws=request.draws, seed=request.seed
             )
         return made
+
+
+def _part(dataset: Dataset, request: EvaluationRequest) -> tuple[str | None, list[Sample]]:
+    """Which split is meant, None for all, and its samples that are no proposals."""
+    split = request.split or ("test" if "test" in dataset.info.splits else None)
+    part = [s for s in dataset.of_split(split) if s.status == "labelled"]
+    if not part:
+        there = ", ".join(f"{name} {len(dataset.of_split(name))}" for name in dataset.info.splits)
+        hint = f"--split says which part; there are {there}" if request.split is None and there else None
+        raise UsageError(
+            f"{request.dataset} has no labelled sample in {split or 'it'}", hint=hint or "see onlooker dataset stats"
+        )
+    return split, part
 
 
 def _some(samples: Sequence[Sample], count: int | None) -> list[Sample]:
