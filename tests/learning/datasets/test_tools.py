@@ -82,6 +82,18 @@ def test_two_pictures_of_one_name_do_not_write_one_yolo_file(media, tmp_path):
     assert (done.samples, sum(done.left_out.values())) == (1, 1)
 
 
+def test_splits_come_back_from_yolo(media, tmp_path):
+    for name in ("a", "b", "c"):
+        put(media, tmp_path / "images" / f"{name}.jpg")
+    (tmp_path / "labels").mkdir()
+    made = imported(tmp_path / "set", "yolo", tmp_path)
+    sides = zip(made.samples, ("train", "val", None), strict=True)
+    made.put([s.model_copy(update={"split": split}) for s, split in sides])
+    format_of("yolo").write(made, made.samples, tmp_path / "out", format_of("yolo").Options())
+    again = imported(tmp_path / "again", "yolo", tmp_path / "out", media=tmp_path)
+    assert splits(again) == {"images/a.jpg": "train", "images/b.jpg": "val", "images/c.jpg": None}
+
+
 def test_kinetics_as_it_is_published(media, tmp_path):
     put(media, tmp_path / "val" / "-ab_c_000010_000020.mp4", "walk.mp4")
     put(media, tmp_path / "val" / "-ab_c_000010_000020.webp", "one.jpg")

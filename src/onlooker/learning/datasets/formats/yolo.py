@@ -93,10 +93,10 @@ class Yolo:
         return made
 
     def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: YoloOptions) -> Written:
-        """Text files and ``data.yaml``; images stay where they are."""
+        """Text files and ``data.yaml``, with a list for each of train, val and test; images stay where they are."""
         wanted = options.task if "task" in options.model_fields_set else None
         name, task = only_task(dataset, ("boxes",), wanted, self.name)
-        done = Written()
+        done, lists = Written(), dict[str, list[str]]()
         for sample in samples:
             picture = picture_of(dataset, sample, target / "data.yaml", done)
             if picture is None:
@@ -114,7 +114,16 @@ class Yolo:
             write_whole(place, "".join(lines))
             done.files.append(place)
             done.samples += 1
-        facts = {"path": str(dataset.root), "names": dict(enumerate(task.classes))}
+            if sample.split in ("train", "val", "test"):
+                root = dataset.root if sample.of_kind("image") else target
+                lists.setdefault(sample.split, []).append(f"{(root / picture).resolve()}\n")
+            elif sample.split is not None:
+                done.left_out["splits other than train, val and test"] += 1
+        for split, lines in lists.items():
+            write_whole(target / f"{split}.txt", "".join(lines))
+            done.files.append(target / f"{split}.txt")
+        facts: dict[str, Any] = {"path": str(dataset.root), "names": dict(enumerate(task.classes))}
+        facts |= {split: str((target / f"{split}.txt").resolve()) for split in lists}
         write_whole(target / "data.yaml", yaml.safe_dump(facts, allow_unicode=True, sort_keys=False))
         done.files.append(target / "data.yaml")
         return done
