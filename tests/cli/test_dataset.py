@@ -102,6 +102,16 @@ def test_a_column_of_a_table_says_the_split(tmp_path, capsys):
     assert {row["text"]: row["split"] for row in rows} == {"lovely": "train", "awful": "test"}
 
 
+def test_an_import_tells_the_kinds_of_its_tasks(tmp_path, capsys):
+    """Numbers may be measures or names of classes: what they were taken for is told."""
+    (tmp_path / "words.csv").write_text("text,mood\nlovely,1\nawful,0\n")
+    fields = ["--set", "media=", "--label", "size=mood", "--label", "mood=mood:class"]
+    assert run("dataset", "import", "csv", tmp_path / "words.csv", *fields, "--into", tmp_path / "a", "--json") == 0
+    assert said(capsys)["tasks"] == {"size": "regression", "mood": "class"}
+    assert run("dataset", "import", "csv", tmp_path / "words.csv", *fields, "--into", tmp_path / "b") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["size: regression", "mood: class, 2 classes"]
+
+
 def test_a_library_becomes_tasks_and_events_labels(data, tmp_path, capsys):
     shutil.copy(data("ucsd_ped2/test/Test001.mp4"), tmp_path / "walk.mp4")
     info = open_source(str(tmp_path / "walk.mp4")).info

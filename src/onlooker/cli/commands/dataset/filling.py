@@ -57,7 +57,10 @@ def import_(
     media: Annotated[Path | None, typer.Option("--media", help="Folder of the media, where it lies elsewhere.")] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option("--label", help="TASK=COLUMN or TASK=COLUMN:KIND, in csv and arrays; repeatable."),
+        typer.Option(
+            "--label",
+            help="TASK=COLUMN or TASK=COLUMN:KIND, in csv and arrays; numbers of a table are regression; repeatable.",
+        ),
     ] = None,
     group: Annotated[
         list[str] | None, typer.Option("--group", help="SORT={field} or SORT=field~REGEX; repeatable.")
@@ -100,9 +103,14 @@ def import_(
                 (into / name).unlink(missing_ok=True)
         raise
     lines = [f"{into}: {report.new} new, {report.replaced} replaced, {len(dataset.samples)} in all"]
+    tasks = dataset.info.tasks
+    lines += [
+        f"{name}: {t.kind}" + (f", {len(t.classes)} classes" if t.has_classes else "") for name, t in tasks.items()
+    ]
     lines += [f"left out: {n} {reason}" for reason, n in report.left_out.items() if n]
     lines += [f"cannot be used: {name}: {reason}" for name, reason in [*report.failures.items()][:20]]
-    say(as_json, {"samples": len(dataset.samples), **report.as_dict()}, lines)
+    kinds = {name: task.kind for name, task in tasks.items()}
+    say(as_json, {"samples": len(dataset.samples), **report.as_dict(), "tasks": kinds}, lines)
 
 
 def from_library(
