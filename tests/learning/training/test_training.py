@@ -16,7 +16,9 @@ import torch
 
 from learning._tiny import tiny_dataset, tiny_recipe
 from onlooker.bundles.folder import load_bundle
+from onlooker.cli.main import main
 from onlooker.core.errors import ConfigError, UsageError
+from onlooker.learning.datasets.manifest import Task
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import load_model, read_tensors, write_tensors
 from onlooker.learning.training.train import train
@@ -239,6 +241,29 @@ def test_going_on_in_a_folder_of_something_else_leaves_it_alone(tmp_path: Path, 
     with pytest.raises(UsageError, match="home holds no run to go on with"):
         train(tiny_recipe(tmp_path, dataset), out=tmp_path / "home", resume=True)
     assert [(f.name, f.read_text()) for f in (tmp_path / "home").iterdir()] == [("log.jsonl", "mine")]
+
+
+def test_what_a_run_says_has_a_line_for_each_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tiny_dataset(tmp_path / "data", count=24)
+    # one individual alone in each part but the first: there is no pair to compare
+    tasks = {**made.info.tasks, "who": Task(kind="identity")}
+    made.info = made.info.model_copy(update={"tasks": tasks})
+    who = {s.id: "ann" if int(s.id) % 2 else "bob" for s in made.samples if s.split == "train" or int(s.id) in (16, 20)}
+    made.put([s.model_copy(update={"labels": {**s.labels, "who": who[s.id]}}) for s in made.samples if s.id in who])
+    made.save()
+    tasks = {"side": {"head": "classification"}, "shade": {"head": "regression"}, "who": {"head": "embedding"}}
+    recipe = tiny_recipe(tmp_path, tmp_path / "data", tasks=tasks)
+    words = ["train", str(recipe), "--out", str(tmp_path / "run"), "--set", "training.epochs=2", "--no-bundle"]
+    with pytest.raises(SystemExit, match="0"):
+        main(words)
+    said = capsys.readouterr()
+    lines = said.err.splitlines()
+    assert [line.split("loss")[0].split() for line in lines[-2:]] == [["epoch", "1"], ["epoch", "2"]]
+    assert all("who" in line and "shade" in line.split("side")[-1] for line in lines[-2:])
+    assert "validation   who: its labels are too few to measure anything" in said.out
+    scores = [json.loads(line)["score"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"The best epoch on the validation part is {scores.index(max(scores)) + 1}," in page
 
 
 def test_results_that_cannot_be_written_are_told(tmp_path: Path, dataset: Path) -> None:

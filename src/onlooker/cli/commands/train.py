@@ -95,7 +95,7 @@ def _say(folder: Path, as_json: bool) -> None:
         for task, values in tasks.items():
             if isinstance(values, dict):
                 shown = ", ".join(f"{n} {v:.4g}" for n, v in list(values.items())[:5] if isinstance(v, int | float))
-                print(f"{part:12} {task}: {shown}")
+                print(f"{part:12} {task}: {shown or 'its labels are too few to measure anything'}")
     for task, values in made.get("gains", {}).get("tasks", {}).items():
         print(f"{'together':12} {task}: {values['metric']} {values['together']:.4g}, alone {values['alone']:.4g}")
     print(f"{'report':12} {made['report']}")
@@ -139,12 +139,13 @@ class _Terminal:
         """The run begins."""
         self._stop()
         for note in notes:
-            self._console.print(note)
+            self._console.print(note, soft_wrap=True)
         minutes = estimate.seconds / 60
         self._console.print(
             f"{estimate.parameters:,} parameters ({estimate.trained:,} trained), {estimate.multiply_adds / 1e6:,.1f} M "
             f"multiply-adds a sample; about {estimate.memory / 1e6:,.0f} MB for a batch, {estimate.data / 1e6:,.0f} MB "
-            f"of samples; {estimate.steps} steps an epoch, about {minutes:.1f} min in all"
+            f"of samples; {estimate.steps} steps an epoch, about {minutes:.1f} min in all",
+            soft_wrap=True,
         )
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
@@ -161,7 +162,7 @@ class _Terminal:
         for name, metrics in line.get("validation", {}).items():
             first = next(iter(metrics.items()), None)
             said += f"  {name} {first[0]} {first[1]:.4f}" if first else ""
-        self._console.print(said)
+        self._console.print(said, soft_wrap=True)
 
     def _stop(self) -> None:
         self._bar.stop()

@@ -91,7 +91,8 @@ def _results(metrics: Results, recipe: Recipe) -> str:
 
 
 def _curves(history: list[dict[str, Any]], recipe: Recipe) -> str:
-    """Loss, rate and every metric of the validation part over the epochs."""
+    """Loss, rate and every metric of the validation part over the epochs, the first being 1."""
+    history = [{**line, "epoch": line["epoch"] + 1} for line in history]
     losses = {n: [(line["epoch"], line["loss"][n]) for line in history if n in line["loss"]] for n in recipe.tasks}
     scores = [(line["epoch"], line["score"]) for line in history if line.get("score") is not None]
     best = max(scores, key=lambda s: s[1])[0] if scores else None
