@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onlooker.cli.main import main
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.collapse import collapsed
 from onlooker.learning.compress.contract import Contract, Costs, Worth, broken, distance, drop_of
@@ -62,3 +65,18 @@ def test_a_class_that_collapses_under_the_average_is_told() -> None:
     assert collapsed(base, worth, [], []) == [
         {"task": "action", "kind": "class (recall)", "name": "fall", "before": 0.9, "after": 0.4}
     ]
+
+
+def test_a_misspelt_step_or_a_file_for_a_folder_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compress", "nothing", "--data", str(tmp_path), "--out"]
+    with pytest.raises(SystemExit, match="1"):
+        main([*words, str(tmp_path / "out"), "--steps", "prun"])
+    assert "--steps: there is no step 'prun' (there are distil, " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("mine")
+    for place in ("file", "file/out"):
+        with pytest.raises(SystemExit, match="1"):
+            main([*words, str(tmp_path / place)])
+        assert "onlooker: cannot make the folder " in capsys.readouterr().err

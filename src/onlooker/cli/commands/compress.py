@@ -92,18 +92,23 @@ def command(
     require_torch()
     from onlooker.learning.compress.contract import Contract
     from onlooker.learning.compress.devices import check_device
+    from onlooker.learning.compress.plan import sequences
     from onlooker.learning.compress.run import compress
     from onlooker.learning.compress.search import Request
+    from onlooker.learning.run_folder import make_folder
     from onlooker.shadow.at_work import at_work
 
     check_device(device, engine)
-    if out.exists() and any(out.iterdir()) and not resume:
+    only = tuple(name.strip() for name in steps.split(",")) if steps else ()
+    sequences(trains=False, epochs=epochs, int8={}, only=only)
+    make_folder(out)
+    if any(out.iterdir()) and not resume:
         raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
     if video is not None:
         _check_clip(bundle, video)
     request = Request(
         bundle, data, Contract(max_drop, max_latency, speed_up, max_size), out,
-        None if budget is None else seconds_of(budget, "--budget"), tuple(steps.split(",")) if steps else (),
+        None if budget is None else seconds_of(budget, "--budget"), only,
         tuple(teacher or ()), engine, epochs, samples, slices, seed, threads, video=video,
         device=cast("Device", device),
     )  # fmt: skip
