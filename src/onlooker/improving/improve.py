@@ -174,6 +174,7 @@ def improve(request: ImproveRequest, told: Told | None = None) -> Improvement:
     footage = open_footage(request.library, request.name, hidden=request.hidden)
     run = request.run or _run_of(used, request)
     recipe = RunFolder(run).recipe()
+    _check_run(run, recipe, used)
     data = request.data or _data_of(recipe)
     _begin(request, used)
     made = Improvement(request, used, run, data, footage)
@@ -195,6 +196,21 @@ def _run_of(used: Bundle, request: ImproveRequest) -> Path:
     raise UsageError(
         f"the run that made {request.name} {used.digest[:16]} was not found", hint="say --run FOLDER of onlooker train"
     )
+
+
+def _check_run(run: Path, recipe: Recipe, used: Bundle) -> None:
+    """What is learned has to come out of the bundle that it began from.
+
+    Raises:
+        UsageError: the run answers something else than the bundle.
+    """
+    outputs = [o.name for o in used.manifest.outputs]
+    if missing := [name for name in outputs if name not in recipe.tasks]:
+        raise UsageError(
+            f"{run} is not the run that made {used.manifest.name}: it has no task {missing[0]!r}, it has "
+            f"{', '.join(recipe.tasks)}",
+            hint="say --run FOLDER of the run that did",
+        )
 
 
 def _data_of(recipe: Recipe) -> Path | None:

@@ -10,6 +10,7 @@ import torch
 import yaml
 from PIL import Image
 
+from learning._runs import ACTION, CNN, FRAME, facts_of, make_run, recipe_of
 from learning.improve._material import onlooker, told
 from learning.improve.conftest import tinted
 from onlooker.bundles import added
@@ -160,6 +161,10 @@ def test_what_cannot_be_improved_is_refused(planted, tmp_path, capsys):
     library = planted[1]
     onlooker("improve", "alarms", "--library", library, "--out", tmp_path / "a", code=1)
     assert "--run" in capsys.readouterr().err
+    other = make_run(tmp_path / "other", recipe_of({"x": CNN}, ACTION), facts_of({"x": FRAME}, {"action": "class"}))
+    onlooker("improve", "alarms", "--library", library, "--run", other, "--out", tmp_path / "a", code=1)
+    assert "is not the run that made alarms: it has no task 'alarm', it has action (" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
     for one in told("feedback", "list", "--library", library)["feedback"]:
         onlooker("feedback", "remove", one["key"], "--library", library)
     onlooker("improve", "alarms", *planted, code=1)
