@@ -36,13 +36,16 @@ RECIPES = {
     "expression": "expression", "sounds": "sounds", "digits_fused": "digits",
 }  # fmt: skip
 """By recipe, its dataset."""
-ALONE: dict[str, tuple[dict[str, Any], ...]] = {
-    "ONNX Runtime's quantiser alone": (
-        {"step": "int8", "method": "onnxruntime", "operators": "flow", "max_drop": 1.0, "least_gain": 0},
-    ),
-    "NNCF alone": ({"step": "int8", "method": "nncf", "max_drop": 1.0, "least_gain": 0},),
-    "Torch-Pruning alone": ({"step": "prune", "ratio": 0.5, "epochs": 3},),
-}
+
+
+def alone(epochs: int) -> dict[str, tuple[dict[str, Any], ...]]:
+    """What each library does by itself, by its name; what is pruned learns for so many epochs, as ours does."""
+    own = {"step": "int8", "max_drop": 1.0, "least_gain": 0}
+    return {
+        "ONNX Runtime's quantiser alone": ({**own, "method": "onnxruntime", "operators": "flow"},),
+        "NNCF alone": ({**own, "method": "nncf"},),
+        "Torch-Pruning alone": ({"step": "prune", "ratio": 0.5, "epochs": epochs},),
+    }
 
 
 def measured(name: str, budget: float | None, samples: int | None, **more: Any) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def measured(name: str, budget: float | None, samples: int | None, **more: Any) 
     request = Request(str(run), data, Contract(max_drop=1.0), out, budget, samples=samples, **more)
     found = compress(request, at_work=at_work)
     search = Search(request)
-    libraries = {who: _library(search, steps, found["candidates"]) for who, steps in ALONE.items()}
+    libraries = {who: _library(search, steps, found["candidates"]) for who, steps in alone(request.epochs).items()}
     chosen = found["chosen"]
     result: dict[str, Any] = {"seconds of training": round(seconds), "baseline": found["baseline"], "chosen": chosen}
     if chosen is not None:
