@@ -65,11 +65,16 @@ def first_complaint(
 ) -> tuple[Location, str, str]:
     """The first thing that a model says is wrong: its location, the same written with dots, and what; never the value.
 
+    Of a field that is missing, a field beside it that the model does not have is told instead: it is the same misspelt.
+
     Args:
         error: of the model.
         unknown: what to say of a field that the model does not have.
     """
-    first = error.errors(include_input=False, include_url=False)[0]
+    told = error.errors(include_input=False, include_url=False)
+    first = told[0]
+    if first["type"] == "missing":
+        first = next((t for t in told if t["type"] == "extra_forbidden" and t["loc"][:-1] == first["loc"][:-1]), first)
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = unknown
