@@ -70,7 +70,9 @@ class OnnxRuntime:
             session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ModelError(f"ONNX Runtime cannot load {path.name}: {first}", hint="pull the model again, or export it anew") from None
+            raise ModelError(
+                f"ONNX Runtime cannot load {path.name}: {first}", hint="pull the model again, or export it anew"
+            ) from None
         report = RuntimeReport("onnxruntime", onnxruntime.__version__, session.get_providers()[0], threads, "f32")
         return _Loaded(session, report, shapes or {})
 

@@ -69,7 +69,9 @@ class OpenVinoRuntime:
             compiled = core.compile_model(model, target, options if target == "CPU" else {})
         except Exception as error:
             first = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-            raise ModelError(f"OpenVINO cannot load {path.name}: {first}", hint="pull the model again, or export it anew") from None
+            raise ModelError(
+                f"OpenVINO cannot load {path.name}: {first}", hint="pull the model again, or export it anew"
+            ) from None
         import openvino
 
         version = str(openvino.__version__).split("-")[0]
