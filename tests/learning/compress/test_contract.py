@@ -12,6 +12,8 @@ from onlooker.cli.main import main
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.collapse import collapsed
 from onlooker.learning.compress.contract import Contract, Costs, Worth, broken, distance, drop_of
+from onlooker.learning.compress.run import hopeful
+from onlooker.learning.compress.search import Candidate
 
 BASE = {"action": Worth("accuracy", 0.9, True), "height": Worth("mae", 2.0, False)}
 limits = st.one_of(st.none(), st.floats(0.01, 100))
@@ -23,6 +25,21 @@ def test_a_limit_that_cannot_be_is_refused(name: str) -> None:
         Contract(**{name: 0.0})
     with pytest.raises(UsageError, match="max_drop"):
         Contract(max_drop=-1)
+
+
+def test_the_fastest_are_held_to_it_and_then_the_one_that_changed_least() -> None:
+    def tried(name: str, value: float, speed_up: float, *, kept: bool = True) -> Candidate:
+        worth = {"action": Worth("accuracy", value, True)}
+        costs = Costs(1.0, (1.0, 1.0), "openvino", 1.0)
+        return Candidate(({"step": name},), None, worth, costs, speed_up, [] if kept else ["slow"])
+
+    candidates = [
+        tried("same", 0.9, 1.5), tried("much", 0.8, 9, kept=False), tried("a", 0.895, 4), tried("b", 0.91, 3),
+        tried("c", 0.892, 2), tried("better", 0.93, 1.7),
+    ]  # fmt: skip
+    chosen = hopeful(candidates, {"action": Worth("accuracy", 0.9, True)})
+    assert [c.steps[0]["step"] for c in chosen] == ["a", "b", "c", "same"]
+    assert [c.steps[0]["step"] for c in hopeful(candidates[1:4], {"action": BASE["action"]})] == ["a", "b"]
 
 
 def test_each_limit_is_told_when_it_is_broken() -> None:

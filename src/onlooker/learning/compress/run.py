@@ -22,7 +22,7 @@ from onlooker.learning.compress.report_page import compression_page
 from onlooker.learning.compress.search import Candidate, Request, Search, Told
 from onlooker.learning.datasets.typed_yaml import write_whole
 
-__all__ = ["compress"]
+__all__ = ["compress", "hopeful"]
 
 _CONFIRMED, _NEAREST, _NARROWED = 3, 3, 3
 
@@ -31,8 +31,9 @@ def compress(request: Request, told: Told | None = None, at_work: AtWork | None 
     """Search, confirm, and put what was chosen into ``request.out / "bundle"``.
 
     Candidates are judged by the validation part. Those that keep the contract are held to it on the test part, the
-    fastest first, three at most, beside the baseline and with the latency measured once more; the first that keeps it
-    there too is chosen. A contract that none keeps on both parts is refused.
+    three fastest first, then the one whose figures were nearest to the baseline's, beside the baseline and with the
+    latency measured once more; the first that keeps it there too is chosen. A contract that none of them keeps on both
+    parts is refused.
 
     Args:
         request: what is asked for.
@@ -102,13 +103,24 @@ def _fastest(candidates: Sequence[Candidate]) -> list[Candidate]:
     return sorted(kept, key=lambda c: (-c.speed_up, c.costs.size_mb if c.costs else 0.0))
 
 
+def hopeful(candidates: Sequence[Candidate], base: dict[str, Worth]) -> list[Candidate]:
+    """The fastest that kept the contract so far, then the one that changed least: a small part may have misled.
+
+    Args:
+        candidates: that were tried.
+        base: how good the baseline is on the same part.
+    """
+    fastest = _fastest(candidates)
+    return [*fastest[:_CONFIRMED], *sorted(fastest[_CONFIRMED:], key=lambda c: abs(c.drop(base)))[:1]]
+
+
 def _confirmed(search: Search) -> list[dict[str, Any]]:
-    """What the test part says of the fastest that kept the contract so far; the last is the chosen one, if kept."""
+    """What the test part says of the hopeful; the last is the chosen one, if kept."""
     request = search.request
     made: list[dict[str, Any]] = []
     base: dict[str, Worth] | None = None
     before: Any = None
-    for one in _fastest(search.candidates)[:_CONFIRMED]:
+    for one in hopeful(search.candidates, search.base_worth):
         assert one.bundle is not None
         assert one.costs is not None
         if base is None:
