@@ -12,8 +12,9 @@ from onlooker.cli.main import main
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.collapse import collapsed
 from onlooker.learning.compress.contract import Contract, Costs, Worth, broken, distance, drop_of
+from onlooker.learning.compress.plan import said
 from onlooker.learning.compress.run import hopeful
-from onlooker.learning.compress.search import Candidate
+from onlooker.learning.compress.search import Candidate, Request, Search
 
 BASE = {"action": Worth("accuracy", 0.9, True), "height": Worth("mae", 2.0, False)}
 limits = st.one_of(st.none(), st.floats(0.01, 100))
@@ -40,6 +41,26 @@ def test_the_fastest_are_held_to_it_and_then_the_one_that_changed_least() -> Non
     chosen = hopeful(candidates, {"action": Worth("accuracy", 0.9, True)})
     assert [c.steps[0]["step"] for c in chosen] == ["a", "b", "c", "same"]
     assert [c.steps[0]["step"] for c in hopeful(candidates[1:4], {"action": BASE["action"]})] == ["a", "b"]
+
+
+def test_what_was_pruned_between_two_ratios_goes_to_int8_too(tmp_path: Path) -> None:
+    def tried(value: float, ratio: float, *ends: str) -> Candidate:
+        cut = {"step": "prune", "ratio": ratio, "epochs": 0}
+        steps = (cut, {"step": "distil"}, *({"step": end} for end in ends))
+        return Candidate(steps, None, {"action": Worth("accuracy", value, True)})
+
+    search = Search.__new__(Search)
+    search.request = Request("it", tmp_path, Contract(max_drop=1), tmp_path)
+    search.candidates = [
+        Candidate((), None, {"action": Worth("accuracy", 0.9, True)}),
+        tried(0.8, 0.5, "graph"), tried(0.7, 0.5, "int8"), tried(0.895, 0.3, "graph"),
+        Candidate(({"step": "prune", "ratio": 0.5, "epochs": 3}, {"step": "int8"})),
+    ]  # fmt: skip
+    (steps,) = search.other_ends()
+    assert said(steps) == "prune 0.3, distil, int8"
+    assert steps[0]["epochs"] == 0
+    search.candidates.append(Candidate(steps, None, {"action": Worth("accuracy", 0.8, True)}))
+    assert search.other_ends() == []
 
 
 def test_each_limit_is_told_when_it_is_broken() -> None:

@@ -73,6 +73,8 @@ def compress(request: Request, told: Told | None = None, at_work: AtWork | None 
         if between is None:
             break
         search.tried(between)
+    for steps in [] if search.late else search.other_ends():
+        search.tried(steps)
     say("confirming", 0, 1)
     confirmed = _confirmed(search)
     found = _told(search, confirmed, skipped)

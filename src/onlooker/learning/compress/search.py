@@ -113,6 +113,11 @@ class Candidate:
         return max((drop_of(one, self.worth[n]) if n in (self.worth or {}) else 100.0) for n, one in base.items())  # type: ignore[index]
 
 
+def _learned(steps: Steps) -> Steps:
+    """Those of the steps that train."""
+    return tuple(s for s in steps if step_config(s)[0].trains)
+
+
 class Search:
     """Makes, measures and keeps candidates; what is in ``request.out`` from before is not made again.
 
@@ -282,6 +287,21 @@ class Search:
             return None
         steps = with_ratio(kept[low].steps if low is not None else self._with(high), ((low or 0.0) + high) / 2)
         return None if any(c.steps == steps for c in self.candidates) else steps
+
+    def other_ends(self) -> list[Steps]:
+        """Of the most pruning that kept the drop, the sequences that only end otherwise and were not tried.
+
+        Pruning between two ratios is looked for by one sequence; what was learned there goes to int8 in a moment.
+        """
+        pruned = [c for c in self.candidates if pruned_by(c.steps) is not None]
+        good = [c for c in pruned if c.worth and c.drop(self.base_worth) <= self.request.contract.max_drop]
+        if not good:
+            return []
+        most = max(good, key=lambda c: pruned_by(c.steps) or 0.0)
+        ratio, known = pruned_by(most.steps) or 0.0, {key_of(c.steps) for c in self.candidates}
+        likewise = [with_ratio(c.steps, ratio) for c in pruned]
+        made = {key_of(steps): steps for steps in likewise if _learned(steps) == _learned(most.steps)}
+        return [steps for key, steps in made.items() if key not in known]
 
     def _with(self, ratio: float) -> Steps:
         return next(c.steps for c in self.candidates if pruned_by(c.steps) == ratio)
