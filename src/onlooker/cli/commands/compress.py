@@ -101,8 +101,7 @@ def command(
     check_device(device, engine)
     only = tuple(name.strip() for name in steps.split(",")) if steps else ()
     sequences(trains=False, epochs=epochs, int8={}, only=only)
-    make_folder(out)
-    if any(out.iterdir()) and not resume:
+    if out.is_dir() and any(out.iterdir()) and not resume:
         raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
     if video is not None:
         _check_clip(bundle, video)
@@ -112,6 +111,7 @@ def command(
         tuple(teacher or ()), engine, epochs, samples, slices, seed, threads, video=video,
         device=cast("Device", device),
     )  # fmt: skip
+    make_folder(out)
     with _progress(as_json) as told:
         found = compress(request, told, at_work)
     print(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(_lines(found)))
