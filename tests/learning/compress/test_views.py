@@ -140,6 +140,18 @@ def test_what_two_outputs_share_and_what_has_branches():
     assert without_views(branches) is branches
 
 
+def test_constants_of_the_model_are_not_taken_for_own_ones():
+    """Whatever they are called, as after an optimisation before."""
+    model = onnx.parser.parse_model(
+        HEAD
+        + """(float[1, 2, 1, 3] x) => (float[2, 1, 3] y, float[1, 2, 1, 3] z)
+        <int64[3] axes_2_1_3 = {3, 1, 2}, int64[3] shape = {2, 1, 3}, int64[2] axes_1 = {0, 1}> {
+        y = Reshape(x, shape) a = Reshape(x, axes_2_1_3) b = Softmax<axis=2>(a) c = Unsqueeze(b, axes_1)
+        d = ReduceMax<axes=[4], keepdims=0>(c) e = ReduceMax<axes=[1, 2], keepdims=0>(d) z = Sub(x, x) }"""
+    )
+    same(model)
+
+
 def test_a_model_of_free_sides_stays():
     free = onnx.parser.parse_model(HEAD + "(float[N, 4] x) => (float[N, 4] y) { a = Relu(x) y = Identity(a) }")
     assert without_views(free) is free

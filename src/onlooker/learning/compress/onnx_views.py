@@ -14,7 +14,7 @@ but for what an engine fuses in another way afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, combinations, pairwise
 from math import prod
 from typing import Any, TypeAlias
@@ -84,17 +84,21 @@ class _Followed:
         sources: by old tensor, the new one with the same numbers in the same order.
         forms: the shapes of new tensors.
         joined: new tensors that are joins: the axis, and the old tensors that were joined.
+        reshapes: new tensors by the source that they have in another form.
+        numbers: new constants by what they hold.
     """
 
     def __init__(self, graph: Any, shapes: dict[str, Shape]) -> None:
         self.graph, self.shapes = graph, shapes
-        held = [i.name for i in (*graph.input, *graph.initializer)]
-        self.sources = {name: name for name in held}
-        self.forms: dict[str, Shape] = {name: shapes[name] for name in held if name in shapes}
+        self.given = {i.name for i in (*graph.input, *graph.initializer)}
+        self.sources = {name: name for name in self.given}
+        self.forms: dict[str, Shape] = {name: shapes[name] for name in self.given if name in shapes}
         self.joined: dict[str, tuple[int, list[str]]] = {}
         self.constants = {i.name: i for i in graph.initializer}
         self.nodes: list[Any] = []
-        self.taken = {*held, *(name for n in graph.node for name in n.output)}
+        self.reshapes: dict[tuple[str, Shape], str] = {}
+        self.numbers: dict[Shape, str] = {}
+        self.taken = {*self.given, *(name for n in graph.node for name in n.output)}
         self.outputs = {o.name for o in graph.output}
 
     def rewrite(self) -> None:
@@ -150,7 +154,7 @@ class _Followed:
         if not whole or len(whole) + len(small) < 2:
             return False
         # what the model has computed says the form, rather than what it is given
-        form = self.forms[max((self.sources[n] for n in whole), key=lambda n: n in self.joined or not self._given(n))]
+        form = self.forms[max((self.sources[n] for n in whole), key=lambda n: n not in self.given)]
         inputs = [self._shaped(n, form) if n in whole else self._single(n, len(form)) for n in node.input]
         made = self._copied(node, inputs, [self._name(out)])
         self._known(out, made.output[0], form)
@@ -175,7 +179,7 @@ class _Followed:
                 self.sources[out] = self.sources[part]
                 return True
         form = (*self.forms[source][:place], end - start, *self.forms[source][place + 1 :])
-        bounds = [self._constant([n]) for n in (start, end, place)]
+        bounds = [self._constant((n,)) for n in (start, end, place)]
         made = self._copied(node, [source, *bounds], [self._name(out)])
         self._known(out, made.output[0], form)
         return True
@@ -232,15 +236,11 @@ class _Followed:
 
     # -- tensors --
 
-    def _given(self, name: str) -> bool:
-        return name in self.constants or any(i.name == name for i in self.graph.input)
-
     def _left_out(self, names: Sequence[str], lone: Sequence[int]) -> tuple[int, ...]:
         """Axes of one that the sources of what is joined leave out already, if they do."""
-        for name in sorted(names, key=lambda n: self._given(self.sources[n])):
+        for name in sorted(names, key=lambda n: self.sources[n] in self.given):
             form, shape = self.forms[self.sources[name]], self.shapes[name]
-            spare = len(shape) - len(form)
-            for without in _choices(lone, spare):
+            for without in combinations(lone, max(0, len(shape) - len(form))):
                 if _dropped(shape, without) == form:
                     return without
         return ()
@@ -248,13 +248,8 @@ class _Followed:
     def _part(self, source: str, start: int, end: int) -> str | None:
         """What was joined from ``start`` to ``end``, if it is one tensor."""
         axis, names = self.joined[source]
-        rank = len(self.forms[source])
-        lengths = []
-        for name in names:
-            shape = self.shapes[name]
-            rest = prod(n for a, n in enumerate(self.forms[source]) if a != axis) if rank else 1
-            lengths.append(prod(shape) // max(rest, 1))
-        ends = list(accumulate(lengths, initial=0))
+        rest = max(1, prod(_dropped(self.forms[source], (axis,))))
+        ends = accumulate((prod(self.shapes[name]) // rest for name in names), initial=0)
         for name, (first, last) in zip(names, pairwise(ends), strict=True):
             if (first, last) == (start, end):
                 return name
@@ -286,35 +281,31 @@ class _Followed:
         source = self.sources[old]
         if self.forms[source] == form:
             return source
-        return self._reshaped(source, form, None)
+        if (source, form) not in self.reshapes:
+            name = self._new(f"{source}_as_{'x'.join(map(str, form))}")
+            self.reshapes[source, form] = self._reshaped(source, form, name)
+        return self.reshapes[source, form]
 
     def _single(self, old: str, rank: int) -> str:
         """A new tensor with an old one's only number, of no more axes than there are."""
         source = self.sources[old]
         return source if len(self.forms[source]) <= rank else self._shaped(old, (1,) * rank)
 
-    def _reshaped(self, source: str, form: Shape, name: str | None) -> str:
+    def _reshaped(self, source: str, form: Shape, name: str) -> str:
         import onnx
 
-        for node in self.nodes if name is None else ():
-            if node.op_type == "Reshape" and node.input[0] == source and self.forms[node.output[0]] == form:
-                return node.output[0]
-        name = name or self._new(f"{source}_as_{'x'.join(map(str, form))}")
-        shape = self._constant(form)
-        self.nodes.append(onnx.helper.make_node("Reshape", [source, shape], [name]))
+        self.nodes.append(onnx.helper.make_node("Reshape", [source, self._constant(form)], [name]))
         self.forms[name] = form
         return name
 
-    def _constant(self, numbers: Sequence[int]) -> str:
+    def _constant(self, numbers: Shape) -> str:
         import onnx
 
-        name = f"axes_{'_'.join(map(str, numbers))}"
-        if name not in self.constants:
-            name = self._new(name)
-            made = onnx.numpy_helper.from_array(np.array(numbers, np.int64), name)
-            self.graph.initializer.append(made)
-            self.constants[name] = made
-        return name
+        if numbers not in self.numbers:
+            name = self._new(f"axes_{'_'.join(map(str, numbers))}")
+            self.graph.initializer.append(onnx.numpy_helper.from_array(np.array(numbers, np.int64), name))
+            self.numbers[numbers] = name
+        return self.numbers[numbers]
 
     def _copied(self, node: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
         import onnx
@@ -350,7 +341,7 @@ class _Followed:
             source, form = self.sources[output.name], self.shapes[output.name]
             if self.forms[source] != form:
                 self._reshaped(source, form, output.name)
-            elif self._given(source) or source in renamed:
+            elif source in self.given or source in renamed:
                 self.nodes.append(onnx.helper.make_node("Identity", [source], [output.name]))
             else:
                 renamed[source] = output.name
@@ -373,11 +364,6 @@ class _Followed:
 
 def _dropped(shape: Shape, without: Sequence[int]) -> Shape:
     return tuple(n for a, n in enumerate(shape) if a not in without)
-
-
-def _choices(lone: Sequence[int], count: int) -> Iterator[tuple[int, ...]]:
-    if 0 <= count <= len(lone):
-        yield from combinations(lone, count)
 
 
 def _place(shape: Shape, axis: int, form: Shape) -> int | None:
