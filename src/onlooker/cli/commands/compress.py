@@ -92,7 +92,7 @@ def command(
     require_torch()
     from onlooker.learning.compress.contract import Contract
     from onlooker.learning.compress.devices import check_device
-    from onlooker.learning.compress.plan import sequences
+    from onlooker.learning.compress.plan import check_steps
     from onlooker.learning.compress.run import compress
     from onlooker.learning.compress.search import Request
     from onlooker.learning.run_folder import make_folder
@@ -100,7 +100,7 @@ def command(
 
     check_device(device, engine)
     only = tuple(name.strip() for name in steps.split(",")) if steps else ()
-    sequences(trains=False, epochs=epochs, int8={}, only=only)
+    check_steps(only)
     if out.is_dir() and any(out.iterdir()) and not resume:
         raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
     if video is not None:

@@ -11,7 +11,18 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.compress.step import Compression, StepConfig
 from onlooker.learning.parts import load_part, part_names
 
-__all__ = ["RATIOS", "Steps", "key_of", "pruned_by", "said", "sequences", "settings_of", "step_config", "with_ratio"]
+__all__ = [
+    "RATIOS",
+    "Steps",
+    "check_steps",
+    "key_of",
+    "pruned_by",
+    "said",
+    "sequences",
+    "settings_of",
+    "step_config",
+    "with_ratio",
+]
 
 Steps = tuple[dict[str, Any], ...]
 """Settings of steps, in order."""
@@ -52,10 +63,8 @@ def sequences(
     Raises:
         UsageError: there is no step of such a name.
     """
-    known = part_names("compress.steps")
-    if unknown := [name for name in only if name not in known]:
-        raise UsageError(f"--steps: there is no step {unknown[0]!r}", hint=f"there are {', '.join(known)}")
-    allowed = set(only or known)
+    check_steps(only)
+    allowed = set(only or part_names("compress.steps"))
     distil: dict[str, Any] = {"step": "distil", "epochs": epochs}
     whole: dict[str, Any] = {"step": "int8", **int8}
     simpler: Steps = ({"step": "graph"},) if "graph" in allowed else ()
@@ -74,6 +83,17 @@ def sequences(
         leaving: dict[str, Any] = {"step": "early_exit", "epochs": epochs, **(early_exit or {})}
         made += [(leaving,), (leaving, whole)]
     return [steps for steps in made if all(s["step"] in allowed for s in steps)]
+
+
+def check_steps(names: Sequence[str]) -> None:
+    """Try that there are steps of these names.
+
+    Raises:
+        UsageError: there is none of such a name.
+    """
+    known = part_names("compress.steps")
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"--steps: there is no step {unknown[0]!r}", hint=f"there are {', '.join(known)}")
 
 
 def step_config(settings: dict[str, Any]) -> tuple[type[Compression], StepConfig]:
