@@ -333,3 +333,29 @@ def test_a_window_is_a_multiple_of_the_chunk():
     network = part(part.Config(widths=(8,), time_strides=(2,)), (4, 3, 8, 8)).eval()
     with pytest.raises(UsageError, match="multiple of 2 frames, got 3"):
         network.stream(torch.zeros(1, 3, 3, 8, 8), network.initial_state())
+
+
+@every
+def test_one_with_fewer_layers_takes_the_same_and_gives_as_many_steps(case):
+    part = load_part("networks", case.name)
+    fewer = part.Config(**case.config).shallower()
+    if fewer is None:
+        return
+    small = Case(case.name, {**case.config, **fewer}, case.shape).make()
+    whole = case.make()
+    features, before = small(case.sample()), whole(case.sample())
+    assert features.steps.shape[:2] == before.steps.shape[:2]
+    assert small.chunk == whole.chunk
+    assert _layers(small) < _layers(whole)
+
+
+def _layers(network: Network) -> int:
+    kinds = (nn.modules.conv._ConvNd, nn.Linear, nn.GRU, nn.LSTM)
+    return sum(
+        m.num_layers if isinstance(m, nn.GRU | nn.LSTM) else 1 for m in network.modules() if isinstance(m, kinds)
+    )
+
+
+def test_the_usual_networks_have_one_with_fewer_layers():
+    known = [n for n in part_names("networks") if load_part("networks", n).Config().shallower() is not None]
+    assert {"audio_cnn", "cnn_rnn", "crnn", "frame_cnn", "series", "tconv", "temporal_convolution"} <= set(known)

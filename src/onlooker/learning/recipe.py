@@ -34,6 +34,7 @@ __all__ = [
     "TrainingConfig",
     "load_recipe",
     "recipe_schema",
+    "set_value",
 ]
 
 _HINT = "see docs/guides/training.md, or onlooker train --schema"
@@ -296,19 +297,32 @@ def read_values(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected settings by name", hint=_HINT)
     for setting in overrides:
-        _override(values, setting)
+        set_value(values, setting)
     return values, node
 
 
-def _override(values: dict[str, Any], setting: str) -> None:
+def set_value(
+    values: dict[str, Any], setting: str, *, option: str = "--set", example: str = "training.epochs=3"
+) -> None:
+    """Put a setting ``key.key=value``, its value in YAML, into values.
+
+    Args:
+        values: by name, changed in place.
+        setting: what is set.
+        option: by which it was given, for errors.
+        example: of it, for errors too.
+
+    Raises:
+        UsageError: it has no name or is not YAML.
+    """
     name, mark, text = setting.partition("=")
     if not mark or not name:
-        raise UsageError(f"--set: expected NAME=VALUE, got {setting!r}", hint="--set training.epochs=3")
+        raise UsageError(f"{option}: expected NAME=VALUE, got {setting!r}", hint=f"{option} '{example}'")
     try:
         value = yaml.safe_load(text) if text else None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise UsageError(f"--set {name}: not YAML: {said}, in {text!r}", hint="--set 'NAME=[1, 2]'") from None
+        raise UsageError(f"{option} {name}: not YAML: {said}, in {text!r}", hint=f"{option} 'NAME=[1, 2]'") from None
     *folders, last = name.split(".")
     place = values
     for folder in folders:

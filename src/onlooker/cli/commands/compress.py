@@ -54,6 +54,19 @@ def command(
     teacher: Annotated[
         list[Path] | None, typer.Option("--teacher", help="A further run that teaches; repeatable.")
     ] = None,
+    student: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--student",
+            metavar="SETTINGS",
+            help="A smaller network that learns from the original, by settings of its recipe; repeatable. "
+            "Without it, one of the same kind with fewer layers.",
+        ),
+    ] = None,
+    student_epochs: Annotated[
+        int | None,
+        typer.Option("--student-epochs", min=0, help="That it learns; as many as the original without it; 0: none."),
+    ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of learning after channels were pruned.")] = 3,
     samples: Annotated[
         int, typer.Option("--samples", min=20, help="Of the validation part, at most, for each candidate.")
@@ -85,6 +98,7 @@ def command(
       onlooker compress runs/fights --data datasets/fights --out runs/fights-small --max-drop 1 --speed-up 2
       onlooker compress fights --data datasets/fights --max-latency 5 --budget 20m --out runs/fast --json
       onlooker compress model.zip --data yard --max-size 1 --steps int8,weight_only --out runs/tiny
+      onlooker compress runs/fights --data datasets/fights --out runs/fast --student 'inputs.video.widths=[16, 48]'
     """
     from onlooker.learning.datasets.asked import seconds_of
     from onlooker.learning.parts import require_torch
@@ -95,6 +109,7 @@ def command(
     from onlooker.learning.compress.plan import check_steps
     from onlooker.learning.compress.run import compress
     from onlooker.learning.compress.search import Request
+    from onlooker.learning.compress.students import asked_students
     from onlooker.learning.run_folder import make_folder
     from onlooker.shadow.at_work import at_work
 
@@ -109,7 +124,8 @@ def command(
         bundle, data, Contract(max_drop, max_latency, speed_up, max_size), out,
         None if budget is None else seconds_of(budget, "--budget"), only,
         tuple(teacher or ()), engine, epochs, samples, slices, seed, threads, video=video,
-        device=cast("Device", device),
+        device=cast("Device", device), students=tuple(asked_students(student)) if student else None,
+        student_epochs=student_epochs,
     )  # fmt: skip
     make_folder(out)
     with _progress(as_json) as told:

@@ -9,6 +9,7 @@ from typing import Any
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.step import Compression, StepConfig
+from onlooker.learning.compress.students import Student, student_said
 from onlooker.learning.parts import load_part, part_names
 
 __all__ = [
@@ -45,12 +46,15 @@ def sequences(
     early_exit: Mapping[str, Any] | None = None,
     only: Sequence[str] = (),
     ratios: Sequence[float] = RATIOS,
+    students: Sequence[Student] = (),
+    student_epochs: int = 0,
 ) -> list[Steps]:
     """What is tried first, the cheap before the dear.
 
     What changes weights comes before what only changes their form: channels are pruned, what is left learns from the
     original, then its graph is simplified, or it goes to int8. The middle ratio is also tried with plain fine-tuning:
-    small models have little to teach.
+    small models have little to teach. Smaller networks that learn from the original come last, since they begin at
+    random; each is tried as it is, and with the middle ratio pruned.
 
     Args:
         trains: whether there is a run whose weights can be changed.
@@ -59,6 +63,8 @@ def sequences(
         early_exit: likewise.
         only: names of the steps that may be used; none: all that there are.
         ratios: shares of the channels that pruning tries.
+        students: settings of smaller networks that learn from the original.
+        student_epochs: that they learn; 0: none is tried.
 
     Raises:
         UsageError: there is no step of such a name.
@@ -76,12 +82,19 @@ def sequences(
             cut |= {"epochs": 0} if "distil" in allowed else {"epochs": epochs}
             shorter = (cut, distil) if "distil" in allowed else (cut,)
             made += [(*shorter, *simpler), (*shorter, whole)]
-        if ratios and "distil" in allowed:
-            alone = {"step": "prune", "ratio": sorted(ratios)[(len(ratios) - 1) // 2], "epochs": epochs}
+        middle = sorted(ratios)[(len(ratios) - 1) // 2] if ratios else None
+        if middle is not None and "distil" in allowed:
+            alone = {"step": "prune", "ratio": middle, "epochs": epochs}
             made += [(alone, *simpler), (alone, whole)]
         made += [({"step": "low_rank", "epochs": epochs}, whole), ({"step": "qat"},)]
         leaving: dict[str, Any] = {"step": "early_exit", "epochs": epochs, **(early_exit or {})}
         made += [(leaving,), (leaving, whole)]
+        for student in students if student_epochs else ():
+            other: dict[str, Any] = {"step": "distil", "epochs": student_epochs, "student": student}
+            made += [(other, *simpler), (other, whole)]
+            if middle is not None:
+                cut = {"step": "prune", "ratio": middle, "epochs": 0}
+                made += [(other, cut, distil, *simpler), (other, cut, distil, whole)]
     return [steps for steps in made if all(s["step"] in allowed for s in steps)]
 
 
@@ -118,7 +131,12 @@ def said(steps: Steps) -> str:
     >>> said(({"step": "prune", "ratio": 0.5}, {"step": "int8"}))
     'prune 0.5, int8'
     """
-    return ", ".join(" ".join(str(s[k]) for k in ("step", "method", "ratio") if k in s) for s in steps)
+    return ", ".join(_step_said(step) for step in steps)
+
+
+def _step_said(step: Mapping[str, Any]) -> str:
+    words = [str(step[k]) for k in ("step", "method", "ratio") if k in step]
+    return " ".join([*words, *(["into", student_said(step["student"])] if step.get("student") else [])])
 
 
 def settings_of(steps: Steps) -> list[dict[str, Any]]:
@@ -127,8 +145,13 @@ def settings_of(steps: Steps) -> list[dict[str, Any]]:
 
 
 def pruned_by(steps: Steps) -> float | None:
-    """The share of channels that a sequence prunes, or None."""
-    return next((s["ratio"] for s in steps if s["step"] == "prune"), None)
+    """The share of the original's channels that a sequence prunes, or None."""
+    return None if _other(steps) else next((s["ratio"] for s in steps if s["step"] == "prune"), None)
+
+
+def _other(steps: Steps) -> bool:
+    """Whether another network takes the original's place."""
+    return any(s.get("student") for s in steps)
 
 
 def with_ratio(steps: Steps, ratio: float) -> Steps:

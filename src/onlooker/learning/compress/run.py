@@ -56,9 +56,11 @@ def compress(request: Request, told: Told | None = None, at_work: AtWork | None 
     int8: dict[str, Any] = {"max_drop": round(min(1.0, contract.max_drop / 100), 4)}
     if contract.max_size_mb is not None:
         int8["least_gain"] = 0.0
+    students, student_epochs = search.students()
     wanted = sequences(
         trains=search.original.run is not None, epochs=request.epochs, int8=int8,
         early_exit={"max_drop": min(100.0, contract.max_drop)}, only=request.steps, ratios=request.ratios,
+        students=students, student_epochs=student_epochs,
     )  # fmt: skip
     say = told or (lambda what, done, of: None)
     skipped = 0

@@ -22,9 +22,11 @@ from onlooker.learning.compress.devices import Device, check_device
 from onlooker.learning.compress.measure import costs_beside, with_load, worth_of
 from onlooker.learning.compress.plan import RATIOS, Steps, key_of, pruned_by, said, step_config, with_ratio
 from onlooker.learning.compress.step import Subject, Work
+from onlooker.learning.compress.students import Student, shallower_student
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.opening import open_subject
+from onlooker.learning.run_folder import RunFolder
 
 __all__ = ["Candidate", "Request", "Search"]
 
@@ -53,6 +55,8 @@ class Request:
         ratios: shares of the channels that pruning tries first.
         video: a clip on which the whole pipeline is measured; None: the first of the test part.
         device: where looks are timed; see `onlooker.learning.compress.devices`.
+        students: settings of smaller networks that learn from the original; None: one of its kind with fewer layers.
+        student_epochs: that they learn; None: as many as the original's recipe says, 0: none is tried.
     """
 
     bundle: str
@@ -71,6 +75,8 @@ class Request:
     ratios: tuple[float, ...] = RATIOS
     video: Path | None = None
     device: Device = "auto"
+    students: tuple[Student, ...] | None = None
+    student_epochs: int | None = None
 
 
 @dataclass(slots=True)
@@ -168,6 +174,23 @@ class Search:
                     "kept to the end", hint="onlooker dataset split DATASET train=0.7 val=0.15 test=0.15",
                 )  # fmt: skip
         return found
+
+    def students(self) -> tuple[tuple[Student, ...], int]:
+        """The smaller networks that learn from the original, and for how many passes.
+
+        Raises:
+            UsageError: one that was asked for cannot be made.
+        """
+        run, asked = self.original.run, self.request
+        if run is None or asked.student_epochs == 0:
+            return (), 0
+        for student in asked.students or ():
+            part, config = step_config({"step": "distil", "student": student})
+            if reason := part.refusal(self.original, config):
+                raise UsageError(f"--student: {reason}")
+        own = None if asked.students is not None else shallower_student(run)
+        found = asked.students if asked.students is not None else (own,) if own is not None else ()
+        return found, asked.student_epochs or RunFolder(run).recipe().training.epochs
 
     @property
     def base_worth(self) -> dict[str, Worth]:

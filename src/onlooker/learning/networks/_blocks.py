@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import gcd, prod
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -69,6 +69,17 @@ class StagesConfig(NetworkConfig):
     def stride(self) -> int:
         """Pixels for one cell of the last stage's maps."""
         return self.stem * 2 ** (len(self.widths) - 1)
+
+    def shallower(self) -> dict[str, Any] | None:
+        """Half of the blocks of each stage; where there is one, without the first stage, and maps as small at the end.
+
+        See `NetworkConfig.shallower`. What the first stages have in channels stays: maps are halved the sooner.
+        """
+        if self.blocks > 1:
+            return {"blocks": self.blocks // 2}
+        if len(self.widths) > 1 and self.stem < 4:
+            return {"widths": list(self.widths[1:]), "stem": 2 * self.stem}
+        return None
 
 
 class BodyConfig(StagesConfig):

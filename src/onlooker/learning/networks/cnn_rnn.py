@@ -37,6 +37,11 @@ class Config(FramesConfig):
     layers: int = Field(default=1, ge=1, le=8)
     both_ways: bool = False
 
+    def shallower(self) -> dict[str, Any] | None:
+        """See `StagesConfig.shallower`; half of the recurrent layers too, where there are several."""
+        fewer = super().shallower()
+        return {**(fewer or {}), "layers": self.layers // 2} if self.layers > 1 else fewer
+
 
 class CnnRnn(FrameNetwork):
     """Pictures (B, T, C, H, W) -> steps (B, T, hidden) and maps (B, widths[-1], H', W').

@@ -24,6 +24,10 @@ class Config(TcnConfig, NetworkConfig):
 
     network: Literal["series"] = "series"
 
+    def shallower(self) -> dict[str, Any] | None:
+        """One level less, which sees half as far back; see `NetworkConfig.shallower`."""
+        return {"levels": self.levels - 1} if self.levels > 1 else None
+
 
 class Series(StreamingNetwork):
     """Series (B, T, N) -> steps (B, T, width): each number normalised by itself, then ``layers`` over time."""

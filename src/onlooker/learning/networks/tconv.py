@@ -58,6 +58,16 @@ class Config(StagesConfig):
     causal: bool = True
     difference: Shown = False
 
+    def shallower(self) -> dict[str, Any] | None:
+        """See `StagesConfig.shallower`; steps stay as long."""
+        fewer = super().shallower()
+        if fewer is None or "widths" not in fewer or not self.time_strides:
+            return fewer
+        first, second, *others = self.time_strides
+        if first == second == 2:
+            return None
+        return {**fewer, "time_strides": [first * second, *others]}
+
 
 class TConv(StreamingNetwork):
     """Pictures (B, T, C, H, W) -> steps (B, T / chunk, D) and maps (B, widths[-1], H', W').

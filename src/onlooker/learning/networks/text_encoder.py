@@ -43,6 +43,10 @@ class Config(NetworkConfig):
     pool: Literal["attention", "mean"] = "attention"
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
+    def shallower(self) -> dict[str, Any] | None:
+        """Without a recurrent network; see `NetworkConfig.shallower`."""
+        return {"recurrent": False} if self.recurrent else None
+
 
 class TextEncoder(Network):
     """Text (B, L, E) -> steps (B, 1, D). Places of which all numbers are 0 are empty and not looked at.

@@ -56,6 +56,11 @@ class Config(NetworkConfig):
     widening: int = Field(default=3, ge=1, le=8)
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
+    def shallower(self) -> dict[str, Any] | None:
+        """Half of the layers of each kind; see `NetworkConfig.shallower`."""
+        kinds = {"space_layers": self.space_layers, "time_layers": self.time_layers}
+        return {name: count // 2 for name, count in kinds.items() if count > 1} or None
+
 
 class Layer(nn.Module):
     """Attention and a two-layer network, each with a way past it: (B, L, D) -> (B, L, D).

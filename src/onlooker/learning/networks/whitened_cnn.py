@@ -48,6 +48,10 @@ class Config(NetworkConfig):
     whitening_least: float = Field(default=5e-4, gt=0, le=10)
     scale: float = Field(default=1 / 9, gt=0)
 
+    def shallower(self) -> dict[str, Any] | None:
+        """One convolution less in each group; see `NetworkConfig.shallower`."""
+        return {"depth": self.depth - 1} if self.depth > 2 else None
+
 
 def _norm(channels: int, momentum: float) -> nn.BatchNorm2d:
     norm = nn.BatchNorm2d(channels, momentum=momentum)
