@@ -29,6 +29,7 @@ from onlooker.learning.compress.measure import costs_beside, worth_of
 from onlooker.learning.compress.plan import RATIOS, said
 from onlooker.learning.compress.run import compress
 from onlooker.learning.compress.search import Request, Search
+from onlooker.learning.compress.students import asked_students
 from onlooker.shadow.at_work import at_work
 
 RECIPES = {
@@ -171,6 +172,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1000, help="of the validation part for each candidate")
     parser.add_argument("--epochs", type=int, default=3, help="of learning after channels were pruned")
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="of the channels that pruning tries")
+    parser.add_argument("--student", action="append", help="as of the command; without it, one with fewer layers")
     parser.add_argument("--threads", type=int, default=1, help="for training")
     parser.add_argument("--only", nargs="+", choices=list(FAMILIES), help="families to measure anew")
     parser.add_argument("--contracts", type=int, help="draw so many contracts in place of the comparison")
@@ -181,7 +183,8 @@ def main() -> None:
         elif given.contracts:
             contracts(name, given.contracts, given.samples)
         else:
-            how = {"epochs": given.epochs, "ratios": tuple(given.ratios), "threads": given.threads}
+            how: dict[str, Any] = {"epochs": given.epochs, "ratios": tuple(given.ratios), "threads": given.threads}
+            how["students"] = tuple(asked_students(given.student)) if given.student else None
             save(f"compress_{name}", measured(name, given.budget, given.samples, **how))
 
 
