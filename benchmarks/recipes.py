@@ -229,7 +229,7 @@ def _together(run: str, settings: list[str], seeds: int) -> dict[str, Any]:
             for key in ("together", "alone"):
                 rows.setdefault(f"{task} {values['metric']} {key}", []).append(values[key])
         facts = told["parameters"]
-        print(f"{run} seed {seed}: {({key: round(values[-1], 4) for key, values in rows.items()})}", flush=True)
+        print(run, seed, {key: round(values[-1], 4) for key, values in rows.items()}, flush=True)
     return {key: spread(values) for key, values in rows.items()} | {"parameters": facts}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from onlooker.bundles import load_bundle, verify_bundle
@@ -15,6 +16,9 @@ from onlooker.cli.main import main
 from onlooker.core.errors import ConfigError
 from onlooker.learning.anomaly import load_anomaly_recipe
 from onlooker.learning.anomaly.budget import past_mean
+from onlooker.learning.anomaly.motion import cell_grid
+from onlooker.learning.anomaly.neighbours import REASONS, NeighbourScore
+from onlooker.learning.anomaly.recipe import Neighbours, Pictures
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import LabelledSpan, Media, Sample, Task
 from onlooker.learning.datasets.media import look_at
@@ -86,3 +90,22 @@ def test_a_wrong_recipe_is_told_with_its_line(recipe: Path) -> None:
 def test_the_mean_of_the_past_looks_at_the_past_alone() -> None:
     values = np.array([0.0, 0.0, 4.0, 0.0, 0.0])
     assert past_mean(values, 2).tolist() == [0.0, 0.0, 2.0, 2.0, 0.0]
+
+
+def test_what_is_not_compared_has_no_share_in_why() -> None:
+    clip = torch.zeros(1, 4, 1, 64, 96)
+    walker = torch.rand(20, 12, generator=torch.Generator().manual_seed(0))
+    for number in range(4):
+        clip[0, number, 0, 20:40, 30 + 2 * number : 42 + 2 * number] = walker
+    pictures = Pictures(width=96, height=64)
+    shares = {}
+    for attributes in (("motion", "size"), ("motion",), ("size",)):
+        config = Neighbours(attributes=attributes, least=0.01, memory=16)
+        scale = np.ones(cell_grid(96, 64)[0], np.float32)
+        score, _, reasons = NeighbourScore(config, pictures, scale)(clip)
+        assert float(score) > 0
+        shares[attributes] = dict(zip(REASONS, reasons[0].tolist(), strict=True))
+        assert sum(shares[attributes].values()) == pytest.approx(1, abs=1e-4)
+    assert shares["motion",]["size"] == 0
+    assert shares["size",]["size"] == pytest.approx(1, abs=1e-4)
+    assert 0 < shares["motion", "size"]["size"] < 1

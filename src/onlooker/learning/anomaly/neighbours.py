@@ -98,7 +98,8 @@ class NeighbourScore(nn.Module):
     (1, 4): left, top, right, bottom as shares of the picture; ``reasons`` (1, 3): the shares of `REASONS`.
 
     The score of a region is the mean distance of its motion to the nearest normal ones, in units of ``units[0]``, and
-    the same of its size in ``units[1]``: 2 is what the most unusual region of a normal picture has at the median.
+    the same of its size in ``units[1]``: 2 is what the most unusual region of a normal picture has at the median (1
+    where only one of them is compared).
 
     Args:
         config: of the method.
@@ -109,6 +110,7 @@ class NeighbourScore(nn.Module):
     memory: Tensor
     deviations: Tensor
     units: Tensor
+    _weights: Tensor
     _scale: Tensor
     _rows: Tensor
     _centres: Tensor
@@ -129,6 +131,7 @@ class NeighbourScore(nn.Module):
         self.register_buffer("memory", torch.zeros(config.memory, 6))
         self.register_buffer("deviations", torch.ones(6))
         self.register_buffer("units", torch.ones(2))
+        self.register_buffer("_weights", torch.tensor([float(a in config.attributes) for a in ("motion", "size")]))
 
     def features(self, facts: Tensor, rows: Tensor) -> Tensor:
         """(n, 6): motion across, motion down, sum of speed, mean speed, moving share, moving share around; of (n, 7)
@@ -178,11 +181,15 @@ class NeighbourScore(nn.Module):
         motion, size, turned = self.distances(self.features(facts, self._rows[chosen]))
         moving = (facts[:, 0] > self._config.least).to(facts.dtype)
         parts = torch.stack([motion * (1 - turned), motion * turned, size], 1)
-        parts = parts / self.units[[0, 0, 1]] * moving[:, None]
+        parts = parts * (self._weights / self.units)[[0, 0, 1]] * moving[:, None]
         scores = parts.sum(1)
         score, best = scores.max(0, keepdim=True)
         region = self._around(scores, score, centres, best)
         return score[None], region[None], parts[best] / score.clamp(min=1e-9)[:, None]
+
+    def measured(self, parts: Tensor) -> Tensor:
+        """(n, 2) distances of motion and size, each in its unit; what is not compared is 0."""
+        return parts * (self._weights / self.units)
 
     def _around(self, scores: Tensor, score: Tensor, centres: Tensor, best: Tensor) -> Tensor:
         """(4,): the box around the best region and those near it that have at least half of its score."""
@@ -220,7 +227,7 @@ def held_out_scores(model: NeighbourScore, footage: Sequence[Moving], folds: int
     tops = torch.cat([_tops(m, p) for m, p in parts])
     model.units = tops[(tops > 0).all(1)].median(0).values.clamp(min=1e-6)
     model.remember(footage, seed)
-    made = {id(m): _tick_scores(m, p / model.units) for m, p in parts}
+    made = {id(m): _tick_scores(m, model.measured(p)) for m, p in parts}
     return [made[id(m)] for m in footage]
 
 

@@ -65,9 +65,11 @@ class Neighbours(_Model):
         least: share of a region that must move.
         memory: normal regions that are kept.
         nearest: normal regions that one is compared with.
+        attributes: of a region that are compared, ``motion`` (speed and direction), its moving ``size``, or both.
     """
 
     method: Literal["neighbours"] = "neighbours"
+    attributes: tuple[Literal["motion", "size"], ...] = Field(default=("motion", "size"), min_length=1, max_length=2)
     gap: int = Field(default=3, ge=1, le=30)
     reach: tuple[Annotated[int, Field(ge=1, le=32)], Annotated[int, Field(ge=1, le=32)]] = (8, 3)
     regions: int = Field(default=128, ge=8, le=4096)
