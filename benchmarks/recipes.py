@@ -2,6 +2,7 @@
 
     python benchmarks/recipes.py digits moods       # seen and heard: fused, single senses, missing and spoilt senses
     python benchmarks/recipes.py motions actions    # four networks beside each other; with sound
+    python benchmarks/recipes.py fight_folds --seeds 1   # sound on all clips, each tested once
     python benchmarks/recipes.py costs              # what those networks cost, without training: a minute
     python benchmarks/recipes.py faces faces_half   # together against alone, and with half of the labels
     python benchmarks/recipes.py cifar10 cifar10_three expression emotion sounds --seeds 3
@@ -198,6 +199,40 @@ def actions(seeds: int) -> dict[str, Any]:
     return {"networks": rows, "sound": {name: spread(values) for name, values in pairs.items()}}
 
 
+def fight_folds(seeds: int) -> dict[str, Any]:
+    """Video against video with sound: each of five parts is tested once, so that all clips are."""
+    dataset_of("fight_folds")
+    right: dict[str, list[np.ndarray[Any, Any]]] = {"video": [], "video and sound": []}
+    heard: list[np.ndarray[Any, Any]] = []
+    for seed in range(seeds):
+        for fold in range(5):
+            train, validation = "+".join(f"f{(fold + n) % 5}" for n in (1, 2, 3)), f"f{(fold + 4) % 5}"
+            splits = f"splits={{train: {train}, validation: {validation}, test: f{fold}}}"
+            settings = ["dataset=../datasets/fight_folds", splits, "training.threads=1"]
+            for recipe, name in (("fights.yaml", "video"), ("fights_heard.yaml", "video and sound")):
+                run = f"fight_folds_{recipe.removesuffix('.yaml')}_{fold}"
+                folder, _ = trained(recipe, run, seed=seed, settings=settings)
+                model, _, _, data = run_of(folder, f"f{fold}")
+                found = predict(model, data)
+                right[name].append(np.asarray(found.raw["action"].argmax(1) == found.values["action"]))
+            heard.append(np.array([data.samples[n].labels.get("audible") == "heard" for n in found.numbers]))
+            print(f"fold {fold}", {n: round(float(v[-1].mean()), 3) for n, v in right.items()}, flush=True)
+    return _folded({name: np.concatenate(parts) for name, parts in right.items()}, np.concatenate(heard))
+
+
+def _folded(right: dict[str, Any], heard: Any) -> dict[str, Any]:
+    """Percent right of all clips and of those with a sound, and how often one alone is right there."""
+    result: dict[str, Any] = {"clips": len(heard), "heard": int(heard.sum())}
+    for name, values in right.items():
+        for which, rows in (("all", np.ones_like(heard)), ("with a sound", heard), ("without", ~heard)):
+            share = float(values[rows].mean())
+            error = (share * (1 - share) / rows.sum()) ** 0.5
+            result[f"{name}, {which}"] = {"percent": round(100 * share, 1), "plus or minus": round(196 * error, 1)}
+    one, both = (right[n][heard] for n in ("video", "video and sound"))
+    result["only one right, with a sound"] = {"video": int((one & ~both).sum()), "both": int((both & ~one).sum())}
+    return result
+
+
 ALONE = "inputs.face={network: frame_cnn, widths: [32, 64, 96, 128], stem: 1, dropout: 0.2}"
 """The trunk of a task by itself; that of three together is a quarter wider, and still has 54 % of the parameters."""
 
@@ -286,6 +321,7 @@ RECIPES: dict[str, Callable[[int], dict[str, Any]]] = {
     "costs": costs,
     "actions": actions,
     "faces": faces,
+    "fight_folds": fight_folds,
     "faces_half": faces_half,
     "expression": plain("expression.yaml", "expression", "expression"),
     "emotion": plain("emotion.yaml", "emotion", "emotion"),

@@ -79,7 +79,12 @@ def make_cifar10(data: Path, dataset: Dataset) -> None:
     take(dataset, "arrays", data / "cifar10/test_jpeg.npz", options, split="test")
 
 
-def make_fights(data: Path, dataset: Dataset) -> None:
+def make_fight_folds(data: Path, dataset: Dataset) -> None:
+    """The same in five parts of equal size, each of which is tested once."""
+    make_fights(data, dataset, {f"f{n}": 0.2 for n in range(5)})
+
+
+def make_fights(data: Path, dataset: Dataset, parts: Mapping[str, float] | None = None) -> None:
     """Clips that look alike are on one side; the clips that can be heard are spread evenly.
 
     A silent track counts as no sound: there is nothing in it to learn from, and a model has to do without.
@@ -96,7 +101,7 @@ def make_fights(data: Path, dataset: Dataset) -> None:
         labels = {**sample.labels, "audible": "heard" if heard else "silent"}
         samples.append(sample.model_copy(update={"labels": labels, "media": media}))
     dataset.put(samples, {"audible": task})
-    divide(dataset, {"train": 0.65, "val": 0.15, "test": 0.2})
+    divide(dataset, dict(parts or {"train": 0.65, "val": 0.15, "test": 0.2}))
 
 
 def make_expression(data: Path, dataset: Dataset) -> None:
@@ -205,6 +210,7 @@ RECIPES = {
     "expression": Recipe(("ckplus48",), "expressions of faces (CK+), by person", make_expression),
     "faces": Recipe(("lfw_multitask",), "faces (LFW): who, gender, expression; by person", make_faces),
     "fights": Recipe(("fight_surv",), "fights in footage of surveillance cameras (Akti et al. 2019)", make_fights),
+    "fight_folds": Recipe(("fight_surv",), "the same fights in five parts of equal size", make_fight_folds),
     "known_faces": Recipe(("lfw_multitask",), "the same faces with everybody on all sides", make_known_faces),
     "moods": Recipe(
         ("ckplus48", "ravdess_speech"), "moods seen and heard: faces (CK+) with voices (RAVDESS)", make_moods
