@@ -22,8 +22,19 @@ __all__ = ["app", "main"]
 _FIRST = ("analyze", "search", "show", "report", "export", "clip", "highlights", "probe")
 
 
+class _Stopped(Exception):
+    """Ctrl-C, which typer would turn into an exit that says nothing."""
+
+
 class _Commands(TyperGroup):
     """Commands by the modules of a folder, imported when they are used."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _Stopped from None
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names, the main ones first."""
@@ -92,7 +103,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         # the reader of a pipe went away: nothing more to say, and nothing to say it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (KeyboardInterrupt, typer.Abort):
+    except (_Stopped, KeyboardInterrupt, typer.Abort):
         return _say("stopped", 130)
     except Exception as error:
         # usage errors and exits are told by what they can do: where their classes live differs between typer's versions

@@ -32,8 +32,9 @@ def command(
     """Search the settings of a recipe for the best score, or for score, latency and size together.
 
     What is tried stands in the recipe under search; without it learning rate, weight decay and batch are. Trials that
-    fall behind are stopped early. The same command goes on with a search that was stopped. The report shows all trials,
-    what mattered, and the front of those that no other beats in everything; best.yaml trains the best.
+    fall behind are stopped early. The same command goes on with a search that was stopped, and with the trial that it
+    was at. The report shows all trials, what mattered, and the front of those that no other beats in everything;
+    best.yaml trains the best. Exits with 1 where no trial was completed.
 
     \b
     Examples:
@@ -60,10 +61,12 @@ def command(
 
     seconds = None if budget is None else seconds_of(budget, "--budget")
     found = tune(recipe, overrides=set_ or (), out=folder, trials=trials, budget=seconds, jobs=jobs, told=told)
+    if not found["finished"] and budget is not None:
+        print(f"onlooker: the budget of {budget} was over before a trial was finished", file=sys.stderr)
     if as_json:
         print(json.dumps({**found, "folder": str(folder)}, ensure_ascii=False))
         return
-    print(f"{len(found['trials'])} trials; best: {found['best']}; front: {found['front']}")
+    over = sum(line["state"] != "stopped" for line in found["trials"])
+    print(f"{over} of {trials} trials, {found['finished']} of them now; best: {found['best']}; front: {found['front']}")
     print(f"report  {folder / 'report.html'}")
-    if found["best"] is not None:
-        print(f"train   onlooker train {folder / 'best.yaml'}")
+    print(f"train   onlooker train {folder / 'best.yaml'}")

@@ -19,7 +19,7 @@ from onlooker.learning.run_folder import RunFolder, dataset_digest, read_tensors
 from onlooker.learning.training.conflicts import Conflicts
 from onlooker.learning.training.optimise import Mean
 
-__all__ = ["Parts", "Standing", "check_same", "restore", "save"]
+__all__ = ["Parts", "Standing", "changed_settings", "check_same", "restore", "save"]
 
 _FREE = frozenset(
     f"training.{name}"
@@ -89,13 +89,10 @@ def check_same(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> None:
         UsageError: the recipe or the dataset is another than at the beginning.
         ConfigError: the folder's recipe cannot be read.
     """
-    before, now = (_flat(r.model_dump(mode="json", exclude={"dataset", "search"})) for r in (folder.recipe(), recipe))
-    changed = [n for n in sorted(before.keys() | now.keys()) if n not in _FREE and before.get(n) != now.get(n)]
-    if changed:
-        told = ", ".join(f"{n} was {before.get(n)} and is {now.get(n)}" for n in changed[:3])
-        more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
+    before, now = (r.model_dump(mode="json", exclude={"dataset", "search"}) for r in (folder.recipe(), recipe))
+    if told := changed_settings(before, now):
         raise UsageError(
-            f"{folder.path} was begun by another recipe: {told}{more}",
+            f"{folder.path} was begun by another recipe: {told}",
             hint="go on with that one; or give another --out, with start.weights to begin from this run's weights",
         )
     if folder.environment.get("dataset") != dataset_digest(dataset):
@@ -103,6 +100,19 @@ def check_same(folder: RunFolder, recipe: Recipe, dataset: Dataset) -> None:
             f"{dataset.folder} is not what it was when {folder.path} was begun",
             hint="begin anew in another --out, with start.weights to begin from this run's weights",
         )
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two recipes, apart from speed alone, the first three settings by name; or nothing.
+
+    Args:
+        before: a recipe as `Recipe.model_dump` gives it.
+        now: the other one.
+    """
+    old, new = _flat(before), _flat(now)
+    changed = [n for n in sorted(old.keys() | new.keys()) if n not in _FREE and old.get(n) != new.get(n)]
+    told = ", ".join(f"{n} was {old.get(n)} and is {new.get(n)}" for n in changed[:3])
+    return told + (f", and {len(changed) - 3} more" if len(changed) > 3 else "")
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
