@@ -104,3 +104,25 @@ def test_settings_that_cannot_be_are_told_before_anything_is_tried(tiny_subject,
         assert run(*given, "--student", text, "--resume") == 1
         assert expected in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("steps/*"))
+
+
+def test_what_was_made_by_other_teachers_or_chances_is_not_taken_again(tiny_subject, tmp_path: Path) -> None:
+    subject, dataset = tiny_subject
+
+    def search(**more) -> Search:
+        return Search(Request(str(subject.run), dataset.folder, Contract(), tmp_path / "out", threads=1, **more))
+
+    search()
+    search()
+    with pytest.raises(UsageError, match="out was begun with other teachers"):
+        search(teachers=(subject.run,))
+    with pytest.raises(UsageError, match="out was begun with another seed"):
+        search(seed=1)
+    samples = dataset.folder / "samples.jsonl"
+    before = samples.read_text()
+    try:
+        samples.write_text("\n".join(before.splitlines()[1:]) + "\n")
+        with pytest.raises(UsageError, match="out was begun with another dataset"):
+            search()
+    finally:
+        samples.write_text(before)

@@ -26,7 +26,7 @@ from onlooker.learning.compress.students import Student, shallower_student
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.opening import open_subject
-from onlooker.learning.run_folder import RunFolder
+from onlooker.learning.run_folder import RunFolder, dataset_digest
 
 __all__ = ["Candidate", "Request", "Search"]
 
@@ -149,6 +149,7 @@ class Search:
             opened = open_subject(request.bundle, stack)
             splits: dict[str, Any] = opened.recipe.get("splits") or {}
             self.original = Subject(self._kept_bundle(opened.bundle), opened.run)
+        self._same_as_before()
         self.training, self.validation, self.test = self._parts(splits)
         self.base = load_bundle(self.original.bundle)
         self.candidates: list[Candidate] = []
@@ -163,6 +164,24 @@ class Search:
         else:
             shutil.copytree(bundle.folder, place)
         return place
+
+    def _same_as_before(self) -> None:
+        """What is in the folder was made of the same samples, by the same teachers and chances.
+
+        Raises:
+            UsageError: it was not.
+        """
+        asked = self.request
+        now = {
+            "another dataset": dataset_digest(self.dataset),
+            "other teachers": [str(folder.resolve()) for folder in asked.teachers],
+            "another seed": asked.seed,
+        }
+        note = asked.out / "begun.json"
+        before = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else now
+        if others := [name for name, value in now.items() if before[name] != value]:
+            raise UsageError(f"{asked.out} was begun with {others[0]}", hint="give another --out")
+        write_whole(note, json.dumps(now))
 
     def _parts(self, splits: dict[str, Any]) -> tuple[str, str, str]:
         known = self.dataset.info.splits
