@@ -49,12 +49,15 @@ def alone(epochs: int) -> dict[str, tuple[dict[str, Any], ...]]:
     }
 
 
-def measured(name: str, budget: float | None, samples: int | None, **more: Any) -> dict[str, Any]:
-    """The search with a contract of one point, and each library alone, on the same model and data."""
-    run, seconds = trained(f"{name}.yaml", f"{name}_deployed", bundle=True)
+def measured(name: str, budget: float | None, samples: int | None, *, teachers: int, **more: Any) -> dict[str, Any]:
+    """The search for what keeps a contract, and each library alone, on the same model and data."""
     data = dataset_of(RECIPES[name])
+    run, seconds = trained(f"{name}.yaml", f"{name}_deployed", bundle=True)
     out = ROOT / "runs" / "benchmarks" / f"{name}_compressed"
-    request = Request(str(run), data, Contract(max_drop=1.0), out, budget, samples=samples, **more)
+    also = [trained(f"{name}.yaml", f"{name}_deployed", seed=1 + n)[0] for n in range(teachers)]
+    request = Request(
+        str(run), data, out=out, budget=budget, samples=samples, teachers=tuple(also), **more
+    )  # fmt: skip
     found = compress(request, at_work=at_work)
     search = Search(request)
     libraries = {who: _library(search, steps, found["candidates"]) for who, steps in alone(request.epochs).items()}
@@ -114,8 +117,8 @@ SMALL: dict[str, tuple[str, ...]] = {
 
 def contracts(name: str, count: int, samples: int | None) -> dict[str, Any]:
     """Random contracts over one search's folder; what is chosen is measured once more by itself, on the test part."""
-    run, _ = trained(f"{name}.yaml", f"{name}_small", settings=SMALL.get(name, ()), bundle=True)
     data = dataset_of(RECIPES[name])
+    run, _ = trained(f"{name}.yaml", f"{name}_small", settings=SMALL.get(name, ()), bundle=True)
     out = ROOT / "runs" / "benchmarks" / f"{name}_small_compressed"
     draw = random.Random(0)
     told: dict[str, Any] = {"contracts": 0, "kept": 0, "refused": 0, "broken": 0, "each": []}
@@ -173,6 +176,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3, help="of learning after channels were pruned")
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="of the channels that pruning tries")
     parser.add_argument("--student", action="append", help="as of the command; without it, one with fewer layers")
+    parser.add_argument("--student-epochs", type=int, help="likewise; without it, as many as the recipe's")
+    parser.add_argument("--teachers", type=int, default=0, help="further seeds of the recipe that teach too")
+    parser.add_argument("--max-drop", type=float, default=1.0, help="points that may be lost")
     parser.add_argument("--threads", type=int, default=1, help="for training")
     parser.add_argument("--only", nargs="+", choices=list(FAMILIES), help="families to measure anew")
     parser.add_argument("--contracts", type=int, help="draw so many contracts in place of the comparison")
@@ -184,8 +190,11 @@ def main() -> None:
             contracts(name, given.contracts, given.samples)
         else:
             how: dict[str, Any] = {"epochs": given.epochs, "ratios": tuple(given.ratios), "threads": given.threads}
+            how |= {"student_epochs": given.student_epochs, "contract": Contract(max_drop=given.max_drop)}
             how["students"] = tuple(asked_students(given.student)) if given.student else None
-            save(f"compress_{name}", measured(name, given.budget, given.samples, **how))
+            how["teachers"] = given.teachers
+            told = name if given.max_drop == 1 else f"{name}_drop_{given.max_drop:g}"
+            save(f"compress_{told}", measured(name, given.budget, given.samples, **how))
 
 
 if __name__ == "__main__":

@@ -200,18 +200,25 @@ def actions(seeds: int) -> dict[str, Any]:
 
 
 def fight_folds(seeds: int) -> dict[str, Any]:
-    """Video against video with sound: each of five parts is tested once, so that all clips are."""
+    """Video against video with sound and sound alone: each of five parts is tested once, so that all clips are."""
     dataset_of("fight_folds")
-    right: dict[str, list[np.ndarray[Any, Any]]] = {"video": [], "video and sound": []}
+    both = load_recipe(ROOT / "recipes" / "fights_heard.yaml")
+    sound = json.dumps({"sound": both.inputs["sound"].model_dump(mode="json")})
+    kinds = {
+        "video": ("fights.yaml", []),
+        "video and sound": ("fights_heard.yaml", []),
+        "sound": ("fights_heard.yaml", [f"inputs={sound}", "fusion=null"]),
+    }
+    right: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in kinds}
     heard: list[np.ndarray[Any, Any]] = []
     for seed in range(seeds):
         for fold in range(5):
             train, validation = "+".join(f"f{(fold + n) % 5}" for n in (1, 2, 3)), f"f{(fold + 4) % 5}"
             splits = f"splits={{train: {train}, validation: {validation}, test: f{fold}}}"
             settings = ["dataset=../datasets/fight_folds", splits, "training.threads=1"]
-            for recipe, name in (("fights.yaml", "video"), ("fights_heard.yaml", "video and sound")):
-                run = f"fight_folds_{recipe.removesuffix('.yaml')}_{fold}"
-                folder, _ = trained(recipe, run, seed=seed, settings=settings)
+            for name, (recipe, own) in kinds.items():
+                run = f"fight_folds_{'sound' if own else recipe.removesuffix('.yaml')}_{fold}"
+                folder, _ = trained(recipe, run, seed=seed, settings=[*settings, *own])
                 model, _, _, data = run_of(folder, f"f{fold}")
                 found = predict(model, data)
                 right[name].append(np.asarray(found.raw["action"].argmax(1) == found.values["action"]))
