@@ -31,11 +31,11 @@ def found() -> dict[str, Any]:
     base = {**row([], 0.9, 1.0, 2.0), "name": "sides", "eager_ms": 8.0, "pipeline": None}
     rows = [
         row([INT8], 0.89, 2.0, 0.5),
-        row([PRUNE, INT8], 0.88, 3.0, 0.3),
         {"steps": [{"step": "qat"}], "accuracy": None, "kept": False, "error": "qat: <no> layer", "front": False},
+        row([PRUNE, INT8], 0.88, 3.0, 0.3),
     ]
     tasks = {"baseline_tasks": base["tasks"], "against_baseline": {}, "collapsed": []}
-    chosen = {**rows[1], **tasks, "pipeline": None, "by_step": [row([PRUNE], 0.5, 2.0, 1.1), rows[1]]}
+    chosen = {**rows[2], **tasks, "pipeline": None, "by_step": [row([PRUNE], 0.5, 2.0, 1.1), rows[2]]}
     return {
         "baseline": base, "candidates": rows, "chosen": chosen, "confirmed": [chosen], "not_tried": 2,
         "contract": {"max_drop": 5.0, "max_latency_ms": None, "speed_up": 2.0, "max_size_mb": None},
@@ -50,7 +50,8 @@ def test_the_page_tells_every_candidate_each_step_and_what_was_not_done() -> Non
     text = re.sub(r"<[^>]+>", " ", page)
     assert "a drop of at most 5 points, at least 2 times as fast. Kept by prune 0.5, int8: 3 times as fast" in text
     assert "6.67 times smaller" in text
-    assert "qat: &lt;no&gt; layer" in text
+    assert re.search(r"Could not be made\s+steps\s+why\s+2\s+qat\s+qat: &lt;no&gt; layer", text)
+    assert "3: prune 0.5, int8: 0.88" in page, "a spot has the number of its row"
     assert "2 more were not tried" in text
     assert re.search(r"after\s+accuracy.*the baseline\s+0.9.*prune 0.5\s+0.5\s+40 .*int8\s+0.88", text, re.S)
     assert "Not measured: no clips" in text

@@ -74,10 +74,10 @@ def _picture(found: Mapping[str, Any], side: str, title: str, across: str) -> st
         # each was timed beside the baseline: by their ratios they can be compared, whatever the machine did meanwhile
         return base["latency_ms"] / row["speed_up"] if side == "speed_up" else row["size_mb"]
 
-    rows = [r for r in found["candidates"] if r["accuracy"] is not None]
-    points = [(place({**base, "speed_up": 1.0}), base["accuracy"]), *((place(r), r["accuracy"]) for r in rows)]
+    rows = {n: r for n, r in enumerate(found["candidates"], 1) if r["accuracy"] is not None}
+    points = [(place({**base, "speed_up": 1.0}), base["accuracy"]), *((place(r), r["accuracy"]) for r in rows.values())]
     spots: list[Spot] = []
-    for number, (row, (x, y)) in enumerate(zip([None, *rows], points, strict=True)):
+    for (number, row), (x, y) in zip([(0, None), *rows.items()], points, strict=True):
         steps = [] if row is None else row["steps"]
         front = not any(a <= x and b >= y and (a, b) != (x, y) for a, b in points)
         sort = _CHOSEN if chosen and chosen["steps"] == steps else _BASE if row is None else _FRONT if front else _OTHER
@@ -95,10 +95,8 @@ def _head(found: Mapping[str, Any]) -> list[Any]:
 
 
 def _cells(found: Mapping[str, Any], row: Mapping[str, Any]) -> list[Any]:
-    """Cells of `_head`; of what could not be made, none."""
+    """Cells of `_head`."""
     tasks = found["baseline"]["tasks"]
-    if "error" in row:
-        return [None] * (len(tasks) + len(_COSTS))
     values = [row["tasks"].get(n, {}).get("value") for n in tasks]
     times = [row["latency_ms"], *row["spread"], row.get("speed_up", 1.0)]
     return [*values, row.get("drop", 0.0), *times, Cell(row["engine"], "name"), row["size_mb"]]
@@ -106,24 +104,27 @@ def _cells(found: Mapping[str, Any], row: Mapping[str, Any]) -> list[Any]:
 
 def _candidates(found: Mapping[str, Any]) -> str:
     base, chosen = found["baseline"], found["chosen"]
-    head = ["", Cell("steps", "name"), *_head(found), Cell("contract", "word"), Cell("front", "name")]
+    head = ["", Cell("steps", "long"), *_head(found), Cell("contract", "word"), Cell("front", "name")]
     rows: list[list[Any]] = [
-        [0, Cell("the baseline", "name"), *_cells(found, base), Cell("", "word"), Cell("", "word")],
+        [Cell(0, "name"), Cell("the baseline", "long"), *_cells(found, base), Cell("", "word"), Cell("", "word")],
     ]
-    main = None
-    for row in found["candidates"]:
+    main, failed = None, []
+    for number, row in enumerate(found["candidates"], 1):
         if chosen and row["steps"] == chosen["steps"]:
             main = len(rows)
-        name = [len(rows), Cell(_said(row["steps"]), "name")]
+        name = [Cell(number, "name"), Cell(_said(row["steps"]), "long")]
         if "error" in row:
-            rows.append([*name, *_cells(found, row), Cell(row["error"], "word"), Cell("", "word")])
+            failed.append([*name, Cell(row["error"], "long")])
             continue
         kept = Cell("kept", "word good") if row["kept"] else Cell("; ".join(row["broken"]), "word")
         rows.append([*name, *_cells(found, row), kept, Cell("yes" if row["front"] else "", "name")])
     told = "On the front are those that no other, nor the baseline, beats in metric, speed and size at once."
     if found["not_tried"]:
         told += f" {found['not_tried']} more were not tried: the time was up."
-    return table(head, rows, main=main) + f'<p class="soft">{told}</p>'
+    made = table(head, rows, main=main) + f'<p class="soft">{told}</p>'
+    if failed:
+        made += "<h3>Could not be made</h3>" + table(["", Cell("steps", "long"), Cell("why", "long")], failed)
+    return made
 
 
 def _by_step(found: Mapping[str, Any]) -> str:
