@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _fight_folds import fight_folds
 from _harness import save
 from _recipes import ROOT, accuracy, dataset_of, run_of, spread, trained, untrained
 from torch import Tensor
@@ -197,47 +198,6 @@ def actions(seeds: int) -> dict[str, Any]:
             pairs[names[0]].append(float(right.mean()))
             pairs[names[1]].append(float(right[heard].mean()))
     return {"networks": rows, "sound": {name: spread(values) for name, values in pairs.items()}}
-
-
-def fight_folds(seeds: int) -> dict[str, Any]:
-    """Video against video with sound and sound alone: each of five parts is tested once, so that all clips are."""
-    dataset_of("fight_folds")
-    both = load_recipe(ROOT / "recipes" / "fights_heard.yaml")
-    sound = json.dumps({"sound": both.inputs["sound"].model_dump(mode="json")})
-    kinds = {
-        "video": ("fights.yaml", []),
-        "video and sound": ("fights_heard.yaml", []),
-        "sound": ("fights_heard.yaml", [f"inputs={sound}", "fusion=null"]),
-    }
-    right: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in kinds}
-    heard: list[np.ndarray[Any, Any]] = []
-    for seed in range(seeds):
-        for fold in range(5):
-            train, validation = "+".join(f"f{(fold + n) % 5}" for n in (1, 2, 3)), f"f{(fold + 4) % 5}"
-            splits = f"splits={{train: {train}, validation: {validation}, test: f{fold}}}"
-            settings = ["dataset=../datasets/fight_folds", splits, "training.threads=1"]
-            for name, (recipe, own) in kinds.items():
-                run = f"fight_folds_{'sound' if own else recipe.removesuffix('.yaml')}_{fold}"
-                folder, _ = trained(recipe, run, seed=seed, settings=[*settings, *own])
-                model, _, _, data = run_of(folder, f"f{fold}")
-                found = predict(model, data)
-                right[name].append(np.asarray(found.raw["action"].argmax(1) == found.values["action"]))
-            heard.append(np.array([data.samples[n].labels.get("audible") == "heard" for n in found.numbers]))
-            print(f"fold {fold}", {n: round(float(v[-1].mean()), 3) for n, v in right.items()}, flush=True)
-    return _folded({name: np.concatenate(parts) for name, parts in right.items()}, np.concatenate(heard))
-
-
-def _folded(right: dict[str, Any], heard: Any) -> dict[str, Any]:
-    """Percent right of all clips and of those with a sound, and how often one alone is right there."""
-    result: dict[str, Any] = {"clips": len(heard), "heard": int(heard.sum())}
-    for name, values in right.items():
-        for which, rows in (("all", np.ones_like(heard)), ("with a sound", heard), ("without", ~heard)):
-            share = float(values[rows].mean())
-            error = (share * (1 - share) / rows.sum()) ** 0.5
-            result[f"{name}, {which}"] = {"percent": round(100 * share, 1), "plus or minus": round(196 * error, 1)}
-    one, both = (right[n][heard] for n in ("video", "video and sound"))
-    result["only one right, with a sound"] = {"video": int((one & ~both).sum()), "both": int((both & ~one).sum())}
-    return result
 
 
 ALONE = "inputs.face={network: frame_cnn, widths: [32, 64, 96, 128], stem: 1, dropout: 0.2}"
