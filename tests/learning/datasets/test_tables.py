@@ -153,3 +153,47 @@ def test_a_written_table_brings_back_all_that_samples_say(tmp_path, media):
         bare = [m.path for m in new.media]
         assert bare == [m.path for m in old.media]
         assert new.model_dump(exclude={"media"}) == old.model_dump(exclude={"media"})
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "expected"),
+    [
+        ("clip,mood\na.mp4,good\n", "t.csv", r"t.csv has no column 'file' .*it has clip, mood; --set media=\{COLUMN\}"),
+        ("text,mood,start,end\na,good,5,\n", "t.csv", r"t.csv:2: row: start is 5, but end is empty"),
+        ("text,mood,start,end\na,good,,5\n", "t.csv", r"t.csv:2: row: end is 5, but start is empty"),
+        (
+            '[{"text": "a", "mood": "b"}, {"text": "c", "mood": {"x": 1}}]',
+            "t.json",
+            r"record 2: mood: .*got \{'x': 1\}",
+        ),
+        ('[{"text": "a", "mood": "\\ud800"}]', "t.json", r"t.json: record 1: mood: "),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_said_with_its_column(body, name, expected, tmp_path):
+    options = {"labels": {"mood": "mood"}} if "clip" in body else WORDS
+    with pytest.raises((ConfigError, UsageError), match=expected):
+        imported(tmp_path / "set", "csv", table(tmp_path, body, name), options)
+
+
+def test_a_number_that_is_none_is_said_with_its_task(tmp_path):
+    path = table(tmp_path, "text,pulse\na,61\nb,nan\n")
+    with pytest.raises(ConfigError, match=r"table.csv:3: row: pulse: .*finite number"):
+        imported(tmp_path / "set", "csv", path, {**WORDS, "labels": {"pulse": "pulse"}})
+
+
+def test_yes_and_no_of_json_are_classes(tmp_path):
+    body = '{"text": "a", "mood": true}\n{"text": "b", "mood": false}\n'
+    made = imported(tmp_path / "set", "csv", table(tmp_path, body, "t.jsonl"), WORDS)
+    assert made.info.tasks["mood"].kind == "class"
+    assert {s.text: s.labels["mood"] for s in made.samples} == {"a": "true", "b": "false"}
+
+
+def test_empty_lines_before_the_head_are_passed_over(tmp_path):
+    made = imported(tmp_path / "set", "csv", table(tmp_path, "\n\r\ntext,mood\nlovely,good\n"), WORDS)
+    assert by_text(made, "labels") == {"lovely": {"mood": "good"}}
+
+
+def test_one_file_by_two_spellings_of_its_path_is_one_file(tmp_path, media):
+    path = table(tmp_path, "file,mood\n./one.jpg,good\none.jpg,bad\n")
+    with pytest.raises(ConfigError, match=r"two samples are called 'one.jpg'"):
+        imported(tmp_path / "set", "csv", path, {"labels": {"mood": "mood"}}, media=media)

@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.datasets.dataset import Dataset
@@ -74,6 +74,7 @@ class TableOptions(FormatOptions):
 class _Row:
     line: int | None
     values: dict[str, Any]
+    name: str = "row"
 
     def text(self, column: str) -> str:
         value = self.values[column]
@@ -102,7 +103,7 @@ class Table:
         wanted = _wanted(path, columns, options, rows)
         made = Imported(root, {}, [])
         for row in rows:
-            with parsing(path, "row", row.line):
+            with parsing(path, row.name, row.line):
                 found = _found(row, columns, wanted, options, root)
             if found is None:
                 made.left_out["rows that name no medium"] += 1
@@ -181,7 +182,7 @@ def _rows(path: Path) -> Iterator[_Row]:
     csv.field_size_limit(_LARGEST)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(suffix, text), strict=True)
     try:
-        head = next(reader, [])
+        head = next((row for row in reader if row), [])
         if len(set(head)) != len(head) or not head:
             raise wrong(path, "expected a first line of different column names", 1)
         for row in reader:
@@ -209,8 +210,8 @@ def _json_rows(path: Path) -> Iterator[_Row]:
         values = [{"key": k, **(v if isinstance(v, dict) else {"value": v})} for k, v in values.items()]
     if not isinstance(values, list) or not all(isinstance(v, dict) for v in values):
         raise wrong(path, "expected a list or an object of records")
-    for record in values:
-        yield _Row(None, record)
+    for number, record in enumerate(values, 1):
+        yield _Row(None, record, f"record {number}")
 
 
 def _wanted(
@@ -232,6 +233,9 @@ def _wanted(
         if kind and named is None:
             raise UsageError(f"no kind of task is called {kind!r}", hint=f"there are {', '.join(KINDS)}")
         wanted[task] = (column, named or _kind(column, rows))
+    if options.media == TableOptions().media and "file" not in columns:
+        said = f"it has {', '.join(columns)}; --set media={{COLUMN}} names that of media, media= says that none does"
+        raise UsageError(f"{path} has no column 'file'", hint=said)
     for column in (options.start, options.end, options.at, options.text):
         if column is not None and column not in columns:
             raise UsageError(f"{path} has no column {column!r}", hint=f"it has {', '.join(columns)}")
@@ -242,6 +246,8 @@ def _kind(column: str, rows: Sequence[_Row]) -> Kind:
     """Regression where all that is there are numbers, else class."""
     values = [r.values.get(column) for r in rows]
     there = [v for v in values if v not in (None, "")]
+    if any(isinstance(v, bool) for v in there):
+        return "class"
     try:
         numbers = [float(v) for v in there]
     except (TypeError, ValueError):
@@ -259,8 +265,7 @@ def _found(
     if (not paths and text is None) or any(kind_of(p) is None for p in paths):
         return None
     missing = {m for m in options.missing.split(";") if m}
-    span = _number(fields, options.start or "start"), _number(fields, options.end or "end")
-    whole = None if span[0] is None or span[1] is None else (span[0], span[1])
+    whole = _span(fields, options.start or "start", options.end or "end")
     at = _number(fields, options.at or "at")
     labels: dict[str, Any] = {}
     for task, (column, kind) in wanted.items():
@@ -269,7 +274,12 @@ def _found(
             continue
         if value == [] and kind not in ("boxes", "spans", "multi-label"):
             continue
-        labels[task] = _label(value, kind, task, options, root / paths[0] if paths else root)
+        try:
+            shaped = _label(value, kind, task, options, root / paths[0] if paths else root)
+            labels[task] = Task(kind=kind).shape(shaped)
+        except (TypeError, ValueError) as error:
+            said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            raise ValueError(f"{task}: {said.removeprefix('Value error, ')}; got {str(value)[:80]}") from None
     key = fields.get("id") if options.ids else None
     sample = Sample(
         id=key or sample_id(";".join(paths) or (text or "")[:100], span=whole, at=at),
@@ -278,7 +288,7 @@ def _found(
         at=at,
         text=text,
         groups={c.removeprefix(_GROUP): v for c, v in fields.items() if c.startswith(_GROUP) and v},
-        labels={t: Task(kind=k).shape(labels[t]) for t, (_, k) in wanted.items() if t in labels},
+        labels=labels,
         **({} if options.labels else _own(fields)),
     )
     return Found(sample, fields)
@@ -298,7 +308,7 @@ def _paths(fields: dict[str, str], options: TableOptions, root: Path) -> list[st
 
 def _below(path: str, root: Path) -> str:
     if not Path(path).is_absolute():
-        return path
+        return PurePosixPath(path).as_posix()
     for top, whole in ((root, Path(path)), (root.resolve(), Path(path).resolve())):
         if whole.is_relative_to(top):
             return whole.relative_to(top).as_posix()
@@ -322,6 +332,16 @@ def _number(fields: dict[str, str], column: str) -> float | None:
         raise ValueError(f"{column}: expected a number, got {value!r}") from None
 
 
+def _span(fields: dict[str, str], start: str, end: str) -> tuple[float, float] | None:
+    first, last = _number(fields, start), _number(fields, end)
+    if first is not None and last is not None:
+        return first, last
+    for there, lacking, value in ((start, end, first), (end, start, last)):
+        if value is not None and lacking in fields:
+            raise ValueError(f"{there} is {value:g}, but {lacking} is empty")
+    return None
+
+
 def _label(value: Any, kind: Kind, task: str, options: TableOptions, file: Path) -> Any:
     """A label from a cell: JSON where the kind needs it, else text."""
     if isinstance(value, str) and (kind in ("boxes", "spans") or value[:1] == "[" or value == '""'):
@@ -337,8 +357,10 @@ def _label(value: Any, kind: Kind, task: str, options: TableOptions, file: Path)
             return value
         case "text":
             return "\n".join(str(v) for v in value) if isinstance(value, list) else str(value)
+        case _ if isinstance(value, dict | list):
+            raise ValueError("expected a name")
         case _:
-            return str(value)
+            return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _spans(value: Any, task: str, options: TableOptions, file: Path) -> Any:
