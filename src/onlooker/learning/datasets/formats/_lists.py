@@ -79,6 +79,7 @@ def numbered_files(path: Path, patterns: Sequence[str], name: str) -> list[Path]
 
 
 def imported(
+    lists: Path,
     root: Path,
     task: str,
     rows: Sequence[tuple[str, str | None, str | None, str | None, tuple[float, float] | None]],
@@ -87,9 +88,19 @@ def imported(
 ) -> Imported:
     """Samples from rows of path, class, split, source group and span.
 
+    Args:
+        lists: their file or folder.
+        root: folder of the videos.
+        task: name of the task.
+        rows: what the lists say.
+        absent: whether videos that are not there are passed over.
+        classes: in order; without them, those of the rows.
+
     Raises:
         ConfigError: no video of the list is there, or one is not and ``absent`` is false.
     """
+    if not rows:
+        raise wrong(lists, "the lists name no video")
     made = Imported(root, {}, [])
     for path, label, split, group, span in rows:
         if not (root / path).is_file():

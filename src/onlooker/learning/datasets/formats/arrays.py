@@ -18,7 +18,16 @@ from pydantic import Field
 
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.datasets.dataset import Dataset
-from onlooker.learning.datasets.formats.format import FormatOptions, Found, Imported, Written, medium, refuse, wrong
+from onlooker.learning.datasets.formats.format import (
+    FormatOptions,
+    Found,
+    Imported,
+    Written,
+    medium,
+    parsing,
+    refuse,
+    wrong,
+)
 from onlooker.learning.datasets.manifest import KINDS, Kind, MediaKind, Sample, Task
 from onlooker.learning.datasets.typed_yaml import write_whole
 
@@ -61,6 +70,8 @@ class Arrays:
         held = _load(path)
         data = _key(path, held, options.data)
         count, part = _parts(path, held, data, options)
+        if count < 1:
+            raise wrong(path, f"{options.data}: there is nothing in it")
         count = min(count, options.limit or count)
         columns = {k: v for k, v in held.items() if v.ndim == 1 and len(v) >= count and k != options.data}
         made = Imported(space.parent, {}, [])
@@ -92,7 +103,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError, TypeError) as error:
         raise ConfigError(f"cannot read {path}: {error}", hint="give a .npz file without pickled objects") from None
 
 
@@ -107,12 +118,16 @@ def _parts(
 ) -> tuple[int, Callable[[int], tuple[bytes, MediaKind, str]]]:
     """How many there are, and what gives the n-th as a file: bytes, kind and suffix."""
     if options.form == "pictures":
-        if data.dtype != np.uint8 or data.ndim not in (3, 4) or (data.ndim == 4 and data.shape[3] != 3):
+        if data.dtype != np.uint8 or data.ndim not in (3, 4) or data.shape[3:] not in ((), (3,)) or 0 in data.shape[1:]:
             raise wrong(
                 path, f"{options.data}: expected (n, h, w) or (n, h, w, 3) uint8, got {data.shape} {data.dtype}"
             )
         return len(data), lambda n: (_png(data[n]), "image", ".png")
-    offsets = _key(path, held, options.offsets or "offsets").astype(np.int64)
+    places = options.offsets or "offsets"
+    offsets = _key(path, held, places)
+    if offsets.ndim != 1 or offsets.dtype.kind not in "iu" or not len(offsets):
+        raise wrong(path, f"{places}: expected (n + 1) whole numbers, got {offsets.shape} {offsets.dtype}")
+    offsets = offsets.astype(np.int64)
     if data.ndim != 1 or (np.diff(offsets) < 0).any() or offsets[0] < 0 or offsets[-1] > len(data):
         raise wrong(path, f"{options.data}: its offsets do not lie inside it")
     if options.form == "encoded":
@@ -122,14 +137,23 @@ def _parts(
             return body, "image", ".png" if body.startswith(b"\x89PNG") else ".jpg"
 
         return len(offsets) - 1, encoded
-    rate = int(held[options.rate]) if options.rate in held else _number(options.rate)
+    if data.dtype != np.int16 and data.dtype.kind != "f":
+        raise wrong(path, f"{options.data}: expected int16, or floats from -1 to 1, got {data.dtype}")
+    rate = _rate(path, held, options.rate)
     return len(offsets) - 1, lambda n: (_wav(data[offsets[n] : offsets[n + 1]], rate), "audio", ".wav")
 
 
-def _number(text: str) -> int:
-    if not text.isdecimal() or not 1000 <= int(text) <= 192_000:
-        raise UsageError(f"not a rate of sound: {text!r}", hint="samples a second such as 16000, or an array's name")
-    return int(text)
+def _rate(path: Path, held: dict[str, Any], said: str) -> int:
+    text = str(held[said]) if said in held else said
+    try:
+        rate = int(float(text))
+    except (ValueError, OverflowError):
+        rate = 0
+    if not 1000 <= rate <= 192_000:
+        where = f"{path}: {said}: " if said in held else ""
+        hint = "samples a second such as 16000, or the name of an array that holds them"
+        raise UsageError(f"{where}not a rate of sound: {text}", hint=hint)
+    return rate
 
 
 def _png(picture: Any) -> bytes:
@@ -154,7 +178,7 @@ def _labels(
     path: Path, held: dict[str, Any], options: ArrayOptions, count: int, made: Imported
 ) -> dict[str, list[Any]]:
     """By task its labels in order; sets the tasks."""
-    names = None if options.classes is None else [str(c) for c in _key(path, held, options.classes)]
+    names = None if options.classes is None else _texts(path, options.classes, _key(path, held, options.classes))
     found: dict[str, list[Any]] = {}
     for task, spec in options.labels.items():
         key, _, kind_name = spec.partition(":")
@@ -165,16 +189,34 @@ def _labels(
         if values.ndim != 1 or len(values) < count:
             raise wrong(path, f"{key}: expected {count} labels, got {values.shape}")
         if kind == "regression":
-            found[task] = [float(v) for v in values]
+            with parsing(path, key):
+                found[task] = [float(v) for v in values]
+            if not np.isfinite(found[task][:count]).all():
+                raise wrong(path, f"{key}: expected finite numbers")
         elif names is not None and kind in ("class", "ordinal") and values.dtype.kind in "iu":
             if len(values) and not (int(values.min()) >= 0 and int(values.max()) < len(names)):
                 raise wrong(path, f"{key}: numbers beyond the {len(names)} classes")
             found[task] = [names[int(v)] for v in values]
         else:
-            found[task] = [str(v) for v in values]
+            found[task] = _texts(path, key, values)
         known = list(dict.fromkeys(names)) if names is not None else sorted(set(found[task][:count]), key=_order)
         made.tasks[task] = Task(kind=kind, classes=tuple(known) if Task(kind=kind).has_classes else ())
     return found
+
+
+def _texts(path: Path, key: str, values: Any) -> list[str]:
+    """Values as words; bytes are UTF-8."""
+    if values.ndim != 1:
+        raise wrong(path, f"{key}: expected a list of names, got {values.shape}")
+    if values.dtype.kind != "S":
+        return [str(v) for v in values]
+    made: list[str] = []
+    for n, value in enumerate(values):
+        try:
+            made.append(value.decode())
+        except UnicodeDecodeError:
+            raise wrong(path, f"{key}: {n} is not UTF-8: {value!r}") from None
+    return made
 
 
 def _order(name: Any) -> tuple[int, int, str]:

@@ -234,7 +234,7 @@ def _wanted(
             raise UsageError(f"no kind of task is called {kind!r}", hint=f"there are {', '.join(KINDS)}")
         wanted[task] = (column, named or _kind(column, rows))
     if options.media == TableOptions().media and "file" not in columns:
-        said = f"it has {', '.join(columns)}; --set media={{COLUMN}} names that of media, media= says that none does"
+        said = f"it has {', '.join(columns)}; --set media={{COLUMN}} is that of the media, media= means none"
         raise UsageError(f"{path} has no column 'file'", hint=said)
     for column in (options.start, options.end, options.at, options.text):
         if column is not None and column not in columns:

@@ -41,7 +41,7 @@ class Hmdb(VideoList):
                 name = f"{label}/{parts[0]}" if (root / label).is_dir() else parts[0]
                 film = parts[0].partition(f"_{label}_")[0]
                 rows.append((name, label, _SPLITS[parts[1]], film if film != parts[0] else None, None))
-        return imported(root, options.task, rows, options.absent)
+        return imported(path, root, options.task, rows, options.absent)
 
 
 FORMAT = Hmdb()

@@ -50,14 +50,23 @@ class Kinetics(VideoList):
                 raise wrong(file, f"there is no column {missing[0]}", 1)
             for record in reader:
                 with parsing(file, "row", reader.line_num):
-                    start, end = float(record["time_start"]), float(record["time_end"])
+                    start, end = _seconds(record, "time_start"), _seconds(record, "time_end")
                     name = record["youtube_id"]
                     cut = f"{name}_{int(start):06d}_{int(end):06d}"
                     found = there.get(cut) or there.get(name) or f"{cut}.mp4"
                     span = (start, end) if cut not in there and name in there else None
                     split = part_of(record.get("split") or file.stem)
                     rows.append((found, record.get("label") or None, split, name, span))
-        return imported(root, options.task, rows, options.absent)
+        return imported(path, root, options.task, rows, options.absent)
+
+
+def _seconds(record: dict[str, str | None], column: str) -> float:
+    text = record[column]
+    try:
+        return float(text or "")
+    except ValueError:
+        said = "nothing" if text is None else repr(text)
+        raise ValueError(f"{column}: expected a number, got {said}") from None
 
 
 FORMAT = Kinetics()

@@ -46,7 +46,7 @@ class Ucf(VideoList):
                     label = parts[1]
                 found = _GROUP.match(Path(name).stem)
                 rows.append((name, label, split, f"{found[1]}_{found[2]}" if found else None, None))
-        return imported(media or folder, options.task, rows, options.absent, list(classes.values()))
+        return imported(path, media or folder, options.task, rows, options.absent, list(classes.values()))
 
 
 def _classes(path: Path) -> dict[int, str]:
@@ -57,6 +57,8 @@ def _classes(path: Path) -> dict[int, str]:
     for line, parts in lines_of(path):
         if len(parts) != 2 or not parts[0].isdecimal():
             raise wrong(path, "expected a number and a class name", line)
+        if parts[1] in made.values():
+            raise wrong(path, f"the class {parts[1]!r} is there twice", line)
         made[int(parts[0])] = parts[1]
     return made
 
