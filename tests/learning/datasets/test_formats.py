@@ -126,7 +126,7 @@ def test_what_a_format_writes_it_reads_again(name, known, media, tmp_path_factor
     expected, got = dataset.samples[0].labels[task], found[0].labels[task]
     if kind in ("boxes", "spans"):
         assert len(got) == len(expected)
-        for a, b in zip(expected, sorted(got, key=lambda g: _order(g, expected)), strict=True):
+        for a, b in zip(*(sorted(v, key=lambda g: _order(g, expected)) for v in (expected, got)), strict=True):
             assert b.label == a.label
             assert _numbers(b) == pytest.approx(_numbers(a), abs=2e-6)
             if kind == "boxes" and medium.kind == "video":

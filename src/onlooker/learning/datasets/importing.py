@@ -49,17 +49,19 @@ class ImportRequest:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What came of it; ``failures`` are media that cannot be used, with the reason."""
+    """What came of it; ``failures`` are media that cannot be used and why, ``notes`` what was taken for what."""
 
     new: int = 0
     replaced: int = 0
     failures: dict[str, str] = field(default_factory=dict[str, str])
     left_out: Counter[str] = field(default_factory=Counter[str])
+    notes: list[str] = field(default_factory=list[str])
 
     def as_dict(self) -> dict[str, Any]:
         """The public JSON form."""
         left = {k: n for k, n in self.left_out.items() if n}
-        return {"new": self.new, "replaced": self.replaced, "left_out": left, "failures": self.failures}
+        counts = {"new": self.new, "replaced": self.replaced}
+        return {**counts, "left_out": left, "failures": self.failures, "notes": self.notes}
 
 
 def import_samples(
@@ -79,7 +81,7 @@ def import_samples(
     _ordered(dataset, made)
     known = {s.id: s for s in dataset.samples}
     reader = _Media(dataset, made, request, known)
-    report = ImportReport(left_out=made.left_out)
+    report = ImportReport(left_out=made.left_out, notes=made.notes)
     samples: list[Sample] = []
     for number, found in enumerate(made.found):
         sample = _placed(found, request)

@@ -107,6 +107,7 @@ def import_(
     lines += [
         f"{name}: {t.kind}" + (f", {len(t.classes)} classes" if t.has_classes else "") for name, t in tasks.items()
     ]
+    lines += report.notes
     lines += [f"left out: {n} {reason}" for reason, n in report.left_out.items() if n]
     lines += [f"cannot be used: {name}: {reason}" for name, reason in [*report.failures.items()][:20]]
     kinds = {name: task.kind for name, task in tasks.items()}

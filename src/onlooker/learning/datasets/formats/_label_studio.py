@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -91,7 +91,11 @@ class Results:
         for key in value["sequence"]:
             at = round(float(Fraction(int(key["frame"]) - 1) / rate), 6)
             label = (value.get("labels") or ["object"])[0]
-            made.append(LabelledBox(label=label, box=_sides(key, region), at=at, track=str(region.get("id"))))
+            meta = region.get("meta") or {}
+            crowd, score = bool(meta.get("crowd")), key.get("score")
+            track = meta["track"] if "track" in meta else str(region.get("id"))
+            box = LabelledBox(label=label, box=_sides(key, region), at=at, track=track, crowd=crowd, score=score)
+            made.append(box)
         return made
 
     def _spans(self, kind: str, value: Any, region: Any) -> list[LabelledSpan]:
@@ -126,9 +130,12 @@ def _sides(value: Any, region: Any) -> tuple[float, float, float, float]:
     return round(left, 7), round(top, 7), round(right, 7), round(bottom, 7)
 
 
-def results_of(sample: Sample, tasks: Mapping[str, Task], kind: MediaKind) -> list[Any]:
-    """The regions of a sample's labels."""
+def results_of(sample: Sample, tasks: Mapping[str, Task], kind: MediaKind) -> tuple[list[Any], Counter[str]]:
+    """The regions of a sample's labels, and what has no place in them."""
     made: list[Any] = []
+    lost: Counter[str] = Counter()
+    media = sample.of_kind("video")
+    rateless = kind == "video" and (media is None or media.frame_rate is None)
     for name, label in sample.labels.items():
         if name not in tasks:
             continue
@@ -140,16 +147,20 @@ def results_of(sample: Sample, tasks: Mapping[str, Task], kind: MediaKind) -> li
                 made.append({**base, "type": "choices", "value": {"choices": list(label), "many": True}})
             case "regression":
                 values = label if isinstance(label, tuple) else (label,)
+                lost["numbers besides the first"] += len(values) - 1
                 made += [{**base, "type": "number", "value": {"number": v}} for v in values[:1]]
             case "text":
                 made.append({**base, "type": "textarea", "value": {"text": [label]}})
-            case "boxes":
+            case "boxes" if not rateless:
+                lost["boxes without a time"] += sum(b.at is None for b in label) if kind == "video" else 0
                 made += _box_regions(base, label, kind, sample)
             case "spans":
                 made += _span_regions(base, label, kind, sample)
+            case "boxes":
+                lost["boxes of videos without a frame rate"] += len(label)
             case _:
                 pass
-    return made
+    return made, lost
 
 
 def _percent(box: LabelledBox) -> dict[str, float]:
@@ -171,17 +182,26 @@ def _box_regions(base: dict[str, Any], boxes: Sequence[LabelledBox], kind: Media
     rate = media.frame_rate if media is not None else None
     if rate is None:
         return []
-    tracks: dict[str, list[LabelledBox]] = defaultdict(list)
-    for n, box in enumerate(boxes):
-        tracks[box.track or f"alone-{n}"].append(box)
-    made = []
-    for track, held in tracks.items():
+    tracks: dict[tuple[str | int, str, bool], list[LabelledBox]] = defaultdict(list)
+    for n, box in enumerate(b for b in boxes if b.at is not None):
+        tracks[n if box.track is None else box.track, box.label, box.crowd].append(box)
+    made, ids = [], set[str]()
+    for (track, _, crowd), held in tracks.items():
+        # a region has one label: what changes it goes on in another
+        name = key = f"alone-{track}" if isinstance(track, int) else track
+        while key in ids:
+            key = f"{name}-{len(ids)}"
+        ids.add(key)
+        meta = {} if key == track else {"track": None if isinstance(track, int) else track}
+        meta |= {"crowd": True} if crowd else {}
         sequence = []
         for box in sorted(held, key=lambda b: b.at or 0.0):
             frame = round(Fraction(str(box.at or 0)) * rate) + 1
             sequence.append({"frame": frame, "time": box.at or 0.0, "enabled": True, "rotation": 0, **_percent(box)})
+            sequence[-1] |= {} if box.score is None else {"score": box.score}
         value = {"sequence": sequence, "labels": [held[0].label], "duration": media.seconds if media else None}
-        made.append({**base, "id": track, "type": "videorectangle", "value": value})
+        region = {**base, "id": key, "type": "videorectangle", "value": value}
+        made.append({**region, "meta": meta} if meta else region)
     return made
 
 

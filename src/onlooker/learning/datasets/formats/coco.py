@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._kept import kept, restored, tell_losses
 from onlooker.learning.datasets.formats._pictures import picture_of, size_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
@@ -88,6 +89,7 @@ class Coco:
                     groups=image.get("groups") or {},
                     labels=labels,
                 )
+                sample = restored(sample, image, made.root, options.task)
                 made.found.append(Found(sample, {k: str(v) for k, v in image.items()}))
         needed = "caption" if captions else "bbox"
         lacking = sum(not note.get(needed) for held in notes.values() for _, note in held)
@@ -106,6 +108,7 @@ class Coco:
         images: list[Any] = []
         notes: list[Any] = []
         done = Written(files=[target])
+        tell_losses(dataset, samples, done, [name])
         for sample in samples:
             picture = picture_of(dataset, sample, target, done)
             if picture is None:
@@ -113,10 +116,11 @@ class Coco:
                 continue
             width, height = size_of(dataset, sample)
             image: dict[str, Any] = {"id": len(images) + 1, "file_name": picture, "width": width, "height": height}
-            image |= {"sample": sample.id, "split": sample.split, "groups": sample.groups}
+            image |= {"split": sample.split, "groups": sample.groups, **kept(sample, name)}
             images.append(image)
             for box in sample.labels.get(name, ()):
                 left, top, right, bottom = box.box
+                more = box.model_dump(mode="json", include={"track", "at"}, exclude_none=True)
                 place = [left * width, top * height, (right - left) * width, (bottom - top) * height]
                 notes.append(
                     {
@@ -127,7 +131,7 @@ class Coco:
                         "area": round(place[2] * place[3], 2),
                         "iscrowd": int(box.crowd),
                         **({"score": box.score} if box.score is not None else {}),
-                        **({"attributes": {"track": box.track}} if box.track else {}),
+                        **({"attributes": more} if more else {}),
                     }
                 )
             done.samples += 1
@@ -151,6 +155,7 @@ def _box(path: Path, at: tuple[int, Any], image: Any, names: dict[Any, str]) -> 
             box=box_of_pixels(left, top, wide, high, image["width"], image["height"]),
             crowd=bool(note.get("iscrowd", 0)),
             track=None if track is None else str(track),
+            at=(note.get("attributes") or {}).get("at"),
             score=note.get("score"),
         )
     return None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 from xml.sax.saxutils import escape, quoteattr
 
 from pydantic import Field
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._kept import kept, parted, plain_json, restored, sequences, tell_losses
 from onlooker.learning.datasets.formats._pictures import picture_of, size_of
 from onlooker.learning.datasets.formats._xml import Element, read_xml
 from onlooker.learning.datasets.formats.format import (
@@ -23,6 +26,7 @@ from onlooker.learning.datasets.formats.format import (
     around,
     box_of_pixels,
     classes_of,
+    filled,
     frame_of,
     medium,
     parsing,
@@ -30,12 +34,15 @@ from onlooker.learning.datasets.formats.format import (
     video_rate,
     wrong,
 )
-from onlooker.learning.datasets.manifest import Kind, LabelledBox, MediaKind, Sample, Task
+from onlooker.learning.datasets.manifest import Kind, LabelledBox, Media, MediaKind, Sample, Task, is_name
 from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "Cvat", "CvatOptions"]
 
-
+_DEFAULT: dict[str, str | None] = {"": None, "default": None}
+_UNSET = ("", "__undefined__")
+_CROWD = ("crowd", "is_crowd", "iscrowd")
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _OTHERS = ("polygon", "polyline", "points", "cuboid", "mask", "ellipse", "skeleton")
 
 
@@ -45,6 +52,7 @@ class CvatOptions(FormatOptions):
     Attributes:
         boxes: name of the task that boxes and tracks belong to.
         tags: name of the task that tags of images belong to.
+        label: class of a box, from ``{label}`` and the names of attributes: ``{label} {colour}``.
         video: file of the video below the media folder, where the XML does not name it.
         rate: frames a second, where the video does not say.
         form: to write: ``images``, or ``video`` with one file for each video.
@@ -52,13 +60,18 @@ class CvatOptions(FormatOptions):
 
     boxes: str = "objects"
     tags: str = "tags"
+    label: str = "{label}"
     video: str | None = None
     rate: float | None = Field(default=None, gt=0)
     form: str = Field(default="", pattern="^(images|video|)$")
 
 
 class Cvat:
-    """For images one sample each, for a video one sample; attributes are left out."""
+    """For images one sample each, for a video one sample, unless it was written as several.
+
+    Attributes of tags are tasks of their images. Of a box, ``crowd``, ``score``, ``track_id`` and those in ``label``
+    are taken; others are counted.
+    """
 
     name: ClassVar[str] = "cvat"
     description: ClassVar[str] = "CVAT XML 1.1 for images and for video"
@@ -73,22 +86,26 @@ class Cvat:
             raise wrong(path, "no XML files")
         made = Imported(media or (path if path.is_dir() else path.parent), {}, [])
         named: list[str] = []
+        tops: list[Element] = []
         for file in files:
-            top = read_xml(file)
+            tops.append(top := read_xml(file))
             if top.name != "annotations":
                 raise wrong(file, f"expected <annotations>, got <{top.name}>", top.line)
             named += [n.text.strip() for n in top.find_all("meta/**/label/name")]
             if any(True for _ in top.find_all("track")) or not any(True for _ in top.find_all("image")):
-                made.found.append(_video(file, top, options, made))
+                made.left_out["images beside tracks"] += sum(1 for _ in top.find_all("image"))
+                made.found += _video(file, top, options, made)
             else:
                 made.found += [_image(file, image, options, made) for image in top.find_all("image")]
         samples = [f.sample for f in made.found]
-        kinds: list[tuple[str, Kind]] = [(options.boxes, "boxes"), (options.tags, "multi-label")]
-        for task, kind in kinds:
-            if any(task in s.labels for s in samples):
-                used = classes_of(samples, task, kind)
-                known = [n for n in named if n in used] if kind == "multi-label" else named
-                made.tasks[task] = Task(kind=kind, classes=tuple(dict.fromkeys([*known, *used])))
+        tags_alone = {n.find_all("name").__next__().text.strip() for n in _typed(tops, "tag")}
+        for task, kind in _kinds(options, samples, tops).items():
+            with_classes = Task(kind=kind).has_classes
+            used = classes_of(samples, task, kind) if with_classes else ()
+            known = [n for n in named if n in used] if kind == "multi-label" else []
+            if task == options.boxes and options.label == "{label}":
+                known = [n for n in named if n in used or n not in tags_alone]
+            made.tasks[task] = Task(kind=kind, classes=tuple(dict.fromkeys([*known, *used])))
         return made
 
     def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: CvatOptions) -> Written:
@@ -101,13 +118,82 @@ class Cvat:
         if not form:
             whole = any(s.of_kind("image") is None and s.at is None for s in samples)
             form = "video" if whole else "images"
-        labels = [c for t in (boxes, tags) if t is not None for c in dataset.info.tasks[t].classes]
-        head = _head(dataset.info.name, list(dict.fromkeys(labels)))
+        labels: dict[str, str] = {}
+        for task, shape in ((boxes, "rectangle"), (tags, "tag")):
+            for name in dataset.info.tasks[task].classes if task is not None else ():
+                labels[name] = shape if labels.get(name, shape) == shape else "any"
         if form == "images":
-            return _write_images(dataset, samples, target, head, boxes, tags)
+            return _write_images(dataset, samples, target, labels, boxes, tags)
         if boxes is None:
             raise UsageError("CVAT's video form holds boxes; there is no such task", hint="--set form=images")
         return _write_videos(dataset, samples, target, labels, boxes)
+
+
+def _typed(tops: Sequence[Element], shape: str) -> list[Element]:
+    """The labels that are of one shape only."""
+    return [n for t in tops for n in t.find_all("meta/**/label") if any(e.text == shape for e in n.find_all("type"))]
+
+
+def _kinds(options: CvatOptions, samples: Sequence[Sample], tops: Sequence[Element]) -> dict[str, Kind]:
+    """The tasks that samples have: boxes, tags, and attributes of tags by how they are put in."""
+    forms: dict[str, str] = {}
+    for attribute in (a for t in tops for a in t.find_all("meta/**/label/attributes/attribute")):
+        facts = {part.name: part.text.strip() for part in attribute.parts}
+        forms.setdefault(facts.get("name", ""), facts.get("input_type", ""))
+    own: dict[str, Kind] = {options.boxes: "boxes", options.tags: "multi-label"}
+    kinds: dict[str, Kind] = {}
+    for task in dict.fromkeys([*own, *(t for s in samples for t in s.labels)]):
+        if any(task in s.labels for s in samples):
+            kinds[task] = own.get(task) or ("text" if forms.get(task) == "text" else "class")
+    return kinds
+
+
+def _attributes(*elements: Element) -> dict[str, str]:
+    """Attributes that a person gave a value, by name."""
+    found = {a.get("name") or "": a.text.strip() for e in elements for a in e.find_all("attribute")}
+    return {name: value for name, value in found.items() if value not in _UNSET}
+
+
+def _box(box: Element, over: Element, size: tuple[float, float], options: CvatOptions, made: Imported) -> LabelledBox:
+    """A box without its time; what it has no place for is counted.
+
+    Args:
+        box: of an image, or of a track.
+        over: what has the label: the box, or the track.
+        size: of the picture in pixels.
+        options: what a user may set.
+        made: where it is counted.
+    """
+    given = _attributes(over, box) if over is not box else _attributes(box)
+    fields = {**dict.fromkeys(re.findall(r"\{([^{}]+)\}", options.label), ""), **given, "label": over["label"]}
+    label = (filled(options.label, fields) or "").strip() or over["label"]
+    crowd = next((v for n in _CROWD if (v := box.get(n) or given.pop(n, None))), "")
+    score = box.get("score") or given.pop("score", None)
+    track = box.get("track") or given.pop("track_id", None)
+    for name in given:
+        if f"{{{name}}}" not in options.label:
+            made.left_out[f"attributes of boxes called {name}"] += 1
+    made.left_out["marks of occluded boxes"] += box.get("occluded") == "1"
+    return LabelledBox(
+        label=label,
+        box=_sides(box, size),
+        at=None if box.get("at") is None else float(box["at"]),
+        track=track,
+        crowd=crowd.lower() in ("1", "true", "yes"),
+        score=None if score is None else float(score),
+    )
+
+
+def _tagged(image: Element, options: CvatOptions, made: Imported) -> dict[str, str]:
+    """Labels out of the attributes of an image's tags."""
+    labels: dict[str, str] = {}
+    for tag in image.find_all("tag"):
+        for name, value in _attributes(tag).items():
+            if not is_name(name) or name in (options.boxes, options.tags) or labels.get(name, value) != value:
+                made.left_out[f"attributes of tags called {name}, which fit no task or differ in one image"] += 1
+            else:
+                labels[name] = value
+    return labels
 
 
 def _image(file: Path, image: Element, options: CvatOptions, made: Imported) -> Found:
@@ -116,21 +202,24 @@ def _image(file: Path, image: Element, options: CvatOptions, made: Imported) -> 
         boxes: list[LabelledBox] = []
         for box in image.find_all("box"):
             with parsing(file, "box", box.line):
-                boxes.append(LabelledBox(label=box["label"], box=_sides(box, size)))
+                boxes.append(_box(box, box, size, options, made))
         made.left_out["shapes other than boxes"] += sum(p.name in _OTHERS for p in image.parts)
         tags = tuple(dict.fromkeys(tag["label"] for tag in image.find_all("tag")))
-        labels = {options.boxes: tuple(boxes)} if boxes or not tags else {}
-        labels |= {options.tags: tags} if tags else {}
-        subset = image.get("subset") or None
-        sample = Sample(
-            id=image.get("sample") or name, media=(medium(name, "image"),), split=_split(subset), labels=labels
+        held: dict[str, Any] = json.loads(image.get("kept") or "{}")
+        labels: dict[str, Any] = (
+            {options.boxes: tuple(boxes)} if boxes or not tags or "kept" in image.attributes else {}
         )
-        return Found(sample, {k: v for k, v in image.attributes.items() if k != "name"})
+        labels |= {options.tags: tags} if tags or held.get("tagged") else {}
+        labels |= _tagged(image, options, made)
+        sample = Sample(
+            id=image.get("sample") or name,
+            media=(medium(name, "image"),),
+            split=_DEFAULT.get(image.get("subset") or "", image.get("subset")),
+            labels=labels,
+        )
+        sample = restored(sample, held, made.root, options.boxes)
+        return Found(sample, {k: v for k, v in image.attributes.items() if k not in ("name", "kept")})
     raise AssertionError
-
-
-def _split(subset: str | None) -> str | None:
-    return None if subset in (None, "default") else subset
 
 
 def _sides(box: Element, size: tuple[float, float]) -> tuple[float, float, float, float]:
@@ -141,65 +230,98 @@ def _sides(box: Element, size: tuple[float, float]) -> tuple[float, float, float
     return box_of_pixels(left, top, right - left, bottom - top, *size)
 
 
-def _video(file: Path, top: Element, options: CvatOptions, made: Imported) -> Found:
+def _video(file: Path, top: Element, options: CvatOptions, made: Imported) -> list[Found]:
     source = next((s.text.strip() for s in top.find_all("meta/**/source")), None)
     name = options.video or source
     if not name:
         raise wrong(file, "the XML does not name its video", hint="--set video=FILE")
     size = [next((float(s.text) for s in top.find_all(f"meta/**/original_size/{k}")), 0.0) for k in ("width", "height")]
     rate = video_rate(made.root / name, options.rate)
-    boxes: list[LabelledBox] = []
+    boxes: list[tuple[int, LabelledBox]] = []
     for number, track in enumerate(top.find_all("track")):
         made.left_out["tracks of shapes other than boxes"] += any(p.name in _OTHERS for p in track.parts)
+        called = None if track.get("alone") else track.get("track") or track.get("id") or str(number)
         for box in track.find_all("box"):
             if box.get("outside") == "1":
                 continue
             with parsing(file, "box", box.line):
-                at = round(float(Fraction(int(box["frame"])) / rate), 6)
-                boxes.append(
-                    LabelledBox(
-                        label=track["label"],
-                        box=_sides(box, (size[0], size[1])),
-                        at=at,
-                        track=track.get("id") or str(number),
-                    )
-                )
-    boxes.sort(key=lambda b: (b.at or 0.0, b.track or ""))
+                frame = int(box["frame"])
+                more = {"at": round(float(Fraction(frame) / rate), 6), "track": called}
+                boxes.append((frame, _box(box, track, (size[0], size[1]), options, made).model_copy(update=more)))
+    boxes.sort(key=lambda b: (b[0], b[1].track or ""))
     with parsing(file, "video"):
-        sample = Sample(id=name, media=(medium(name, "video"),), labels={options.boxes: tuple(boxes)})
-    return Found(sample, {"source": name})
+        subset = next((_DEFAULT.get(s.text.strip(), s.text.strip()) for s in top.find_all("meta/**/subset")), None)
+        labels = {options.boxes: tuple(b for _, b in boxes)}
+        whole = Sample(id=name, media=(medium(name, "video"),), split=subset, labels=labels)
+        entries = [json.loads(e.text) for e in top.find_all("meta/kept/sample")]
+        samples = parted(entries, boxes, whole, made.root, options.boxes, made.left_out) if entries else [whole]
+        return [Found(sample, {"source": name}) for sample in samples]
+    raise AssertionError
 
 
-def _head(name: str, labels: Sequence[str], more: str = "") -> str:
-    listed = "".join(f"<label><name>{escape(c)}</name></label>" for c in labels)
-    task = f"<task><name>{escape(name)}</name><labels>{listed}</labels>{more}</task>"
-    return f'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n<meta>{task}</meta>\n'
+def _attribute(text: str) -> str:
+    """A value in quotes."""
+    return quoteattr(_sayable(text))
+
+
+def _sayable(text: str) -> str:
+    if found := _NOT_IN_XML.search(text):
+        raise UsageError(f"{text!r}: XML cannot hold {found[0]!r}", hint="rename it")
+    return text
+
+
+def _head(name: str, labels: Mapping[str, str], more: str = "", entries: Sequence[Any] = ()) -> str:
+    listed = "".join(
+        f"<label><name>{escape(_sayable(c))}</name><type>{shape}</type></label>" for c, shape in labels.items()
+    )
+    meta = f"<task><name>{escape(_sayable(name))}</name><labels>{listed}</labels>{more}</task>"
+    if entries:
+        meta += "<kept>" + "".join(f"<sample>{escape(plain_json(e))}</sample>" for e in entries) + "</kept>"
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n<meta>{meta}</meta>\n'
+
+
+def _more(box: LabelledBox, *, alone: bool) -> str:
+    """What CVAT's boxes do not say, for ourselves; CVAT passes it over."""
+    said = ' crowd="1"' * box.crowd + ("" if box.score is None else f' score="{box.score!r}"')
+    if alone:
+        said += "" if box.track is None else f" track={_attribute(box.track)}"
+        said += "" if box.at is None else f' at="{box.at!r}"'
+    return said
 
 
 def _write_images(
-    dataset: Dataset, samples: Sequence[Sample], target: Path, head: str, boxes: str | None, tags: str | None
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    target: Path,
+    classes: Mapping[str, str],
+    boxes: str | None,
+    tags: str | None,
 ) -> Written:
     done = Written(files=[target])
-    out = [head]
+    tell_losses(dataset, samples, done, [boxes, tags])
+    out = [_head(dataset.info.name, classes)]
     for sample in samples:
         picture = picture_of(dataset, sample, target, done)
         if picture is None:
             done.left_out["not a picture or frame"] += 1
             continue
         width, height = size_of(dataset, sample)
-        subset = f" subset={quoteattr(sample.split)}" if sample.split else ""
+        held = kept(sample, boxes) | ({"tagged": True} if tags in sample.labels else {})
+        subset = f" subset={_attribute(sample.split)}" if sample.split else ""
+        named = plain_json({k: v for k, v in held.items() if k != "sample"})
         out.append(
-            f'<image id="{done.samples}" name={quoteattr(picture)} width="{width}" height="{height}"'
-            f" sample={quoteattr(sample.id)}{subset}>\n"
+            f'<image id="{done.samples}" name={_attribute(picture)} width="{width}" height="{height}"'
+            f" sample={quoteattr(_NOT_IN_XML.sub('?', sample.id))}{subset} kept={quoteattr(named)}>\n"
         )
         for box in sample.labels.get(boxes or "", ()):
             left, top, right, bottom = box.box
             out.append(
-                f'<box label={quoteattr(box.label)} source="manual" occluded="0" xtl="{left * width:.4f}"'
-                f' ytl="{top * height:.4f}" xbr="{right * width:.4f}" ybr="{bottom * height:.4f}" z_order="0"></box>\n'
+                f'<box label={_attribute(box.label)} source="manual" occluded="0" xtl="{left * width:.4f}"'
+                f' ytl="{top * height:.4f}" xbr="{right * width:.4f}" ybr="{bottom * height:.4f}" z_order="0"'
+                f"{_more(box, alone=True)}></box>\n"
             )
         for tag in sample.labels.get(tags or "", ()):
-            out.append(f'<tag label={quoteattr(tag)} source="manual"></tag>\n')
+            out.append(f'<tag label={_attribute(tag)} source="manual"></tag>\n')
         out.append("</image>\n")
         done.samples += 1
     write_whole(target, "".join(out) + "</annotations>\n")
@@ -207,34 +329,36 @@ def _write_images(
 
 
 def _write_videos(
-    dataset: Dataset, samples: Sequence[Sample], target: Path, labels: Sequence[str], name: str
+    dataset: Dataset, samples: Sequence[Sample], target: Path, classes: Mapping[str, str], name: str
 ) -> Written:
     done = Written()
-    held: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        video = sample.of_kind("video")
-        if video is None or video.frame_rate is None or not video.width:
-            done.left_out["without video or frame rate"] += 1
-        else:
-            held[video.path].append(sample)
-    for path, group in held.items():
+    tell_losses(dataset, samples, done, [name])
+    held = list(sequences(samples, name, done))
+    for video, split, group, entries in held:
+        path = video.path
         place = target if len(held) == 1 and target.suffix == ".xml" else target / f"{PurePosixPath(path).stem}.xml"
         if place in done.files:
             place = target / f"{path.replace('/', '_')}.xml"
-        video = group[0].of_kind("video")
-        assert video is not None
-        more = f"<original_size><width>{video.width}</width><height>{video.height}</height></original_size>"
-        more += f"<source>{escape(path)}</source>"
-        body = _tracks(group, name, video.frame_rate or Fraction(25), (video.width or 1, video.height or 1), done)
-        write_whole(place, _head(dataset.info.name, list(dict.fromkeys(labels)), more) + body + "</annotations>\n")
+        base, number = place, 2
+        while place in done.files:
+            place, number = base.with_stem(f"{base.stem}-{number}"), number + 1
+        more = f"<subset>{escape(_sayable(split))}</subset>" if split else ""
+        more += f"<original_size><width>{video.width}</width><height>{video.height}</height></original_size>"
+        more += f"<source>{escape(_sayable(path))}</source>"
+        body = _tracks(group, name, video, done)
+        write_whole(place, _head(dataset.info.name, classes, more, entries) + body + "</annotations>\n")
         done.files.append(place)
         done.samples += len(group)
     return done
 
 
-def _tracks(samples: Sequence[Sample], name: str, rate: Fraction, size: tuple[int, int], done: Written) -> str:
-    """Every frame of a track is a key frame; after a gap, and at its end, the track is outside."""
-    tracks: dict[tuple[str, str], list[tuple[int, LabelledBox]]] = defaultdict(list)
+def _tracks(samples: Sequence[Sample], name: str, video: Media, done: Written) -> str:
+    """Every frame of a track is a key frame; after a gap, and at its end, the track is outside.
+
+    CVAT numbers tracks, and a track has one label: names of others stand beside.
+    """
+    rate, size = video.frame_rate or Fraction(25), (video.width or 1, video.height or 1)
+    tracks: dict[tuple[str | int, str], list[tuple[int, LabelledBox]]] = defaultdict(list)
     alone = 0
     for sample in samples:
         for box in sample.labels.get(name, ()):
@@ -242,13 +366,16 @@ def _tracks(samples: Sequence[Sample], name: str, rate: Fraction, size: tuple[in
             if timed.at is None:
                 done.left_out["boxes without a time"] += 1
                 continue
-            key = box.track
-            if key is None:
-                key, alone = f"alone {alone}", alone + 1
-            tracks[key, box.label].append((frame_of(timed, rate), timed))
+            alone += box.track is None
+            tracks[alone if box.track is None else box.track, box.label].append((frame_of(timed, rate), timed))
+    numbers = {t for t, _ in tracks if isinstance(t, str) and t.isdecimal() and t.isascii() and str(int(t)) == t}
+    taken, free = set(numbers), (str(n) for n in range(len(tracks) + len(numbers) + 1))
     out: list[str] = []
     for (track, label), boxes in tracks.items():
-        out.append(f'<track id={quoteattr(track)} label={quoteattr(label)} source="manual">\n')
+        number = track if isinstance(track, str) and track in numbers else next(n for n in free if n not in taken)
+        numbers.discard(number)
+        more = ' alone="1"' if isinstance(track, int) else f" track={_attribute(track)}" * (track != number)
+        out.append(f'<track id="{number}" label={_attribute(label)} source="manual"{more}>\n')
         boxes.sort(key=lambda b: b[0])
         frames = {f for f, _ in boxes}
         for frame, box in boxes:
@@ -263,7 +390,8 @@ def _shape(frame: int, box: LabelledBox, size: tuple[int, int], *, outside: bool
     left, top, right, bottom = box.box
     sides = (left * size[0], top * size[1], right * size[0], bottom * size[1])
     named = " ".join(f'{k}="{v:.4f}"' for k, v in zip(("xtl", "ytl", "xbr", "ybr"), sides, strict=True))
-    return f'<box frame="{frame}" keyframe="1" outside="{int(outside)}" occluded="0" {named} z_order="0"></box>\n'
+    more = _more(box, alone=False)
+    return f'<box frame="{frame}" keyframe="1" outside="{int(outside)}" occluded="0" {named} z_order="0"{more}></box>\n'
 
 
 FORMAT = Cvat()

@@ -81,12 +81,14 @@ class Imported:
         tasks: by name.
         found: the samples.
         left_out: what could not be taken, counted by reason.
+        notes: what was taken for what, where it could be something else.
     """
 
     root: Path
     tasks: dict[str, Task]
     found: list[Found]
     left_out: Counter[str] = field(default_factory=Counter[str])
+    notes: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._kept import kept
 from onlooker.learning.datasets.formats._label_studio import Results, config_of, results_of
 from onlooker.learning.datasets.formats._pictures import picture_of
 from onlooker.learning.datasets.formats.format import (
@@ -30,6 +31,7 @@ from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "LabelStudio", "LabelStudioOptions"]
 
+_MORE = ("weight", "weights", "origin", "notes")
 _EMPTY: tuple[Kind, ...] = ("boxes", "spans")
 
 
@@ -87,7 +89,7 @@ class LabelStudio:
         for sample in samples:
             media = sample.media[0] if sample.media else None
             kind: MediaKind = "text" if media is None else media.kind
-            data: dict[str, Any] = {"sample": sample.id, "split": sample.split, "groups": sample.groups}
+            data: dict[str, Any] = {"split": sample.split, "groups": sample.groups, **kept(sample)}
             if sample.at is not None:
                 kind = "image"
                 data["image"] = options.prefix + (picture_of(dataset, sample, target, done) or "")
@@ -103,7 +105,8 @@ class LabelStudio:
             kinds[kind] = None
             # what may be empty leaves no result: a person who finds nothing says so by an empty annotation
             data["tasks"] = {n: t.kind for n, t in names.items() if t.kind in _EMPTY and n in sample.labels}
-            results = results_of(sample, names, kind)
+            results, lost = results_of(sample, names, kind)
+            done.left_out += lost
             held = {"predictions": [], "annotations": []}
             if results or data["tasks"]:
                 where = "predictions" if sample.status == "proposed" else "annotations"
@@ -143,12 +146,12 @@ def _found(task: Any, options: LabelStudioOptions, made: Imported, kinds: dict[s
             kinds.setdefault(name, kind)
             labels[name] = ()
     made.left_out["shapes other than boxes and spans"] += results.left_out
-    text = data.get("text") if path is None else None
+    text = data.get("text") if path is None or "media" in data else None
     key = data.get("sample") or path or str(task.get("id"))
     span = data.get("span")
     sample = Sample(
         id=str(key),
-        media=() if path is None else (medium(path),),
+        media=() if path is None else tuple(medium(p) for p in data.get("media") or [path]),
         text=text,
         at=at,
         span=None if span is None else (span[0], span[1]),
@@ -156,6 +159,7 @@ def _found(task: Any, options: LabelStudioOptions, made: Imported, kinds: dict[s
         groups=data.get("groups") or {},
         labels=labels,
         status="proposed" if proposed and labels else "labelled",
+        **{k: data[k] for k in _MORE if k in data},
     )
     fields = {k: str(v) for k, v in data.items() if isinstance(v, str | int | float)}
     return Found(sample, fields)

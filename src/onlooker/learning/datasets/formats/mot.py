@@ -17,6 +17,7 @@ from pydantic import Field
 
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._kept import parted, read_index, sequences, tell_losses, write_index
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
     Found,
@@ -28,10 +29,11 @@ from onlooker.learning.datasets.formats.format import (
     medium,
     only_task,
     parsing,
+    part_of,
     sample_id,
     wrong,
 )
-from onlooker.learning.datasets.manifest import Kind, LabelledBox, MediaKind, Sample, Task
+from onlooker.learning.datasets.manifest import Kind, LabelledBox, Media, MediaKind, Sample, Task
 from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "Mot", "MotOptions"]
@@ -73,7 +75,11 @@ class MotOptions(FormatOptions):
 
 
 class Mot:
-    """A folder for each sequence, with a video or ``img1``."""
+    """A folder for each sequence, with a video or ``img1``, inside of folders of splits or not.
+
+    What is written also has, in ``onlooker.json``, its video, exact rate, samples and names of tracks: some readers
+    take no more in ``seqinfo.ini`` than MOTChallenge has there. ``gt/labels.txt`` names the classes, as CVAT does.
+    """
 
     name: ClassVar[str] = "mot"
     description: ClassVar[str] = "MOTChallenge sequences: boxes with tracks"
@@ -89,45 +95,65 @@ class Mot:
             raise wrong(path, f"no sequence ({options.file})", hint="name a sequence or a folder of sequences")
         made = Imported(media or path, {}, [])
         used: dict[str, None] = {}
+        named: dict[str, None] = {}
         for folder in folders:
-            facts = _facts(folder)
+            facts = _facts(folder, (folder / options.file).with_name("labels.txt"))
             boxes = _boxes(folder / options.file, options, facts, made)
             used |= dict.fromkeys(b.label for held in boxes.values() for b in held)
+            named |= dict.fromkeys(facts["classes"])
+            split = next(filter(None, map(part_of, folder.relative_to(path).parts[:-1])), None)
             with parsing(folder, "media"):
-                made.found += _samples(folder, made.root, facts, boxes, options)
-        order = [c for c in options.classes.values() if c in used]
-        made.tasks[options.task] = Task(kind="boxes", classes=tuple(dict.fromkeys([*order, *sorted(used)])))
+                made.found += _samples(folder, made, facts, boxes, options, split)
+        order = [c for c in options.classes.values() if c in used and c not in named]
+        made.tasks[options.task] = Task(kind="boxes", classes=tuple(dict.fromkeys([*named, *order, *sorted(used)])))
         return made
 
     def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: MotOptions) -> Written:
-        """One folder for each video; classes by their number in the task, counted from 1."""
+        """One folder for each video, in that of its split; classes by their number in the task, counted from 1.
+
+        Samples that overlap in time go into several.
+        """
         wanted = options.task if "task" in options.model_fields_set else None
         name, task = only_task(dataset, ("boxes",), wanted, self.name)
         done = Written()
-        videos: dict[str, list[Sample]] = defaultdict(list)
-        for sample in samples:
-            video = sample.of_kind("video")
-            if video is None or video.frame_rate is None or not video.width or not video.height:
-                done.left_out["without video or frame rate"] += 1
-            else:
-                videos[video.path].append(sample)
-        for path, held in videos.items():
-            folder = target / Path(path).with_suffix("")
-            rows = _rows(held, name, task, done)
-            write_whole(folder / "gt" / "gt.txt", "".join(rows))
-            write_whole(folder / "seqinfo.ini", _info(held[0], path, task))
-            done.files += [folder / "gt" / "gt.txt", folder / "seqinfo.ini"]
+        tell_losses(dataset, samples, done, [name], ["score"])
+        for video, split, held, entries in sequences(samples, name, done):
+            folder = base = target / (split or "") / Path(video.path).with_suffix("")
+            number = 1
+            while folder / "seqinfo.ini" in done.files:
+                folder, number = base.with_name(f"{base.name}-{number + 1}"), number + 1
+            rows, tracks = _rows(held, name, task, done)
+            texts = {
+                folder / "gt" / "gt.txt": "".join(rows),
+                folder / "gt" / "labels.txt": "".join(f"{c}\n" for c in task.classes),
+                folder / "seqinfo.ini": _info(video, folder.relative_to(target), task),
+            }
+            for place, text in texts.items():
+                write_whole(place, text)
+                done.files.append(place)
+            names = {str(n): track for track, n in tracks.items() if track != str(n)}
+            more = {"video": video.path, "rate": video.rate, "tracks": names}
+            index = {str(n): entry for n, entry in enumerate(entries, 1)}
+            write_index(folder, {**more, "samples": index}, done, join=False)
             done.samples += len(held)
         return done
 
 
-def _facts(folder: Path) -> dict[str, str]:
+def _facts(folder: Path, labels: Path) -> dict[str, Any]:
+    """What ``seqinfo.ini`` says, with names of ``classes`` and ``tracks``, and ``samples`` as they were written."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string((folder / "seqinfo.ini").read_text(encoding="utf-8"))
-        facts = {k: v for section in parser.sections() for k, v in parser.items(section)}
+        parser.read_string((folder / "seqinfo.ini").read_text(encoding="utf-8-sig"))
+        facts: dict[str, Any] = {k: v for section in parser.sections() for k, v in parser.items(section)}
+        named = labels.read_text(encoding="utf-8-sig").splitlines() if labels.is_file() else []
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         raise ConfigError(f"cannot read {folder / 'seqinfo.ini'}: {error}", hint="MOTChallenge has one") from None
+    held, samples = read_index(folder)
+    named = [v for k, v in sorted(facts.items()) if k.startswith("class.")] or [n.strip() for n in named if n.strip()]
+    facts |= {"classes": named, "samples": list(samples.values()), "tracks": held.get("tracks") or {}}
+    # a whole number is all that most readers take, so the exact rate lies beside it
+    facts |= {"framerate": held["rate"]} if held.get("rate") else {}
+    facts |= {"video": held["video"]} if held.get("video") else {}
     for needed in ("framerate", "imwidth", "imheight"):
         try:
             good = Fraction(facts.get(needed, "0")) > 0
@@ -138,10 +164,10 @@ def _facts(folder: Path) -> dict[str, str]:
     return facts
 
 
-def _boxes(path: Path, options: MotOptions, facts: dict[str, str], made: Imported) -> dict[int, list[LabelledBox]]:
+def _boxes(path: Path, options: MotOptions, facts: dict[str, Any], made: Imported) -> dict[int, list[LabelledBox]]:
     """Boxes by frame, counted from 0."""
     rate, size = Fraction(facts["framerate"]), (float(facts["imwidth"]), float(facts["imheight"]))
-    names = [v for k, v in sorted(facts.items()) if k.startswith("class.")]
+    names, ours, tracks = facts["classes"], bool(facts["samples"]), facts["tracks"]
     held: dict[int, list[LabelledBox]] = defaultdict(list)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -155,60 +181,92 @@ def _boxes(path: Path, options: MotOptions, facts: dict[str, str], made: Importe
             if frame < 1:
                 raise ValueError(f"frames count from 1, got {frame}")
             crowd = float(row[6]) == 0 if len(row) > 6 else False
-            if crowd and not options.ignored:
+            if crowd and not (options.ignored or ours):
                 made.left_out["boxes not to be counted"] += 1
                 continue
             # ten columns are of 2015, where the last three are a place in the world
             number = int(float(row[7])) if 7 < len(row) < 10 else -1
             named = names[number - 1] if names and 0 < number <= len(names) else None
             label = named or options.classes.get(number, f"class {number}") if number >= 0 else options.label
+            track = tracks.get(track, track)
             left, top, wide, high = (float(v) for v in row[2:6])
             sides = box_of_pixels(left, top, wide, high, *size)
             at = round(float((frame - 1) / rate), 6)
-            box = LabelledBox(label=label, box=sides, at=at, track=None if track == "-1" else track, crowd=crowd)
+            box = LabelledBox(
+                label=label, box=sides, at=at, track=None if row[1].strip() == "-1" else track, crowd=crowd
+            )
             held[frame - 1].append(box)
     return held
 
 
 def _samples(
-    folder: Path, root: Path, facts: dict[str, str], boxes: dict[int, list[LabelledBox]], options: MotOptions
+    folder: Path,
+    made: Imported,
+    facts: dict[str, Any],
+    boxes: dict[int, list[LabelledBox]],
+    options: MotOptions,
+    split: str | None,
 ) -> list[Found]:
-    rate = Fraction(facts["framerate"])
+    root, rate = made.root, Fraction(facts["framerate"])
     fields = {"sequence": facts.get("name") or folder.resolve().name}
     groups = {"source": fields["sequence"]}
     count = int(facts.get("seqlength") or 0) or max(boxes, default=-1) + 1
     video = _video(folder, facts, root)
     if video is None:
-        pictures = sorted(p for p in (folder / facts.get("imdir", "img1")).glob("*") if kind_of(p) == "image")
-        if not pictures:
-            raise wrong(folder, "no video and no pictures (img1)", hint="name the video in seqinfo.ini: video=FILE")
-        made: list[Found] = []
-        for frame in range(0, min(count, len(pictures)), options.every or 1):
-            path = pictures[frame].relative_to(root).as_posix()
-            alone = [b.model_copy(update={"at": None}) for b in boxes.get(frame, ())]
-            labels = {options.task: tuple(alone)}
-            made.append(Found(Sample(id=path, media=(medium(path, "image"),), groups=groups, labels=labels), fields))
-        return made
+        return _pictures(folder, root, facts, boxes, options, Found(Sample(id="-", text="-", split=split), fields))
     path = video.relative_to(root).as_posix()
+    if not options.every and facts["samples"]:
+        pairs = [(frame, box) for frame in sorted(boxes) for box in boxes[frame]]
+        whole = Sample(id=path, media=(medium(path, "video"),))
+        parts = parted(facts["samples"], pairs, whole, root, options.task, made.left_out)
+        return [Found(sample, fields) for sample in parts]
     if not options.every:
         flat = tuple(b for frame in sorted(boxes) for b in boxes[frame])
         end = round(float(count / rate), 6)
         sample = Sample(
-            id=path, media=(medium(path, "video"),), span=(0.0, end), groups=groups, labels={options.task: flat}
+            id=path,
+            media=(medium(path, "video"),),
+            span=(0.0, end),
+            split=split,
+            groups=groups,
+            labels={options.task: flat},
         )
         return [Found(sample, fields)]
-    made = []
+    found: list[Found] = []
     for frame in range(0, count, options.every):
         at = round(float(frame / rate), 6)
         labels = {options.task: tuple(boxes.get(frame, ()))}
         key = sample_id(path, at=at)
-        sample = Sample(id=key, media=(medium(path, "video"),), at=at, groups=groups, labels=labels)
-        made.append(Found(sample, fields))
-    return made
+        sample = Sample(id=key, media=(medium(path, "video"),), at=at, split=split, groups=groups, labels=labels)
+        found.append(Found(sample, fields))
+    return found
 
 
-def _video(folder: Path, facts: dict[str, str], root: Path) -> Path | None:
-    named = facts.get("video")
+def _pictures(
+    folder: Path,
+    root: Path,
+    facts: dict[str, Any],
+    boxes: dict[int, list[LabelledBox]],
+    options: MotOptions,
+    like: Found,
+) -> list[Found]:
+    """A sample for each picture of a sequence, of a split and with fields like another."""
+    pictures = sorted(p for p in (folder / facts.get("imdir", "img1")).glob("*") if kind_of(p) == "image")
+    if not pictures:
+        raise wrong(folder, "no video and no pictures (img1)", hint="name the video in seqinfo.ini: video=FILE")
+    count = int(facts.get("seqlength") or 0) or max(boxes, default=-1) + 1
+    found: list[Found] = []
+    for frame in range(0, min(count, len(pictures)), options.every or 1):
+        path = pictures[frame].relative_to(root).as_posix()
+        labels = {options.task: tuple(b.model_copy(update={"at": None}) for b in boxes.get(frame, ()))}
+        groups = {"source": like.fields["sequence"]}
+        one = Sample(id=path, media=(medium(path, "image"),), split=like.sample.split, groups=groups, labels=labels)
+        found.append(Found(one, like.fields))
+    return found
+
+
+def _video(folder: Path, facts: dict[str, Any], root: Path) -> Path | None:
+    named = str(facts.get("video") or "")
     if named:
         if Path(named).is_absolute() or ".." in Path(named).parts:
             raise wrong(folder / "seqinfo.ini", f"video: expected a file of the sequence, got {named!r}")
@@ -219,7 +277,8 @@ def _video(folder: Path, facts: dict[str, str], root: Path) -> Path | None:
     return next((p for p in sorted(folder.iterdir()) if kind_of(p) == "video"), None)
 
 
-def _rows(samples: Sequence[Sample], name: str, task: Task, done: Written) -> list[str]:
+def _rows(samples: Sequence[Sample], name: str, task: Task, done: Written) -> tuple[list[str], dict[str, int]]:
+    """Lines in order of their frames, and the number of each track."""
     tracks: dict[str, int] = {}
     rows: list[tuple[int, int, str]] = []
     for sample in samples:
@@ -241,7 +300,7 @@ def _rows(samples: Sequence[Sample], name: str, task: Task, done: Written) -> li
             sides = ",".join(f"{v:.4f}" for v in place)
             kind = task.classes.index(box.label) + 1
             rows.append((frame, number, f"{frame},{number},{sides},{int(not box.crowd)},{kind},1\n"))
-    return [text for _, _, text in sorted(rows)]
+    return [text for _, _, text in sorted(rows)], tracks
 
 
 def _free(track: str, tracks: dict[str, int]) -> bool:
@@ -252,15 +311,12 @@ def _next(tracks: dict[str, int]) -> int:
     return max(tracks.values(), default=0) + 1
 
 
-def _info(sample: Sample, path: str, task: Task) -> str:
-    video = sample.of_kind("video")
-    assert video is not None
+def _info(video: Media, place: Path, task: Task) -> str:
     rate, seconds = video.frame_rate or Fraction(25), Fraction(str(video.seconds or 0))
-    if any("\n" in c for c in task.classes) or "\n" in path:
-        raise UsageError("a name with a line break has no place in seqinfo.ini", hint="rename it")
-    lines: list[Any] = ["[Sequence]", f"name={Path(path).with_suffix('').as_posix()}", f"frameRate={rate}"]
-    lines += [f"seqLength={round(seconds * rate)}", f"imWidth={video.width}", f"imHeight={video.height}"]
-    lines += [f"video={path}", *(f"class.{n:04d}={c}" for n, c in enumerate(task.classes, 1))]
+    if any(len(c.splitlines()) != 1 or c != c.strip() for c in task.classes) or len(place.name.splitlines()) != 1:
+        raise UsageError("a name with a line break or blanks around it has no place in MOT", hint="rename it")
+    lines: list[Any] = ["[Sequence]", f"name={place.as_posix()}", "imDir=img1", f"frameRate={max(1, round(rate))}"]
+    lines += [f"seqLength={round(seconds * rate)}", f"imWidth={video.width}", f"imHeight={video.height}", "imExt=.jpg"]
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from onlooker.core.errors import ConfigError
 from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._kept import INDEX, kept, read_index, restored, tell_losses, write_index
 from onlooker.learning.datasets.formats._pictures import picture_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
@@ -72,20 +73,39 @@ class Yolo:
         root = media if media and len(places) == 1 else path
         made = Imported(root, {}, [])
         used: set[int] = set()
+        _, known = read_index(path)
         for folder, labels in places:
             for picture in (f for f in media_files(folder) if kind_of(f) == "image"):
                 with parsing(picture, "picture"):
                     name = picture.relative_to(root).as_posix()
                     inside = picture.relative_to(folder)
-                    boxes = _boxes(labels / inside.with_suffix(".txt"), names, used, made, pose="kpt_shape" in facts)
+                    boxes = _boxes(
+                        labels / inside.with_suffix(".txt"),
+                        names,
+                        used,
+                        made,
+                        known.get(name, {}),
+                        pose="kpt_shape" in facts,
+                    )
                     parts = (
                         (*folder.relative_to(path).parts[:1], *inside.parts[:-1])
                         if len(places) > 1
                         else inside.parts[:-1]
                     )
                     split = next(filter(None, map(part_of, parts)), None) or _side(name, sides)
+                    if known and name not in known and not (labels / inside.with_suffix(".txt")).is_file():
+                        made.left_out["pictures that were not exported"] += 1
+                        continue
                     sample = Sample(id=name, media=(medium(name, "image"),), split=split, labels={options.task: boxes})
-                    made.found.append(Found(sample))
+                with parsing(path / INDEX, name):
+                    made.found.append(Found(restored(sample, known.pop(name, {}), root, options.task)))
+        labels = places[0][1]
+        for name, held in known.items():
+            # frames are pictures beside the labels, or lie in the videos that they were taken from
+            with parsing(path / INDEX, name):
+                boxes = _boxes(labels / Path(name).with_suffix(".txt"), names, used, made, held, pose=False)
+                one = Sample(id=name, media=(medium(name, "image"),), labels={options.task: boxes})
+                made.found.append(Found(restored(one, held, root, options.task)))
         if not made.found:
             raise wrong(places[0][0], "no pictures")
         known = names.values() if names else [str(n) for n in range(max(used, default=-1) + 1)]
@@ -96,17 +116,21 @@ class Yolo:
         """Text files and ``data.yaml``, with a list for each of train, val and test; images stay where they are."""
         wanted = options.task if "task" in options.model_fields_set else None
         name, task = only_task(dataset, ("boxes",), wanted, self.name)
-        done, lists = Written(), dict[str, list[str]]()
+        done, lists, index = Written(), dict[str, list[str]](), dict[str, Any]()
+        tell_losses(dataset, samples, done, [name])
         for sample in samples:
             picture = picture_of(dataset, sample, target / "data.yaml", done)
             if picture is None:
                 done.left_out["not a picture or frame"] += 1
                 continue
             lines: list[str] = []
+            more: dict[str, Any] = {}
             for box in sample.labels.get(name, ()):
                 left, top, right, bottom = box.box
                 sides = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
                 lines.append(f"{task.classes.index(box.label)} " + " ".join(f"{v:.7f}" for v in sides) + "\n")
+                said = box.model_dump(mode="json", exclude={"label", "box"}, exclude_defaults=True)
+                more |= {lines[-1].strip(): said} if said else {}
             place = target / options.labels / Path(picture).with_suffix(".txt")
             if place in done.files:
                 done.left_out["another picture has that name up to its suffix"] += 1
@@ -114,11 +138,10 @@ class Yolo:
             write_whole(place, "".join(lines))
             done.files.append(place)
             done.samples += 1
+            index[picture] = {**kept(sample, name), **({"boxes": more} if more else {})}
             if sample.split in ("train", "val", "test"):
                 root = dataset.root if sample.of_kind("image") else target
                 lists.setdefault(sample.split, []).append(f"{(root / picture).resolve()}\n")
-            elif sample.split is not None:
-                done.left_out["splits other than train, val and test"] += 1
         for split, lines in lists.items():
             write_whole(target / f"{split}.txt", "".join(lines))
             done.files.append(target / f"{split}.txt")
@@ -126,6 +149,7 @@ class Yolo:
         facts |= {split: str((target / f"{split}.txt").resolve()) for split in lists}
         write_whole(target / "data.yaml", yaml.safe_dump(facts, allow_unicode=True, sort_keys=False))
         done.files.append(target / "data.yaml")
+        write_index(target, {"samples": index}, done)
         return done
 
 
@@ -198,7 +222,7 @@ def _side(name: str, sides: dict[str, str]) -> str | None:
 
 
 def _boxes(
-    path: Path, names: Mapping[int, str], used: set[int], made: Imported, *, pose: bool
+    path: Path, names: Mapping[int, str], used: set[int], made: Imported, held: Mapping[str, Any], *, pose: bool
 ) -> tuple[LabelledBox, ...]:
     if not path.is_file():
         return ()
@@ -217,7 +241,8 @@ def _boxes(
             label = names[at] if names else str(at)
             score = float(values[4]) if len(values) == 5 else None
             box = _box([float(v) for v in values], pose, made)
-            boxes.append(LabelledBox(label=label, box=box, score=score))
+            said = (held.get("boxes") or {}).get(text.strip(), {})
+            boxes.append(LabelledBox.model_validate({"score": score, **said, "label": label, "box": box}))
     return tuple(boxes)
 
 
