@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from onlooker.core.errors import SourceError
 
-__all__ = ["SUFFIX", "TIME", "Series", "read_series", "sidecar_of", "steps_of"]
+__all__ = ["SUFFIX", "TIME", "Series", "read_series", "refuse_lacking", "sidecar_of", "steps_of"]
 
 SUFFIX = ".series.csv"
 """What stands in place of a video's suffix in the name of the series beside it."""
@@ -130,6 +130,22 @@ def _number(path: Path, line: int, name: str, cell: str) -> float:
     return value
 
 
+def refuse_lacking(series: Series, columns: Sequence[str], named: str = "the series", why: str = "") -> None:
+    """See that a series has all columns.
+
+    Args:
+        series: whose.
+        columns: those that are wanted.
+        named: how the error calls the series.
+        why: what the error says after the column.
+
+    Raises:
+        SourceError: it lacks one.
+    """
+    if missing := [name for name in columns if name not in series.columns]:
+        raise SourceError(f"{named} has no column {missing[0]!r}{why}", hint=f"it has {', '.join(series.columns)}")
+
+
 def steps_of(
     series: Series, columns: Sequence[str], *, rate: float, steps: int, start: float, hold: float
 ) -> NDArray[np.float32] | None:
@@ -156,8 +172,7 @@ def steps_of(
     >>> steps_of(walk, ["speed"], rate=2, steps=4, start=0.0, hold=0.5)[:, 0].tolist()
     [2.0, 3.0, 5.0, 5.0]
     """
-    if missing := [name for name in columns if name not in series.columns]:
-        raise SourceError(f"the series has no column {missing[0]!r}", hint=f"it has {', '.join(series.columns)}")
+    refuse_lacking(series, columns)
     first, last = np.searchsorted(series.times, [start - hold - _SLACK, start + steps / rate])
     times = series.times[first:last]
     made = np.full((steps, len(columns)), np.nan)

@@ -16,8 +16,8 @@ from onlooker.bundles.inputs import SeriesInput
 from onlooker.bundles.manifest import Network
 from onlooker.bundles.preprocess import series_tensor
 from onlooker.bundles.running import NetworkRun
-from onlooker.bundles.series import Series, read_series, sidecar_of, steps_of
-from onlooker.core.errors import ConfigError, SourceError
+from onlooker.bundles.series import Series, read_series, refuse_lacking, sidecar_of, steps_of
+from onlooker.core.errors import ConfigError
 from onlooker.core.media import SourceInfo
 
 __all__ = ["Gauge", "digest_of", "series_beside", "ticks_a_second"]
@@ -64,10 +64,8 @@ def series_beside(source: SourceInfo, path: str | None, network: Network) -> Ser
     series = read_series(place)
     facts = network.input
     assert isinstance(facts, SeriesInput)
-    if missing := [c for c in facts.columns if c not in series.columns]:
-        raise SourceError(
-            f"{place} has no column {missing[0]!r}, which the bundle takes", hint=f"it has {', '.join(series.columns)}"
-        )
+    # before a look is made; `steps_of` sees to it for those that have no file to name
+    refuse_lacking(series, facts.columns, str(place), ", which the bundle takes")
     return series
 
 
