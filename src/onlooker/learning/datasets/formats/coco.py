@@ -64,6 +64,8 @@ class Coco:
         images: list[Any] = values["images"]
         for n, image in enumerate(images):
             with parsing(path, f"images.{n}"):
+                if image["id"] in known:
+                    raise ValueError(f"the id {image['id']} is that of another image")
                 known.add(image["id"])
         for n, note in enumerate(values.get("annotations") or ()):
             with parsing(path, f"annotations.{n}"):
@@ -149,6 +151,10 @@ def _box(path: Path, at: tuple[int, Any], image: Any, names: dict[Any, str]) -> 
         if note["category_id"] not in names:
             raise ValueError(f"there is no category {note['category_id']}")
         track = (note.get("attributes") or {}).get("track") or note.get("track_id")
+        if not (isinstance(note["bbox"], list) and len(note["bbox"]) == 4):
+            raise ValueError(f"bbox: expected 4 numbers, got {note['bbox']}")
+        if not all(isinstance(image[side], int | float) for side in ("width", "height")):
+            raise ValueError(f"its image: width and height: expected numbers, got {image['width']}, {image['height']}")
         left, top, wide, high = note["bbox"]
         return LabelledBox(
             label=names[note["category_id"]],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
@@ -52,6 +53,7 @@ _CLASSES = {
     11: "occluder full",
     12: "reflection",
 }
+_LONGEST = 10**8
 
 
 class MotOptions(FormatOptions):
@@ -154,6 +156,8 @@ def _facts(folder: Path, labels: Path) -> dict[str, Any]:
     # a whole number is all that most readers take, so the exact rate lies beside it
     facts |= {"framerate": held["rate"]} if held.get("rate") else {}
     facts |= {"video": held["video"]} if held.get("video") else {}
+    if not (facts.get("seqlength") or "0").isdecimal():
+        raise wrong(folder / "seqinfo.ini", f"seqlength: expected a number, got {facts['seqlength']!r}")
     for needed in ("framerate", "imwidth", "imheight"):
         try:
             good = Fraction(facts.get(needed, "0")) > 0
@@ -161,6 +165,9 @@ def _facts(folder: Path, labels: Path) -> dict[str, Any]:
             good = False
         if not good:
             raise wrong(folder / "seqinfo.ini", f"{needed}: expected a number, got {facts.get(needed)!r}")
+    length = str(facts.get("seqlength") or 0)
+    if not length.strip().isdecimal() or int(length) > _LONGEST:
+        raise wrong(folder / "seqinfo.ini", f"seqLength: expected a number of frames, got {length!r}")
     return facts
 
 
@@ -177,7 +184,10 @@ def _boxes(path: Path, options: MotOptions, facts: dict[str, Any], made: Importe
         if not row:
             continue
         with parsing(path, "row", line):
-            frame, track = int(float(row[0])), row[1].strip()
+            if len(row) < 6:
+                raise ValueError(f"expected at least 6 columns, got {len(row)}")
+            # some tools write all columns with a point
+            frame, track = int(float(row[0])), re.sub(r"\.0*$", "", row[1].strip())
             if frame < 1:
                 raise ValueError(f"frames count from 1, got {frame}")
             crowd = float(row[6]) == 0 if len(row) > 6 else False
@@ -188,12 +198,11 @@ def _boxes(path: Path, options: MotOptions, facts: dict[str, Any], made: Importe
             number = int(float(row[7])) if 7 < len(row) < 10 else -1
             named = names[number - 1] if names and 0 < number <= len(names) else None
             label = named or options.classes.get(number, f"class {number}") if number >= 0 else options.label
-            track = tracks.get(track, track)
             left, top, wide, high = (float(v) for v in row[2:6])
             sides = box_of_pixels(left, top, wide, high, *size)
             at = round(float((frame - 1) / rate), 6)
             box = LabelledBox(
-                label=label, box=sides, at=at, track=None if row[1].strip() == "-1" else track, crowd=crowd
+                label=label, box=sides, at=at, track=None if track == "-1" else tracks.get(track, track), crowd=crowd
             )
             held[frame - 1].append(box)
     return held

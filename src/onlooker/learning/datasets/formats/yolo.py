@@ -68,7 +68,7 @@ class Yolo:
         file = path if path.suffix in _YAML else options.names or path / "data.yaml"
         path = path.parent if path.suffix in _YAML else path
         facts = _facts(file, asked=options.names is not None)
-        names, sides = _names(file, facts), _sides(facts, path)
+        names, sides = _names(file, facts), _sides(file, facts, path)
         places = _places(path, options, media)
         root = media if media and len(places) == 1 else path
         made = Imported(root, {}, [])
@@ -186,22 +186,26 @@ def _facts(file: Path, *, asked: bool) -> dict[str, Any]:
 
 def _names(file: Path, facts: dict[str, Any]) -> dict[int, str]:
     """Class names by number."""
-    names = facts.get("names") or {}
+    names: Any = facts.get("names") or {}
+    if not isinstance(names, dict | list):
+        raise wrong(file, f"names: expected a list of them, or names by number, got {names!r}")
     with parsing(file, "names"):
         return {int(n): str(v) for n, v in (names.items() if isinstance(names, dict) else enumerate(names))}
     return {}
 
 
-def _sides(facts: dict[str, Any], path: Path) -> dict[str, str]:
+def _sides(file: Path, facts: dict[str, Any], path: Path) -> dict[str, str]:
     """The split of each folder, and of each picture of a list, that a YAML file names; without dots in front."""
     made: dict[str, str] = {}
     for split in ("train", "val", "test"):
-        named = facts.get(split) or ()
+        named: Any = facts.get(split) or ()
+        if not isinstance(named, str | list | tuple):
+            raise wrong(file, f"{split}: expected a folder, a list, or several, got {named!r}")
         for entry in [named] if isinstance(named, str) else [str(n) for n in named]:
             held = [entry]
-            file = next((p for p in (path / entry, path / _plain(entry)) if p.suffix == ".txt" and p.is_file()), None)
-            if file is not None:
-                held = file.read_text(encoding="utf-8", errors="replace").split("\n")
+            listed = next((p for p in (path / entry, path / _plain(entry)) if p.suffix == ".txt" and p.is_file()), None)
+            if listed is not None:
+                held = listed.read_text(encoding="utf-8", errors="replace").split("\n")
             for one in held:
                 if one.strip():
                     made.setdefault(_plain(one.strip()), split)
@@ -234,7 +238,9 @@ def _boxes(
             continue
         with parsing(path, "box", line):
             number, *values = text.split()
-            at = int(number)
+            at = _whole(number)
+            if len(values) < 4 or at is None:
+                raise ValueError(f"expected a class and at least 4 numbers, got {text.strip()[:80]!r}")
             if at < 0 or (names and at not in names):
                 raise ValueError(f"there is no class {at}")
             used.add(at)
@@ -244,6 +250,14 @@ def _boxes(
             said = (held.get("boxes") or {}).get(text.strip(), {})
             boxes.append(LabelledBox.model_validate({"score": score, **said, "label": label, "box": box}))
     return tuple(boxes)
+
+
+def _whole(text: str) -> int | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() else None
 
 
 def _box(values: Sequence[float], pose: bool, made: Imported) -> Any:

@@ -1,0 +1,89 @@
+"""Files of annotations with odd content: nothing is taken for what it does not say, and errors are in words."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from onlooker.core.errors import ConfigError
+from onlooker.learning.datasets.formats import format_of
+
+IMAGE = {"id": 1, "file_name": "one.jpg", "width": 640, "height": 480}
+NOTE = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}
+DOGS = [{"id": 1, "name": "dog"}]
+
+
+def read(name, path, media=None):
+    format = format_of(name)
+    return format.read(path, format.Options(), media, path)
+
+
+@pytest.mark.parametrize(
+    ("images", "notes", "expected"),
+    [
+        ([IMAGE, {**IMAGE, "file_name": "two.jpg"}], [NOTE], r"images.1: the id 1 is that of another image"),
+        ([{**IMAGE, "width": None}], [NOTE], r"annotations.0: .*width and height.*None"),
+        ([IMAGE], [{**NOTE, "bbox": [1, 2, 3]}], r"annotations.0: bbox: expected 4 numbers, got \[1, 2, 3\]"),
+    ],
+)
+def test_coco_that_does_not_fit_is_refused_in_words(images, notes, expected, media, tmp_path):
+    path = tmp_path / "coco.json"
+    path.write_text(json.dumps({"images": images, "annotations": notes, "categories": DOGS}))
+    with pytest.raises(ConfigError, match=expected):
+        read("coco", path, media)
+
+
+def yolo(media, folder, line, names):
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    shutil.copy(media / "one.jpg", folder / "images" / "one.jpg")
+    (folder / "labels" / "one.txt").write_text(line)
+    (folder / "data.yaml").write_text(names)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("line", "names", "expected"),
+    [
+        ("0 .5 .5 .1 .1\n", "names: dog\n", r"data.yaml: names: expected a list .*got 'dog'"),
+        ("0 .5 .5 .1 .1\n", "names: [dog]\ntrain: 3\n", r"data.yaml: train: expected .*got 3"),
+        ("0 .5 .5\n", "names: [dog]\n", r"one.txt:1: box: expected a class and at least 4 numbers, got '0 .5 .5'"),
+        ("0,.5,.5,.1,.1\n", "names: [dog]\n", r"one.txt:1: box: expected a class and .*got '0,.5,.5,.1,.1'"),
+    ],
+)
+def test_yolo_that_does_not_fit_is_refused_in_words(line, names, expected, media, tmp_path):
+    with pytest.raises(ConfigError, match=expected):
+        read("yolo", yolo(media, tmp_path, line, names))
+
+
+def test_numbers_of_yolo_classes_may_have_a_point(media, tmp_path):
+    made = read("yolo", yolo(media, tmp_path, "0.000e+00 .5 .5 .1 .1\n", "names: [dog]\n"))
+    assert made.found[0].sample.labels["objects"][0].label == "dog"
+
+
+def mot(media, folder, rows, length="20"):
+    (folder / "gt").mkdir()
+    head = f"[Sequence]\nname=x\nframeRate=10\nseqLength={length}\nimWidth=360\nimHeight=240\n"
+    (folder / "seqinfo.ini").write_text(head)
+    (folder / "gt" / "gt.txt").write_text(rows)
+    shutil.copy(media / "walk.mp4", folder / "walk.mp4")
+    return folder
+
+
+def test_one_track_of_mot_by_two_spellings_of_its_number_is_one(media, tmp_path):
+    made = read("mot", mot(media, tmp_path, "1,7.00,1,1,5,5,1,1,1\n2, 7,1,1,5,5,1,1,1\n3,-1.0,1,1,5,5,1,1,1\n"))
+    assert [b.track for b in made.found[0].sample.labels["objects"]] == ["7", "7", None]
+
+
+@pytest.mark.parametrize(
+    ("rows", "length", "expected"),
+    [
+        ("1,1,1\n", "20", r"gt.txt:1: row: expected at least 6 columns, got 3"),
+        ("1,1,1,1,5,5,1,1,1\n", "many", r"seqinfo.ini: seqlength: expected a number, got 'many'"),
+    ],
+)
+def test_mot_that_does_not_fit_is_refused_in_words(rows, length, expected, media, tmp_path):
+    with pytest.raises(ConfigError, match=expected):
+        read("mot", mot(media, tmp_path, rows, length))
