@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import configparser
+import json
+import re
 import shutil
 from xml.etree import ElementTree
 
 import pytest
 
 from learning.datasets.conftest import imported
+from onlooker.core.errors import ConfigError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats import format_names, format_of, options_of
 from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Media, Sample, Task
@@ -194,3 +197,32 @@ def test_a_sequence_in_a_folder_of_a_split_is_of_that_split(data, tmp_path):
         shutil.copytree(data("mot_pets09_s2l1"), tmp_path / "sets" / split / f"seq-{split}")
     again = imported(tmp_path / "again", "mot", tmp_path / "sets")
     assert {s.id: s.split for s in again.samples} == {f"{s}/seq-{s}/video.mp4": s for s in ("train", "test")}
+
+
+@pytest.mark.parametrize(
+    ("file", "body", "expected"),
+    [
+        (
+            "onlooker.json",
+            {"samples": {"1": {"sample": "q", "frames": ["a", 3]}}},
+            "frames: expected the first and the",
+        ),
+        ("onlooker.json", {"samples": {"1": 3}}, r"onlooker.json: expected an object with samples .*export again"),
+        ("onlooker.json", {"tracks": [1], "samples": {}}, r"onlooker.json: tracks: expected an object .*export again"),
+        (
+            "seqinfo.ini",
+            "seqLength=99999999999",
+            r"seqinfo.ini: seqlength: no video has 99999999999 frames",
+        ),
+        ("seqinfo.ini", "seqLength=x", r"seqinfo.ini: seqlength: expected a number, got 'x'"),
+    ],
+)
+def test_what_was_kept_and_is_broken_is_refused_in_words(file, body, expected, data, tmp_path):
+    shutil.copytree(data("mot_pets09_s2l1"), tmp_path / "set")
+    place = tmp_path / "set" / file
+    if isinstance(body, str):
+        place.write_text(re.sub("seqLength=.*", body, place.read_text()))
+    else:
+        place.write_text(json.dumps(body))
+    with pytest.raises(ConfigError, match=expected):
+        imported(tmp_path / "made", "mot", tmp_path / "set")

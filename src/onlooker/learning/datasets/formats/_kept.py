@@ -20,6 +20,7 @@ from onlooker.learning.datasets.typed_yaml import write_whole
 __all__ = ["INDEX", "kept", "parted", "plain_json", "read_index", "restored", "sequences", "tell_losses", "write_index"]
 
 INDEX = "onlooker.json"
+_FORMS: dict[Any, str] = {dict: "an object", list: "a list", str: "a text"}
 _ELSEWHERE = frozenset(("id", "media", "labels", "status"))
 _FIELDS = frozenset(Sample.model_fields) - _ELSEWHERE
 
@@ -51,6 +52,8 @@ def restored(sample: Sample, held: Mapping[str, Any], root: Path, task: str) -> 
     Raises:
         ValueError: what is held does not fit.
     """
+    if not isinstance(held, dict):
+        raise ValueError(f"kept: expected an object, got {held!r}")
     values = {k: v for k, v in held.items() if k in _FIELDS}
     media = tuple(medium(path) for path in held.get("media") or ())
     if not media or not all((root / m.path).is_file() for m in media):
@@ -89,6 +92,9 @@ def read_index(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     samples = values.get("samples") if isinstance(values, dict) else None
     if not isinstance(samples, dict) or not all(isinstance(v, dict) for v in samples.values()):
         raise wrong(folder / INDEX, "expected an object with samples by their file", hint="remove it, or export again")
+    for name, form in (("tracks", dict), ("classes", list), ("video", str), ("rate", str)):
+        if not isinstance(values.get(name, form()), form):
+            raise wrong(folder / INDEX, f"{name}: expected {_FORMS[form]}", hint="remove it, or export again")
     return values, samples
 
 
@@ -189,7 +195,11 @@ def parted(
     made: list[Sample] = []
     taken: set[int] = set()
     for entry in entries:
-        first, last = (int(frame) for frame in entry["frames"])
+        match entry.get("frames"):
+            case [int(first), int(last)]:
+                pass
+            case other:
+                raise ValueError(f"frames: expected the first and the last, got {other!r}")
         mine = [n for n, (frame, _) in enumerate(boxes) if first <= frame <= last]
         taken.update(mine)
         labels = tuple(boxes[n][1] for n in mine)

@@ -205,11 +205,11 @@ def _image(file: Path, image: Element, options: CvatOptions, made: Imported) -> 
                 boxes.append(_box(box, box, size, options, made))
         made.left_out["shapes other than boxes"] += sum(p.name in _OTHERS for p in image.parts)
         tags = tuple(dict.fromkeys(tag["label"] for tag in image.find_all("tag")))
-        held: dict[str, Any] = json.loads(image.get("kept") or "{}")
+        held = json.loads(image.get("kept") or "{}")
         labels: dict[str, Any] = (
             {options.boxes: tuple(boxes)} if boxes or not tags or "kept" in image.attributes else {}
         )
-        labels |= {options.tags: tags} if tags or held.get("tagged") else {}
+        labels |= {options.tags: tags} if tags or "tagged" in held else {}
         labels |= _tagged(image, options, made)
         sample = Sample(
             id=image.get("sample") or name,
