@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_by_default_it_is_one_of_the_same_kind_with_fewer_layers(tiny_subject, t
     assert search(student_epochs=3).students() == ((expected,), 3)
     assert search(student_epochs=0).students() == ((), 0)
     with pytest.raises(UsageError, match=r"--student: student.inputs.other: the original has"):
-        search(students=({"inputs": {"other": {"stem": 4}}},)).students()
+        search(students=({"inputs": {"other": {"stem": 4}}},))
 
 
 def test_they_are_tried_last_and_are_not_taken_for_pruning_of_the_original() -> None:
@@ -101,9 +102,13 @@ def test_settings_that_cannot_be_are_told_before_anything_is_tried(tiny_subject,
         "inputs.no_such.widths=[4]": "--student: student.inputs.no_such: the original has",
         "inputs.picture.widths=[": "--student inputs.picture.widths: not YAML",
     }.items():
-        assert run(*given, "--student", text, "--resume") == 1
+        assert run(*given, "--student", text) == 1
         assert expected in capsys.readouterr().err
-    assert not list((tmp_path / "out").glob("steps/*"))
+        assert not list(tmp_path.rglob("*.json")), "nothing is left in the way of the right command"
+    shutil.copytree(subject.bundle, tmp_path / "alone")
+    alone = ("compress", tmp_path / "alone", "--data", dataset.folder, "--out", tmp_path / "out")
+    assert run(*alone, "--student", "inputs.picture.stem=4") == 1
+    assert "--student: only the bundle is known, not the run" in capsys.readouterr().err
 
 
 def test_what_was_made_by_other_teachers_or_chances_is_not_taken_again(tiny_subject, tmp_path: Path) -> None:

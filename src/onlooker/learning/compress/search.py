@@ -22,7 +22,7 @@ from onlooker.learning.compress.devices import Device, check_device
 from onlooker.learning.compress.measure import costs_beside, with_load, worth_of
 from onlooker.learning.compress.plan import RATIOS, Steps, key_of, pruned_by, said, step_config, with_ratio
 from onlooker.learning.compress.step import Subject, Work
-from onlooker.learning.compress.students import Student, shallower_student
+from onlooker.learning.compress.students import Student, check_students, shallower_student
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.opening import open_subject
@@ -148,6 +148,7 @@ class Search:
         with ExitStack() as stack:
             opened = open_subject(request.bundle, stack)
             splits: dict[str, Any] = opened.recipe.get("splits") or {}
+            check_students(Subject(opened.bundle.folder, opened.run), request.students or ())
             self.original = Subject(self._kept_bundle(opened.bundle), opened.run)
         self._same_as_before()
         self.training, self.validation, self.test = self._parts(splits)
@@ -195,18 +196,10 @@ class Search:
         return found
 
     def students(self) -> tuple[tuple[Student, ...], int]:
-        """The smaller networks that learn from the original, and for how many passes.
-
-        Raises:
-            UsageError: one that was asked for cannot be made.
-        """
+        """The smaller networks that learn from the original, and for how many passes."""
         run, asked = self.original.run, self.request
         if run is None or asked.student_epochs == 0:
             return (), 0
-        for student in asked.students or ():
-            part, config = step_config({"step": "distil", "student": student})
-            if reason := part.refusal(self.original, config):
-                raise UsageError(f"--student: {reason}")
         own = None if asked.students is not None else shallower_student(run)
         found = asked.students if asked.students is not None else (own,) if own is not None else ()
         return found, asked.student_epochs or RunFolder(run).recipe().training.epochs

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from onlooker.core.errors import UsageError
+from onlooker.learning.compress.step import Compression, Subject
+from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import set_value
 from onlooker.learning.run_folder import RunFolder
 
-__all__ = ["Student", "asked_students", "shallower_student", "student_said"]
+__all__ = ["Student", "asked_students", "check_students", "shallower_student", "student_said"]
 
 Student: TypeAlias = dict[str, Any]
 """Settings of the recipe of another network, ``inputs`` and ``fusion`` alone."""
@@ -48,6 +50,22 @@ def asked_students(texts: Sequence[str]) -> list[Student]:
             raise UsageError(f"--student {others[0]}: expected settings of inputs or fusion alone")
         made.append(student)
     return made
+
+
+def check_students(subject: Subject, students: Sequence[Student]) -> None:
+    """Try that students can be made.
+
+    Args:
+        subject: from which they learn.
+        students: by their settings.
+
+    Raises:
+        UsageError: one cannot, or only the subject's bundle is known.
+    """
+    part: type[Compression] = load_part("compress.steps", "distil")
+    for student in students:
+        if reason := part.refusal(subject, part.Config(step="distil", student=student)):  # type: ignore[call-arg]
+            raise UsageError(f"--student: {reason}")
 
 
 def student_said(student: Mapping[str, Any]) -> str:
