@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any, cast
 
 from numpy.typing import NDArray
 
-from onlooker.bundles.folder import Bundle, save_bundle
+from onlooker.bundles.folder import MANIFEST, Bundle, save_bundle
 from onlooker.bundles.golden import noise, pack_golden, play
 from onlooker.bundles.manifest import SCHEMA, SUFFIXES, Manifest
 from onlooker.core.errors import ModelError
@@ -60,11 +61,21 @@ def import_model(
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as work:
-        files, form = _model_files(Path(model), Path(work))
-        fields = _completed(dict(facts), files[0], form)
-        if form != "onnx":
-            fields["runtime"] = "openvino"
-        return export_bundle(target, fields, {f.name: f for f in files}, golden=golden)
+        try:
+            files, form = _model_files(Path(model), Path(work))
+            fields = _completed(dict(facts), files[0], form)
+            if form != "onnx":
+                fields["runtime"] = "openvino"
+            return export_bundle(target, fields, {f.name: f for f in files}, golden=golden)
+        except ModelError as error:
+            raise ModelError(_as_given(error.message, Path(model), target), hint=error.hint) from None
+
+
+def _as_given(message: str, model: Path, target: Path) -> str:
+    """A message that names what was given in place of copies in folders that are gone when it is read."""
+    parent = "" if target.parent == Path() else f"{re.escape(str(target.parent))}/"
+    copy = rf"{parent}\.{re.escape(target.name)}-\w+(?:/\.?draft(?:-\w+)?)?/([\w.]+\w)"
+    return re.sub(copy, lambda found: "the facts" if found[1] == MANIFEST else str(model), message)
 
 
 def export_bundle(
