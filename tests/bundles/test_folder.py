@@ -39,6 +39,14 @@ def edited(folder: Path, change) -> Path:
     return folder
 
 
+def test_the_folder_of_a_run_is_told_where_its_bundle_is(copy, tmp_path):
+    (tmp_path / "run").mkdir()
+    copy.rename(tmp_path / "run" / "bundle")
+    with pytest.raises(ModelError, match="holds no bundle.json") as told:
+        load_bundle(tmp_path / "run")
+    assert str(tmp_path / "run" / "bundle") in str(told.value.hint)
+
+
 def test_what_is_saved_is_loaded_again(made, tmp_path):
     again = load_bundle(made.folder)
     assert (again.digest, again.manifest) == (made.digest, made.manifest)

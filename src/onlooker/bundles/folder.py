@@ -80,7 +80,9 @@ def _manifest_bytes(folder: Path) -> bytes:
         raise ModelError(f"{str(folder)!r} is no folder of a bundle", hint="give the folder that holds bundle.json")
     path = folder / MANIFEST
     if path.is_symlink() or not path.is_file():
-        raise ModelError(f"{folder} holds no {MANIFEST}", hint="give the folder that holds bundle.json")
+        inside = (folder / "bundle" / MANIFEST).is_file()
+        hint = f"it holds one in {folder / 'bundle'}: give that" if inside else "give the folder that holds bundle.json"
+        raise ModelError(f"{folder} holds no {MANIFEST}", hint=hint)
     if path.stat().st_size > _MAX_MANIFEST:
         raise ModelError(f"{path} is larger than {_MAX_MANIFEST} bytes", hint="do not use it")
     return path.read_bytes()

@@ -142,6 +142,13 @@ def test_the_bundle_tells_verifies_and_keeps_the_drop(made):
     assert verify_bundle(early.bundle).good
     before, after = (worth_of(s.bundle, dataset.folder, "val")[0]["side"].value for s in (subject, early))
     assert before - after <= 0.1 + 1e-9
+    asked = ["evaluate", str(early.bundle), str(dataset.folder), "--split", "val"]
+    told = json.loads(CliRunner().invoke(app, [*asked, "--json"]).output)
+    assert told["left_early"] == pytest.approx(float(step.settings["share"]), abs=1e-3)
+    assert f"{100 * told['left_early']:.1f} % of the looks left early" in CliRunner().invoke(app, asked).output
+    row = ["bench", str(early.bundle), str(subject.bundle), "--data", str(dataset.folder), "--split", "val"]
+    one, other = json.loads(CliRunner().invoke(app, [*row, "--rounds", "10", "--json"]).output)["bundles"]
+    assert (one["left_early"], other["left_early"]) == (pytest.approx(told["left_early"], abs=1e-4), None)
     shown = CliRunner().invoke(app, ["bundles", "show", str(early.bundle)]).output
     assert f"leaves early from a confidence of {bundle.manifest.networks[0].exit.default:.3g} on" in shown
     costs = costs_beside({"it": bundle}, rounds=10)["it"]

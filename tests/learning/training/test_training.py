@@ -181,6 +181,14 @@ def test_what_does_not_fit_the_dataset_is_said(tmp_path: Path, dataset: Path) ->
         train(recipe, out=tmp_path / "run")
 
 
+def test_pictures_that_cannot_be_read_are_not_told_as_missing(tmp_path: Path) -> None:
+    for picture in tiny_dataset(tmp_path / "set").folder.glob("*.png"):
+        picture.write_bytes(b"no picture")
+    said = r"no sample .* has pictures; 32 of 32 samples could not be decoded, such as 0: "
+    with pytest.raises(UsageError, match=said):
+        train(tiny_recipe(tmp_path, tmp_path / "set"), out=tmp_path / "run")
+
+
 @pytest.mark.parametrize("field", ["train", "validation", "test"])
 def test_a_part_that_the_dataset_lacks_is_said(tmp_path: Path, dataset: Path, field: str) -> None:
     recipe = tiny_recipe(tmp_path, dataset)

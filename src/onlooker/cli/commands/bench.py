@@ -81,15 +81,16 @@ def command(
             row["eager_ms"] = None if subject.run is None else eager_milliseconds(subject.run)
             if data is not None:
                 like = subject.run or _made_of(subject, opened.values())
-                worth, _ = worth_of(
+                worth, found = worth_of(
                     subject.bundle.folder, data, split, engine=own.engine, samples=samples, draws=1000, like=like
                 )
                 row["tasks"] = {n: asdict(w) for n, w in worth.items()}
+                row["left_early"] = found.early
             rows.append(row)
         if video is not None:
-            found = at_work({r["bundle"]: (opened[r["bundle"]].bundle.folder, r["engine"]) for r in rows}, video)
+            seen = at_work({r["bundle"]: (opened[r["bundle"]].bundle.folder, r["engine"]) for r in rows}, video)
             for row in rows:
-                row["pipeline"] = asdict(found[row["bundle"]])
+                row["pipeline"] = asdict(seen[row["bundle"]])
     print(json.dumps({"bundles": rows}, ensure_ascii=False) if as_json else "\n".join(_lines(rows)))
 
 
@@ -115,6 +116,8 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
         for name, task in r.get("tasks", {}).items():
             between = "" if task["ci95"] is None else f" [{task['ci95'][0]:.4g}, {task['ci95'][1]:.4g}]"
             made.append(f"{'':{wide}}   {name}: {task['metric']} {task['value']:.4g}{between}")
+        if r.get("left_early") is not None:
+            made.append(f"{'':{wide}}   {100 * r['left_early']:.1f} % of the looks left early")
         if "pipeline" in r:
             made.append(f"{'':{wide}}   in the pipeline: {at_work_line(r['pipeline'])}")
     return made

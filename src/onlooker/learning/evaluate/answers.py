@@ -72,12 +72,15 @@ class Answers:
         tasks: by variant and output.
         failures: by sample id, why it could not be.
         engine: name of the inference engine.
+        early: share of the looks by networks with an early exit that left by it, of samples as they are; None: there
+            was none.
     """
 
     samples: list[Sample]
     tasks: dict[str, dict[str, TaskAnswers]]
     failures: dict[str, str] = field(default_factory=dict[str, str])
     engine: str = ""
+    early: float | None = None
 
 
 def answers_of(
@@ -148,7 +151,13 @@ def answers_of(
         reason = next(iter(failures.values()), "there is none")
         raise SourceError(f"no sample could be answered: {reason}", hint="see onlooker dataset check")
     tasks = {name: {j.name: task_answers(j, kept, [a[name] for a in answers]) for j in judges} for name in kinds}
-    return Answers(kept, tasks, failures, made[0].engine)
+    return Answers(kept, tasks, failures, made[0].engine, _early([a.get(CLEAN) for a in answers]))
+
+
+def _early(answers: Sequence[Answer | None]) -> float | None:
+    given = [a for a in answers if a is not None]
+    exits = sum(a.exits for a in given)
+    return sum(a.early for a in given) / exits if exits else None
 
 
 def _answered(player: Player, material: Material, kinds: Mapping[str, Variant], place: int) -> dict[str, Answer | None]:

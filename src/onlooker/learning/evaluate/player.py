@@ -33,10 +33,14 @@ class Answer:
     Args:
         raw: by output, (rows, ...): one row, or one for each look where the output has steps in time.
         times: seconds in the medium that each look covers.
+        early: how many times a network with an early exit left by it.
+        exits: how many times it could have.
     """
 
     raw: dict[str, NDArray[np.float32]]
     times: tuple[tuple[float, float], ...]
+    early: int = 0
+    exits: int = 0
 
 
 class Player:
@@ -87,6 +91,7 @@ class Player:
         pictures = self._pictures(material) if "pictures" not in without else None
         vector = _vector(material.text) if material.text is not None and "text" not in without else None
         looks: list[Arrays] = []
+        early = exits = 0
         for number in range(len(material.times)):
             outputs: Arrays = {}
             given: dict[tuple[str, str], NDArray[Any]] = {}
@@ -96,6 +101,8 @@ class Player:
                     continue
                 outputs, states[network.name] = self._runs[network.name].step(tensor, states[network.name])
                 given |= {(network.name, name): array for name, array in outputs.items()}
+                exits += network.exit is not None
+                early += self._runs[network.name].early
             if self._head is not None and (given or vector is not None):
                 outputs, memory = self._head.step(given, memory, vector)
             if outputs:
@@ -103,7 +110,7 @@ class Player:
         if not looks:
             raise ModelError(f"{self._manifest.name}: nothing is left that it could be given")
         raw = {o.name: self._joined(o, looks, material) for o in self._manifest.outputs}
-        return Answer(raw, material.times[: len(looks)])
+        return Answer(raw, material.times[: len(looks)], early, exits)
 
     def _pictures(self, material: Material) -> list[NDArray[Any]] | None:
         """Each picture of a sample, normalised once."""

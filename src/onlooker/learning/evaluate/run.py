@@ -91,6 +91,7 @@ class Evaluation:
         slices: by sort, output and group.
         against: by output, the difference to the other bundle, and its name.
         errors: by output, the worst.
+        early: share of the looks that left by an early exit; None: the bundle has none.
     """
 
     request: EvaluationRequest
@@ -110,6 +111,7 @@ class Evaluation:
     other: dict[str, str] | None = None
     against: dict[str, Difference] = field(default_factory=dict[str, Difference])
     errors: dict[str, list[Wrong]] = field(default_factory=dict[str, list[Wrong]])
+    early: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The public JSON form."""
@@ -125,6 +127,8 @@ class Evaluation:
             "leaks": [leak.as_dict() for leak in self.leaks],
             "notes": self.notes,
         }
+        if self.early is not None:
+            made["left_early"] = round(self.early, 4)
         if self.robustness:
             made["robustness"] = {"samples": self.corrupted, "rows": [row.as_dict() for row in self.robustness]}
         if self.slices:
@@ -252,6 +256,8 @@ class _Runner:
         slices = {sort: {j.name: by_group(j, answers, CLEAN, sort) for j in self.judges} for sort in request.by}
         left = [o.name for o in self.subject.bundle.manifest.outputs if o.name not in tasks]
         notes = [f"the dataset has no task for the output {name}" for name in left]
+        if answers.early is not None:
+            notes.append(f"{100 * answers.early:.1f} % of the looks left early")
         return Evaluation(
             request,
             self.about,
@@ -266,4 +272,5 @@ class _Runner:
             notes,
             slices=slices,
             errors={j.name: worst(j, answers, request.errors) for j in self.judges},
+            early=answers.early,
         )

@@ -269,7 +269,17 @@ def _found(
     """Facts from some samples, spread evenly over the training part."""
     some = [samples[n * len(samples) // min(len(samples), _FACTS_FROM)] for n in range(min(len(samples), _FACTS_FROM))]
     with Loader(dataset, preparation, samples=some, shuffle=False, cache=cache, on_error="skip") as loader:
-        return find_facts(recipe, dataset, samples, preparation, loader.epoch())
+        try:
+            return find_facts(recipe, dataset, samples, preparation, loader.epoch())
+        except UsageError as error:
+            if not loader.failures:
+                raise
+            # what the dataset seems to lack may only be what could not be decoded
+            (sample, why), *others = loader.failures.items()
+            count = f"{1 + len(others)} of {len(some)} samples could not be decoded"
+            raise UsageError(
+                f"{error.message}; {count}, such as {sample}: {why}", hint="onlooker dataset check tells all"
+            ) from None
 
 
 def _run(recipe: Recipe, made: Made, first: Batch, folder: RunFolder, peers: Peers, told: Any) -> tuple[Run, list[str]]:
