@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from onlooker.cli.main import main
 from onlooker.core.errors import ConfigError
 from onlooker.learning.datasets.formats import format_of
 
@@ -87,3 +88,16 @@ def test_one_track_of_mot_by_two_spellings_of_its_number_is_one(media, tmp_path)
 def test_mot_that_does_not_fit_is_refused_in_words(rows, length, expected, media, tmp_path):
     with pytest.raises(ConfigError, match=expected):
         read("mot", mot(media, tmp_path, rows, length))
+
+
+@pytest.mark.parametrize(
+    ("format", "content"), [("coco", '{"images": [], "annotations": [], "categories": []}'), ("label-studio", "[]")]
+)
+def test_a_file_without_a_sample_is_no_import(format, content, tmp_path, capsys):
+    path = tmp_path / "empty.json"
+    path.write_text(content)
+    with pytest.raises(SystemExit) as ended:
+        main(["dataset", "import", format, str(path), "--into", str(tmp_path / "set"), "--json"])
+    assert ended.value.code == 1
+    assert "empty.json: there is no sample in it" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()

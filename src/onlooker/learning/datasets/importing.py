@@ -78,6 +78,8 @@ def import_samples(
     format = format_of(request.format)
     options = options_of(format, dict(request.options))
     made = format.read(request.path, options, request.media, dataset.folder / MEDIA_FOLDER)
+    if not made.found and not sum(made.left_out.values()):
+        raise ConfigError(f"{request.path}: there is no sample in it", hint="onlooker dataset formats tells of each")
     _ordered(dataset, made)
     known = {s.id: s for s in dataset.samples}
     reader = _Media(dataset, made, request, known)

@@ -90,7 +90,7 @@ def import_(
     if label:
         options["labels"] = asked.pairs(label, "--label")
     request = ImportRequest(format, path, options, media, asked.pairs(group, "--group"), split, copy)
-    fresh = not (into / MANIFEST).exists()
+    there, fresh = into.exists(), not (into / MANIFEST).exists()
     dataset = Dataset.create(into, name=into.resolve().name) if fresh else Dataset.load(into)
     if overlap:
         dataset.info = dataset.info.model_copy(update={"overlap": tuple(overlap)})
@@ -101,6 +101,8 @@ def import_(
         if fresh:  # a refused import leaves no empty dataset behind
             for name in (MANIFEST, dataset.info.samples):
                 (into / name).unlink(missing_ok=True)
+            if not there and not any(into.iterdir()):
+                into.rmdir()
         raise
     lines = [f"{into}: {report.new} new, {report.replaced} replaced, {len(dataset.samples)} in all"]
     tasks = dataset.info.tasks
