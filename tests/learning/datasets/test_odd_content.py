@@ -101,3 +101,47 @@ def test_a_file_without_a_sample_is_no_import(format, content, tmp_path, capsys)
     assert ended.value.code == 1
     assert "empty.json: there is no sample in it" in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
+
+
+CHOICE = {"from_name": "what", "to_name": "i", "type": "choices", "value": {"choices": ["dog"]}}
+BOX = {"from_name": "where", "to_name": "i", "type": "rectanglelabels", "original_width": 640, "original_height": 480}
+PLACE = {"x": 1, "y": 1, "width": 9, "height": 9}
+
+
+def labelled(*results):
+    return {"data": {"image": "one.jpg"}, "annotations": [{"result": list(results)}]}
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        (None, "task 0: it: expected an object, got None"),
+        ({"data": 7, "annotations": []}, "data: expected an object, got 7"),
+        (labelled({**CHOICE, "from_name": None}), "result.0.from_name: expected a name, got None"),
+        (labelled(CHOICE, {**CHOICE, "value": None}), "result.1.value: expected an object, got None"),
+        ({"data": {"image": "one.jpg"}, "annotations": 3}, "annotations: expected a list, got 3"),
+    ],
+)
+def test_label_studio_that_does_not_fit_is_refused_in_words(task, expected, media, tmp_path):
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps([task]))
+    with pytest.raises(ConfigError, match=expected):
+        read("label-studio", path, media)
+
+
+def test_regions_without_a_label_are_counted(media, tmp_path):
+    path = tmp_path / "tasks.json"
+    bare = {**BOX, "value": {**PLACE, "rectanglelabels": []}}
+    path.write_text(json.dumps([labelled(bare, {**BOX, "value": {**PLACE, "rectanglelabels": ["dog"]}}, CHOICE)]))
+    made = read("label-studio", path, media)
+    assert made.left_out["regions and choices without a label"] == 1
+    (found,) = made.found
+    assert found.sample.labels["what"] == "dog"
+    assert [b.label for b in found.sample.labels["where"]] == ["dog"]
+
+
+def test_a_video_of_activitynet_that_is_none_is_told(media, tmp_path):
+    path = tmp_path / "net.json"
+    path.write_text('{"database": {"v": null}}')
+    with pytest.raises(ConfigError, match="database.v: expected an object, got None"):
+        read("activitynet", path, media)

@@ -71,6 +71,8 @@ class ActivityNet:
         there = set(files)
         for name, video in values["database"].items():
             with parsing(path, f"database.{name}"):
+                if not isinstance(video, dict):
+                    raise ValueError(f"expected an object, got {video!r}")
                 file = video["url"] if video.get("url") in there else by_name.get(name)
                 if file is None:
                     if not options.absent:

@@ -65,9 +65,10 @@ class LabelStudio:
         kinds: dict[str, Kind] = {}
         for n, task in enumerate(values):
             with parsing(path, f"task {n}"):
-                if "data" not in task or not ("annotations" in task or "predictions" in task):
+                held = _object(task, "it")
+                if "data" not in held or not ("annotations" in held or "predictions" in held):
                     raise ValueError("expected data and annotations; export as JSON, not as JSON-MIN")
-                made.found.append(_found(task, options, made, kinds))
+                made.found.append(_found(held, options, made, kinds))
         for found in made.found:
             labels = {name: _settled(kinds[name], label) for name, label in found.sample.labels.items()}
             found.sample = found.sample.model_copy(update={"labels": labels})
@@ -118,13 +119,41 @@ class LabelStudio:
         return done
 
 
-def _found(task: Any, options: LabelStudioOptions, made: Imported, kinds: dict[str, Kind]) -> Found:
-    data: dict[str, Any] = task["data"]
-    annotations = [a for a in task.get("annotations") or () if not a.get("was_cancelled")]
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: expected an object, got {value!r}")
+    return cast("dict[str, Any]", value)
+
+
+def _objects(value: Any, name: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list | None):
+        raise ValueError(f"{name}: expected a list, got {value!r}")
+    return [_object(v, f"{name}.{n}") for n, v in enumerate(value or ())]
+
+
+def _results(chosen: dict[str, Any], made: Imported) -> list[dict[str, Any]]:
+    """The results of an annotation that say something, each with the tag that it is of, its type and its value."""
+    kept: list[dict[str, Any]] = []
+    for number, result in enumerate(_objects(chosen.get("result"), "result")):
+        for key in () if result.get("type") == "relation" else ("from_name", "type"):
+            if not isinstance(result.get(key), str):
+                raise ValueError(f"result.{number}.{key}: expected a name, got {result.get(key)!r}")
+        value = _object(result.get("value", {}), f"result.{number}.value")
+        if value.get(result["type"]) == []:
+            made.left_out["regions and choices without a label"] += 1
+        else:
+            kept.append(result)
+    return kept
+
+
+def _found(task: dict[str, Any], options: LabelStudioOptions, made: Imported, kinds: dict[str, Kind]) -> Found:
+    data = _object(task["data"], "data")
+    annotations = [a for a in _objects(task.get("annotations"), "annotations") if not a.get("was_cancelled")]
     proposed = not annotations
     made.left_out["annotations of a task besides its true or last one"] += max(0, len(annotations) - 1)
     annotations = [a for a in annotations if a.get("ground_truth")] or annotations
-    chosen = annotations[-1] if annotations else next(iter(task.get("predictions") or ()), {"result": []})
+    predictions = _objects(task.get("predictions"), "predictions")
+    chosen = annotations[-1] if annotations else next(iter(predictions), {"result": []})
     path = data.get("path") or _media_path(data, made.root)
     at = data.get("at")
     with_video = path is not None and kind_of(path) == "video" and at is None
@@ -132,7 +161,7 @@ def _found(task: Any, options: LabelStudioOptions, made: Imported, kinds: dict[s
     def rate() -> Fraction:
         return video_rate(made.root / (path or ""), options.rate)
 
-    results = Results(chosen["result"], rate if with_video else None, at)
+    results = Results(_results(chosen, made), rate if with_video else None, at)
     labels: dict[str, Any] = {}
     for name, kind, label in results.labels():
         before = kinds.get(name)
