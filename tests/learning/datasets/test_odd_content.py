@@ -143,5 +143,5 @@ def test_regions_without_a_label_are_counted(media, tmp_path):
 def test_a_video_of_activitynet_that_is_none_is_told(media, tmp_path):
     path = tmp_path / "net.json"
     path.write_text('{"database": {"v": null}}')
-    with pytest.raises(ConfigError, match="database.v: expected an object, got None"):
+    with pytest.raises(ConfigError, match=r"database.v: expected an object, got None"):
         read("activitynet", path, media)
