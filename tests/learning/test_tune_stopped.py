@@ -19,6 +19,8 @@ from onlooker.learning.tune import tune
 
 SPACE = {"optimiser.rate": {"low": 1e-4, "high": 0.02, "log": True}}
 LONG = {"epochs": 40, "batch": 8, "threads": 1, "workers": 0}
+ENDLESS = "5000"
+"""Trials, more than any machine makes before it is stopped."""
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +67,14 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_at(tmp_path: Path, datase
 def test_ctrl_c_ends_all_processes_with_one_line_and_shows_what_there_is(tmp_path: Path, dataset: Path) -> None:
     out = tmp_path / "search"
     recipe = made(tmp_path, dataset)
-    process = begun(recipe, out, "--trials", "9", "--jobs", "2", until=out / "trial-0002" / "state.safetensors")
+    process = begun(recipe, out, "--trials", ENDLESS, "--jobs", "2", until=out / "trial-0002" / "state.safetensors")
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "onlooker: stopped"
     assert "Traceback" not in said
     held = json.loads((out / "search.json").read_text())
-    assert {t["state"] for t in held["trials"]} == {"complete", "stopped"}
+    assert {"complete", "stopped"} <= {t["state"] for t in held["trials"]} <= {"complete", "pruned", "stopped"}
     assert (out / "report.html").is_file()
     assert (out / "best.yaml").is_file()
 
@@ -80,16 +82,17 @@ def test_ctrl_c_ends_all_processes_with_one_line_and_shows_what_there_is(tmp_pat
 def test_one_command_at_a_time_searches_and_its_processes_end_with_it(tmp_path: Path, dataset: Path) -> None:
     out = tmp_path / "search"
     recipe = made(tmp_path, dataset)
-    process = begun(recipe, out, "--trials", "50", "--jobs", "2", until=out / "trial-0001" / "state.safetensors")
+    process = begun(recipe, out, "--trials", ENDLESS, "--jobs", "2", until=out / "trial-0001" / "state.safetensors")
     try:
         with pytest.raises(UsageError, match="another onlooker tune is at work"):
-            tune(recipe, out=out, trials=50)
+            tune(recipe, out=out, trials=int(ENDLESS))
     finally:
         os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=120)
     before = len(list(out.glob("trial-*")))
     found = tune(recipe, out=out, trials=before)
-    assert [t["state"] for t in found["trials"]] == ["complete"] * before
+    assert len(found["trials"]) == before
+    assert {t["state"] for t in found["trials"]} <= {"complete", "pruned"}, "none is at work still"
 
 
 def test_a_budget_that_is_over_before_a_trial_is_told(

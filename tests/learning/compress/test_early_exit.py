@@ -199,7 +199,7 @@ def test_both_parts_go_to_int8_and_answer_nearly_as_before(made, tmp_path):
         for threshold in (0.0, 1.5):
             right = play(before, inputs, exit=threshold)["out.side"]
             found = play(after, inputs, engine=engine, exit=threshold)["out.side"]
-            assert float(np.abs(found - right).max() / np.abs(right).max()) < 0.1
+            assert float(np.abs(found - right).max() / np.abs(right).max()) < 0.2
     assert verify_bundle(small.bundle).good
     # looks that leave by another way in one engine than in the other are no part of what is replayed
     largest = float(np.abs(golden_of(small)[1]["out.side"]).max())
