@@ -42,7 +42,7 @@ def edited(folder: Path, change) -> Path:
 def test_the_folder_of_a_run_is_told_where_its_bundle_is(copy, tmp_path):
     (tmp_path / "run").mkdir()
     copy.rename(tmp_path / "run" / "bundle")
-    with pytest.raises(ModelError, match="holds no bundle.json") as told:
+    with pytest.raises(ModelError, match=r"holds no bundle.json") as told:
         load_bundle(tmp_path / "run")
     assert str(tmp_path / "run" / "bundle") in str(told.value.hint)
 
