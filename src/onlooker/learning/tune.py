@@ -148,7 +148,7 @@ def _stop(workers: Sequence[SpawnProcess]) -> None:
         worker.join(1)
     alive = [w for w in workers if w.is_alive() and w.pid is not None]
     for worker in alive:
-        os.kill(worker.pid or 0, signal.SIGINT)
+        os.kill(worker.pid or 0, signal.SIGTERM)
     for worker in alive:
         worker.join(10)
         if worker.is_alive():

@@ -124,13 +124,16 @@ def line_of(trial: optuna.trial.FrozenTrial, objectives: Sequence[str]) -> dict[
 
 def work_beside(asked: Trying) -> None:
     """`work` in a process of its own: it ends with the process that began it, and Ctrl-C is told by that one alone."""
+    # by nohup, or behind a script, Ctrl-C is ignored in all processes of a command; this one ends with it still
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         threading.Thread(target=_end_with_parent, daemon=True).start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         with taking_part(asked.out):
             work(asked)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for end in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(end, signal.SIG_IGN)
         sys.exit(130)
 
 
@@ -138,7 +141,7 @@ def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def work(asked: Trying, told: Told | None = None) -> None:
