@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 import yaml
 
+from cli.sample_library import run
 from onlooker.bundles import load_bundle, verify_bundle
-from onlooker.cli.main import main
 from onlooker.core.errors import ConfigError
 from onlooker.learning.anomaly import load_anomaly_recipe
 from onlooker.learning.anomaly.budget import past_mean
@@ -55,12 +56,6 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0)
-
-
 def test_a_bundle_finds_what_normal_footage_did_not_hold(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,8 +93,9 @@ def test_what_is_not_compared_has_no_share_in_why() -> None:
     for number in range(4):
         clip[0, number, 0, 20:40, 30 + 2 * number : 42 + 2 * number] = walker
     pictures = Pictures(width=96, height=64)
-    shares = {}
-    for attributes in (("motion", "size"), ("motion",), ("size",)):
+    shares: dict[tuple[str, ...], dict[str, float]] = {}
+    choices: tuple[tuple[Literal["motion", "size"], ...], ...] = (("motion", "size"), ("motion",), ("size",))
+    for attributes in choices:
         config = Neighbours(attributes=attributes, least=0.01, memory=16)
         scale = np.ones(cell_grid(96, 64)[0], np.float32)
         score, _, reasons = NeighbourScore(config, pictures, scale)(clip)

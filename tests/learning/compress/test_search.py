@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from cli.sample_library import run
 from onlooker.bundles import load_bundle, save_bundle
 from onlooker.bundles.verify import verify_bundle
-from onlooker.cli.main import main
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.contract import Contract
 from onlooker.learning.compress.measure import worth_of
@@ -24,12 +24,6 @@ from onlooker.learning.datasets.manifest import Task
 
 HALF = {"label": "half", "box": [0.0, 0.0, 0.5, 0.5]}
 ORDER = ("prune", "low_rank", "distil", "qat", "int8", "half", "weight_only", "graph")
-
-
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(a) for a in arguments])
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.sample_library import run
 from onlooker.bundles import load_bundle
-from onlooker.cli.main import main
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.contract import Contract
 from onlooker.learning.compress.plan import RATIOS, key_of, pruned_by, said, sequences
@@ -17,12 +17,6 @@ from onlooker.learning.compress.run import compress
 from onlooker.learning.compress.search import Request, Search
 from onlooker.learning.compress.students import asked_students, shallower_student
 from onlooker.learning.run_folder import RunFolder
-
-
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(a) for a in arguments])
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")
