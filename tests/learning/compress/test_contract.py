@@ -43,6 +43,35 @@ def test_the_fastest_are_held_to_it_and_then_the_one_that_changed_least() -> Non
     assert [c.steps[0]["step"] for c in hopeful(candidates[1:4], {"action": BASE["action"]})] == ["a", "b"]
 
 
+def test_of_those_that_are_as_fast_the_smaller_is_taken() -> None:
+    def tried(name: str, speed_up: float, size: float) -> Candidate:
+        costs = Costs(1.0, (1.0, 1.0), "openvino", size)
+        return Candidate(({"step": name},), None, {"action": BASE["action"]}, costs, speed_up, [])
+
+    candidates = [tried("large", 4.0, 1.0), tried("small", 3.95, 0.25), tried("slow", 2.0, 0.1)]
+    chosen = hopeful(candidates, {"action": BASE["action"]})
+    assert [c.steps[0]["step"] for c in chosen] == ["small", "large", "slow"]
+
+
+def test_the_fastest_that_kept_the_drop_also_get_weights_of_8_bits(tmp_path: Path) -> None:
+    def tried(value: float, speed_up: float, *names: str) -> Candidate:
+        worth = {"action": Worth("accuracy", value, True)}
+        return Candidate(tuple({"step": n} for n in names), None, worth, None, speed_up, ["too large"])
+
+    search = Search.__new__(Search)
+    search.request = Request("it", tmp_path, Contract(max_drop=1, max_size_mb=0.1), tmp_path)
+    search.candidates = [
+        Candidate((), None, {"action": Worth("accuracy", 0.9, True)}),
+        tried(0.9, 1.2, "graph"), tried(0.895, 2.0, "prune", "graph"), tried(0.8, 9.0, "distil"),
+        tried(0.9, 3.0, "int8"), tried(0.9, 1.0, "weight_only"),
+    ]  # fmt: skip
+    assert [said(steps) for steps in search.smaller_ends()] == ["prune, graph, weight_only", "graph, weight_only"]
+    search.candidates.append(tried(0.9, 2.0, "prune", "graph", "weight_only"))
+    assert [said(steps) for steps in search.smaller_ends()] == ["graph, weight_only"]
+    search.request = Request("it", tmp_path, Contract(), tmp_path, steps=("prune", "graph"))
+    assert search.smaller_ends() == []
+
+
 def test_what_was_pruned_between_two_ratios_goes_to_int8_too(tmp_path: Path) -> None:
     def tried(value: float, ratio: float, *ends: str) -> Candidate:
         cut = {"step": "prune", "ratio": ratio, "epochs": 0}

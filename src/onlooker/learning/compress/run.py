@@ -25,6 +25,8 @@ from onlooker.learning.datasets.typed_yaml import write_whole
 __all__ = ["compress", "hopeful"]
 
 _CONFIRMED, _NEAREST, _NARROWED = 3, 3, 3
+_AS_FAST = 0.97
+"""Shares of a speed from which on two are called equal: what is measured in turns differs by as much."""
 
 
 def compress(request: Request, told: Told | None = None, at_work: AtWork | None = None) -> dict[str, Any]:
@@ -75,8 +77,9 @@ def compress(request: Request, told: Told | None = None, at_work: AtWork | None 
         if between is None:
             break
         search.tried(between)
-    for steps in [] if search.late else search.other_ends():
-        search.tried(steps)
+    for ends in (search.other_ends, search.smaller_ends):
+        for steps in [] if search.late else ends():
+            search.tried(steps)
     say("confirming", 0, 1)
     confirmed = _confirmed(search)
     found = _told(search, confirmed, skipped)
@@ -103,8 +106,14 @@ def _in_pipeline(search: Search, found: dict[str, Any], at_work: AtWork | None) 
 
 
 def _fastest(candidates: Sequence[Candidate]) -> list[Candidate]:
-    kept = [c for c in candidates if c.kept and c.costs is not None]
-    return sorted(kept, key=lambda c: (-c.speed_up, c.costs.size_mb if c.costs else 0.0))
+    """Those that kept the contract, the fastest first; of those that are as fast, the smaller."""
+    left = sorted((c for c in candidates if c.kept and c.costs is not None), key=lambda c: -c.speed_up)
+    made: list[Candidate] = []
+    while left:
+        alike = [c for c in left if c.speed_up >= _AS_FAST * left[0].speed_up]
+        made.append(min(alike, key=lambda c: c.costs.size_mb if c.costs else 0.0))
+        left.remove(made[-1])
+    return made
 
 
 def hopeful(candidates: Sequence[Candidate], base: dict[str, Worth]) -> list[Candidate]:
