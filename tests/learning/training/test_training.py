@@ -181,6 +181,16 @@ def test_what_does_not_fit_the_dataset_is_said(tmp_path: Path, dataset: Path) ->
         train(recipe, out=tmp_path / "run")
 
 
+def test_what_does_not_fit_the_dataset_is_told_with_its_line_or_setting(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset, tasks={"shade": {"head": "classification"}})
+    (line,) = [n for n, text in enumerate(recipe.read_text().splitlines(), 1) if text.strip() == "shade:"]
+    with pytest.raises(UsageError, match=rf"recipe.yaml:{line}: tasks.shade: .* is of kind regression"):
+        train(recipe, out=tmp_path / "run")
+    setting = "tasks.shade.head=multi_label"
+    with pytest.raises(UsageError, match=rf"^--set {setting}: tasks.shade: .* is of kind regression"):
+        train(recipe, overrides=[setting], out=tmp_path / "run")
+
+
 def test_pictures_that_cannot_be_read_are_not_told_as_missing(tmp_path: Path) -> None:
     for picture in tiny_dataset(tmp_path / "set").folder.glob("*.png"):
         picture.write_bytes(b"no picture")

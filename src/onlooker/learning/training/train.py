@@ -27,6 +27,7 @@ from onlooker.learning.facts import Facts, check_tasks, find_facts, preparation_
 from onlooker.learning.model import Model, build_model
 from onlooker.learning.precision import computing_in, multiplies_bfloat16
 from onlooker.learning.recipe import Recipe, Splits, load_recipe
+from onlooker.learning.recipe_lines import telling_lines
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.training.batches import Batch, Data, fits_in_memory, normalised
 from onlooker.learning.training.checkpoint import Standing, check_same, restore
@@ -122,7 +123,7 @@ def train(
         check_same(folder, recipe, dataset)
     elif resume and out.exists() and any(out.iterdir()) and not (out / "recipe.yaml").is_file():
         raise UsageError(f"{out} holds no run to go on with", hint="give another --out")
-    with ExitStack() as stack:
+    with telling_lines(path, overrides), ExitStack() as stack:
         stack.callback(peers.close)
         made = _prepared(recipe, dataset, folder, resumed, peers, told, stack)
         first = next(made.training.batches())
