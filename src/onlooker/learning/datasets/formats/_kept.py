@@ -55,7 +55,10 @@ def restored(sample: Sample, held: Mapping[str, Any], root: Path, task: str) -> 
     if not isinstance(held, dict):
         raise ValueError(f"kept: expected an object, got {held!r}")
     values = {k: v for k, v in held.items() if k in _FIELDS}
-    media = tuple(medium(path) for path in held.get("media") or ())
+    paths = held.get("media") or []
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise ValueError(f"media: expected a list of paths, got {paths!r}")
+    media = tuple(medium(path) for path in paths)
     if not media or not all((root / m.path).is_file() for m in media):
         media = sample.media
         if sample.of_kind("video", "audio", "series") is None:

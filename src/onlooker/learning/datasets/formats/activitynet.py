@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._checked import an_object
 from onlooker.learning.datasets.formats._kept import kept, restored, tell_losses
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
@@ -69,10 +70,9 @@ class ActivityNet:
         made = Imported(root, {}, [])
         classes: dict[str, None] = {}
         there = set(files)
-        for name, video in values["database"].items():
+        for name, entry in values["database"].items():
             with parsing(path, f"database.{name}"):
-                if not isinstance(video, dict):
-                    raise ValueError(f"expected an object, got {video!r}")
+                video = an_object(entry)
                 file = video["url"] if video.get("url") in there else by_name.get(name)
                 if file is None:
                     if not options.absent:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._checked import a_key, a_text, an_object, is_number, numbers, shown
 from onlooker.learning.datasets.formats._kept import kept, restored, tell_losses
 from onlooker.learning.datasets.formats._pictures import picture_of, size_of
 from onlooker.learning.datasets.formats.format import (
@@ -56,31 +57,31 @@ class Coco:
         if not isinstance(values, dict) or not isinstance(values.get("images"), list):
             raise wrong(path, "expected an object with images, annotations and categories")
         names: dict[Any, str] = {}
-        for n, category in enumerate(values.get("categories") or ()):
+        for n, category in _listed(path, values, "categories"):
             with parsing(path, f"categories.{n}"):
-                names[category["id"]] = str(category["name"])
+                names[a_key(category, "id")] = str(a_key(category, "name"))
         notes: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
         known: set[Any] = set()
-        images: list[Any] = values["images"]
-        for n, image in enumerate(images):
+        images = list(_listed(path, values, "images"))
+        for n, image in images:
             with parsing(path, f"images.{n}"):
-                if image["id"] in known:
+                if a_key(image, "id") in known:
                     raise ValueError(f"the id {image['id']} is that of another image")
                 known.add(image["id"])
-        for n, note in enumerate(values.get("annotations") or ()):
+        for n, note in _listed(path, values, "annotations"):
             with parsing(path, f"annotations.{n}"):
-                if note["image_id"] not in known:
+                if a_key(note, "image_id") not in known:
                     raise ValueError(f"there is no image {note['image_id']}")
                 notes[note["image_id"]].append((n, note))
         made = Imported(media or path.parent, {}, [])
         captions = any("caption" in note for held in notes.values() for _, note in held)
-        for n, image in enumerate(images):
+        for n, image in images:
             with parsing(path, f"images.{n}"):
-                name = image["file_name"]
+                name = a_text(image, "file_name")
                 held = notes[image["id"]]
                 labels: dict[str, Any] = {}
                 if captions:
-                    said = [note["caption"] for _, note in held if note.get("caption")]
+                    said = [c for at in held if (c := _caption(path, at)) is not None]
                     labels = {"caption": "\n".join(said)} if said else {}
                 else:
                     labels[options.task] = tuple(b for at in held if (b := _box(path, at, image, names)) is not None)
@@ -143,25 +144,45 @@ class Coco:
         return done
 
 
+def _listed(path: Path, values: dict[str, Any], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a list of the file, with their places in it."""
+    held = values.get(name)
+    if not isinstance(held, list | None):
+        raise wrong(path, f"{name}: expected a list, got {shown(held)}")
+    for n, one in enumerate(held or ()):
+        with parsing(path, f"{name}.{n}"):
+            yield n, an_object(one)
+
+
+def _caption(path: Path, at: tuple[int, Any]) -> str | None:
+    number, note = at
+    if not note.get("caption"):
+        return None
+    with parsing(path, f"annotations.{number}"):
+        return a_text(note, "caption")
+    return None
+
+
 def _box(path: Path, at: tuple[int, Any], image: Any, names: dict[Any, str]) -> LabelledBox | None:
     number, note = at
     if not note.get("bbox"):
         return None
     with parsing(path, f"annotations.{number}"):
-        if note["category_id"] not in names:
+        if a_key(note, "category_id") not in names:
             raise ValueError(f"there is no category {note['category_id']}")
-        track = (note.get("attributes") or {}).get("track") or note.get("track_id")
-        if not (isinstance(note["bbox"], list) and len(note["bbox"]) == 4):
-            raise ValueError(f"bbox: expected 4 numbers, got {note['bbox']}")
-        if not all(isinstance(image[side], int | float) for side in ("width", "height")):
-            raise ValueError(f"its image: width and height: expected numbers, got {image['width']}, {image['height']}")
-        left, top, wide, high = note["bbox"]
+        more = an_object(note.get("attributes") or {}, "attributes")
+        track = more.get("track") or note.get("track_id")
+        size = image.get("width"), image.get("height")
+        if not all(is_number(side) for side in size):
+            said = ", ".join(shown(side) for side in size)
+            raise ValueError(f"its image: width and height: expected numbers, got {said}")
+        left, top, wide, high = numbers(note["bbox"], "bbox", 4)
         return LabelledBox(
             label=names[note["category_id"]],
-            box=box_of_pixels(left, top, wide, high, image["width"], image["height"]),
+            box=box_of_pixels(left, top, wide, high, *size),
             crowd=bool(note.get("iscrowd", 0)),
             track=None if track is None else str(track),
-            at=(note.get("attributes") or {}).get("at"),
+            at=more.get("at"),
             score=note.get("score"),
         )
     return None

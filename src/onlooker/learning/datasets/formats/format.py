@@ -164,6 +164,8 @@ def read_json(path: Path) -> Any:
         raise ConfigError(f"cannot read {path}: {error}", hint="check the path") from None
     except json.JSONDecodeError as error:
         raise wrong(path, f"not JSON: {error.msg}", error.lineno) from None
+    except ValueError:
+        raise wrong(path, "not JSON: a number in it is too long") from None
     except RecursionError:
         raise wrong(path, "not JSON: too deep") from None
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._checked import an_object, objects
 from onlooker.learning.datasets.formats._kept import kept
 from onlooker.learning.datasets.formats._label_studio import Results, config_of, results_of
 from onlooker.learning.datasets.formats._pictures import picture_of
@@ -65,7 +66,7 @@ class LabelStudio:
         kinds: dict[str, Kind] = {}
         for n, task in enumerate(values):
             with parsing(path, f"task {n}"):
-                held = _object(task, "it")
+                held = an_object(task, "it")
                 if "data" not in held or not ("annotations" in held or "predictions" in held):
                     raise ValueError("expected data and annotations; export as JSON, not as JSON-MIN")
                 made.found.append(_found(held, options, made, kinds))
@@ -119,26 +120,14 @@ class LabelStudio:
         return done
 
 
-def _object(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{name}: expected an object, got {value!r}")
-    return cast("dict[str, Any]", value)
-
-
-def _objects(value: Any, name: str) -> list[dict[str, Any]]:
-    if not isinstance(value, list | None):
-        raise ValueError(f"{name}: expected a list, got {value!r}")
-    return [_object(v, f"{name}.{n}") for n, v in enumerate(value or ())]
-
-
 def _results(chosen: dict[str, Any], made: Imported) -> list[dict[str, Any]]:
     """The results of an annotation that say something, each with the tag that it is of, its type and its value."""
     kept: list[dict[str, Any]] = []
-    for number, result in enumerate(_objects(chosen.get("result"), "result")):
+    for number, result in enumerate(objects(chosen.get("result"), "result")):
         for key in () if result.get("type") == "relation" else ("from_name", "type"):
             if not isinstance(result.get(key), str):
                 raise ValueError(f"result.{number}.{key}: expected a name, got {result.get(key)!r}")
-        value = _object(result.get("value", {}), f"result.{number}.value")
+        value = an_object(result.get("value", {}), f"result.{number}.value")
         if value.get(result["type"]) == []:
             made.left_out["regions and choices without a label"] += 1
         else:
@@ -147,12 +136,12 @@ def _results(chosen: dict[str, Any], made: Imported) -> list[dict[str, Any]]:
 
 
 def _found(task: dict[str, Any], options: LabelStudioOptions, made: Imported, kinds: dict[str, Kind]) -> Found:
-    data = _object(task["data"], "data")
-    annotations = [a for a in _objects(task.get("annotations"), "annotations") if not a.get("was_cancelled")]
+    data = an_object(task["data"], "data")
+    annotations = [a for a in objects(task.get("annotations"), "annotations") if not a.get("was_cancelled")]
     proposed = not annotations
     made.left_out["annotations of a task besides its true or last one"] += max(0, len(annotations) - 1)
     annotations = [a for a in annotations if a.get("ground_truth")] or annotations
-    predictions = _objects(task.get("predictions"), "predictions")
+    predictions = objects(task.get("predictions"), "predictions")
     chosen = annotations[-1] if annotations else next(iter(predictions), {"result": []})
     path = data.get("path") or _media_path(data, made.root)
     at = data.get("at")

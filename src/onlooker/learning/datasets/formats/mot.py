@@ -5,7 +5,6 @@ Its columns: frame, id, left, top, width, height, conf, class, visibility.
 
 from __future__ import annotations
 
-import configparser
 import csv
 import re
 from collections import defaultdict
@@ -18,7 +17,9 @@ from pydantic import Field
 
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.datasets.dataset import Dataset
-from onlooker.learning.datasets.formats._kept import parted, read_index, sequences, tell_losses, write_index
+from onlooker.learning.datasets.formats._checked import a_number
+from onlooker.learning.datasets.formats._kept import parted, sequences, tell_losses, write_index
+from onlooker.learning.datasets.formats._seqinfo import LONGEST, SEQINFO, facts_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
     Found,
@@ -39,6 +40,7 @@ from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "Mot", "MotOptions"]
 
+_COLUMNS = ("frame", "id", "left", "top", "width", "height", "conf", "class")
 _CLASSES = {
     1: "pedestrian",
     2: "person on vehicle",
@@ -98,7 +100,7 @@ class Mot:
         used: dict[str, None] = {}
         named: dict[str, None] = {}
         for folder in folders:
-            facts = _facts(folder, (folder / options.file).with_name("labels.txt"))
+            facts = facts_of(folder, (folder / options.file).with_name("labels.txt"))
             boxes = _boxes(folder / options.file, options, facts, made)
             used |= dict.fromkeys(b.label for held in boxes.values() for b in held)
             named |= dict.fromkeys(facts["classes"])
@@ -121,13 +123,13 @@ class Mot:
         for video, split, held, entries in sequences(samples, name, done):
             folder = base = target / (split or "") / Path(video.path).with_suffix("")
             number = 1
-            while folder / "seqinfo.ini" in done.files:
+            while folder / SEQINFO in done.files:
                 folder, number = base.with_name(f"{base.name}-{number + 1}"), number + 1
             rows, tracks = _rows(held, name, task, done)
             texts = {
                 folder / "gt" / "gt.txt": "".join(rows),
                 folder / "gt" / "labels.txt": "".join(f"{c}\n" for c in task.classes),
-                folder / "seqinfo.ini": _info(video, folder.relative_to(target), task),
+                folder / SEQINFO: _info(video, folder.relative_to(target), task),
             }
             for place, text in texts.items():
                 write_whole(place, text)
@@ -140,39 +142,9 @@ class Mot:
         return done
 
 
-def _facts(folder: Path, labels: Path) -> dict[str, Any]:
-    """What ``seqinfo.ini`` says, with names of ``classes`` and ``tracks``, and ``samples`` as they were written."""
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string((folder / "seqinfo.ini").read_text(encoding="utf-8-sig"))
-        facts: dict[str, Any] = {k: v for section in parser.sections() for k, v in parser.items(section)}
-        named = labels.read_text(encoding="utf-8-sig").splitlines() if labels.is_file() else []
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise ConfigError(f"cannot read {folder / 'seqinfo.ini'}: {error}", hint="MOTChallenge has one") from None
-    held, samples = read_index(folder)
-    named = [v for k, v in sorted(facts.items()) if k.startswith("class.")] or [n.strip() for n in named if n.strip()]
-    facts |= {"classes": named, "samples": list(samples.values()), "tracks": held.get("tracks") or {}}
-    # a whole number is all that most readers take, so the exact rate lies beside it
-    facts |= {"framerate": held["rate"]} if held.get("rate") else {}
-    facts |= {"video": held["video"]} if held.get("video") else {}
-    length = facts.get("seqlength") or "0"
-    if not length.isdecimal():
-        raise wrong(folder / "seqinfo.ini", f"seqlength: expected a number, got {length!r}")
-    if len(length) > 9:
-        raise wrong(folder / "seqinfo.ini", f"seqlength: no video has {length[:20]} frames")
-    for needed in ("framerate", "imwidth", "imheight"):
-        try:
-            good = Fraction(facts.get(needed, "0")) > 0
-        except (ValueError, ZeroDivisionError):
-            good = False
-        if not good:
-            raise wrong(folder / "seqinfo.ini", f"{needed}: expected a number, got {facts.get(needed)!r}")
-    return facts
-
-
 def _boxes(path: Path, options: MotOptions, facts: dict[str, Any], made: Imported) -> dict[int, list[LabelledBox]]:
     """Boxes by frame, counted from 0."""
-    rate, size = Fraction(facts["framerate"]), (float(facts["imwidth"]), float(facts["imheight"]))
+    rate, size = facts["rate"], (float(facts["imwidth"]), float(facts["imheight"]))
     names, ours, tracks = facts["classes"], bool(facts["samples"]), facts["tracks"]
     held: dict[int, list[LabelledBox]] = defaultdict(list)
     try:
@@ -185,20 +157,21 @@ def _boxes(path: Path, options: MotOptions, facts: dict[str, Any], made: Importe
         with parsing(path, "row", line):
             if len(row) < 6:
                 raise ValueError(f"expected at least 6 columns, got {len(row)}")
+            # ten columns are of 2015, where the last three are a place in the world
+            columns = _COLUMNS if len(row) < 10 else _COLUMNS[:7]
+            said = {name: a_number(v, name) for name, v in zip(columns, row, strict=False) if name != "id"}
             # some tools write all columns with a point
-            frame, track = int(float(row[0])), re.sub(r"\.0*$", "", row[1].strip())
-            if frame < 1:
-                raise ValueError(f"frames count from 1, got {frame}")
-            crowd = float(row[6]) == 0 if len(row) > 6 else False
+            frame, track = int(said["frame"]), re.sub(r"\.0*$", "", row[1].strip())
+            if not 1 <= frame <= LONGEST:
+                raise ValueError(f"frames count from 1 to {LONGEST}, got {frame}")
+            crowd = said.get("conf") == 0
             if crowd and not (options.ignored or ours):
                 made.left_out["boxes not to be counted"] += 1
                 continue
-            # ten columns are of 2015, where the last three are a place in the world
-            number = int(float(row[7])) if 7 < len(row) < 10 else -1
+            number = int(said.get("class", -1))
             named = names[number - 1] if names and 0 < number <= len(names) else None
             label = named or options.classes.get(number, f"class {number}") if number >= 0 else options.label
-            left, top, wide, high = (float(v) for v in row[2:6])
-            sides = box_of_pixels(left, top, wide, high, *size)
+            sides = box_of_pixels(said["left"], said["top"], said["width"], said["height"], *size)
             at = round(float((frame - 1) / rate), 6)
             box = LabelledBox(
                 label=label, box=sides, at=at, track=None if track == "-1" else tracks.get(track, track), crowd=crowd
@@ -215,13 +188,16 @@ def _samples(
     options: MotOptions,
     split: str | None,
 ) -> list[Found]:
-    root, rate = made.root, Fraction(facts["framerate"])
+    root, rate = made.root, facts["rate"]
     fields = {"sequence": facts.get("name") or folder.resolve().name}
     groups = {"source": fields["sequence"]}
     count = int(facts.get("seqlength") or 0) or max(boxes, default=-1) + 1
     video = _video(folder, facts, root)
     if video is None:
-        return _pictures(folder, root, facts, boxes, options, Found(Sample(id="-", text="-", split=split), fields))
+        like = Found(Sample(id="-", text="-", split=split, groups=groups), fields)
+        return _pictures(_shown(folder, facts)[:count], root, boxes, options, like)
+    if not video.is_relative_to(root):
+        raise wrong(folder, f"its video {video.name} is not below {root}", hint="--media names the folder above all")
     path = video.relative_to(root).as_posix()
     if not options.every and facts["samples"]:
         pairs = [(frame, box) for frame in sorted(boxes) for box in boxes[frame]]
@@ -250,26 +226,24 @@ def _samples(
     return found
 
 
-def _pictures(
-    folder: Path,
-    root: Path,
-    facts: dict[str, Any],
-    boxes: dict[int, list[LabelledBox]],
-    options: MotOptions,
-    like: Found,
-) -> list[Found]:
-    """A sample for each picture of a sequence, of a split and with fields like another."""
+def _shown(folder: Path, facts: dict[str, Any]) -> list[Path]:
+    """The pictures of a sequence that has no video."""
     pictures = sorted(p for p in (folder / facts.get("imdir", "img1")).glob("*") if kind_of(p) == "image")
     if not pictures:
         raise wrong(folder, "no video and no pictures (img1)", hint="name the video in seqinfo.ini: video=FILE")
-    count = int(facts.get("seqlength") or 0) or max(boxes, default=-1) + 1
+    return pictures
+
+
+def _pictures(
+    pictures: Sequence[Path], root: Path, boxes: dict[int, list[LabelledBox]], options: MotOptions, like: Found
+) -> list[Found]:
+    """A sample for each picture of a sequence, of a split and with groups and fields like another."""
     found: list[Found] = []
-    for frame in range(0, min(count, len(pictures)), options.every or 1):
+    for frame in range(0, len(pictures), options.every or 1):
         path = pictures[frame].relative_to(root).as_posix()
         labels = {options.task: tuple(b.model_copy(update={"at": None}) for b in boxes.get(frame, ()))}
-        groups = {"source": like.fields["sequence"]}
-        one = Sample(id=path, media=(medium(path, "image"),), split=like.sample.split, groups=groups, labels=labels)
-        found.append(Found(one, like.fields))
+        more = {"id": path, "media": (medium(path, "image"),), "labels": labels, "text": None}
+        found.append(Found(like.sample.model_copy(update=more), like.fields))
     return found
 
 
@@ -277,10 +251,10 @@ def _video(folder: Path, facts: dict[str, Any], root: Path) -> Path | None:
     named = str(facts.get("video") or "")
     if named:
         if Path(named).is_absolute() or ".." in Path(named).parts:
-            raise wrong(folder / "seqinfo.ini", f"video: expected a file of the sequence, got {named!r}")
+            raise wrong(folder / SEQINFO, f"video: expected a file of the sequence, got {named!r}")
         found = [p for p in (folder / named, root / named) if p.is_file()]
         if not found:
-            raise wrong(folder / "seqinfo.ini", f"video: {named} is not there", hint="or say --media FOLDER")
+            raise wrong(folder / SEQINFO, f"video: {named} is not there", hint="or say --media FOLDER")
         return found[0]
     return next((p for p in sorted(folder.iterdir()) if kind_of(p) == "video"), None)
 
