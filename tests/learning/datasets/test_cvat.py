@@ -1,0 +1,201 @@
+"""CVAT's files: projects of several videos as CVAT writes them, and files with odd content."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from cli.sample_library import run
+from learning.datasets.conftest import imported
+from onlooker.core.errors import ConfigError
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats import format_of, options_of
+from onlooker.learning.datasets.importing import ImportRequest, import_samples
+
+SIZE = "<original_size><width>360</width><height>240</height></original_size>"
+
+
+def read(path, media=None, **options):
+    format = format_of("cvat")
+    return format.read(path, options_of(format, options), media, path)
+
+
+def box(frame, left="36", more='outside="0"'):
+    return f'<box frame="{frame}" {more} xtl="{left}" ytl="24" xbr="180" ybr="120"/>'
+
+
+def track(number, boxes, more=""):
+    return f'<track id="{number}" label="person" {more}>{boxes}</track>'
+
+
+def xml_of(folder, body, meta=""):
+    path = folder / "annotations.xml"
+    path.write_text(f"<annotations><version>1.1</version><meta>{meta}</meta>{body}</annotations>")
+    return path
+
+
+def one_video(folder, body, size=SIZE):
+    return xml_of(folder, body, f"<task><id>3</id>{size}<source>walk.mp4</source></task>")
+
+
+def task(number, source, subset="default", size=100, start=0, stop=None, step=None):
+    """A task in the meta part of a project, with what `TaskData.meta_for_task` of CVAT writes."""
+    stop = start + (size - 1) * (step or 1) if stop is None else stop
+    rate = f"<frame_filter>step={step}</frame_filter>" if step else "<frame_filter></frame_filter>"
+    return (
+        f"<task><id>{number}</id><name>t</name><size>{size}</size><mode>interpolation</mode><subset>{subset}</subset>"
+        f"<start_frame>{start}</start_frame><stop_frame>{stop}</stop_frame>{rate}"
+        + (f"{SIZE}<source>{source}</source>" if source else "")
+        + "</task>"
+    )
+
+
+def project(folder, tasks, body):
+    labels = "<labels><label><name>person</name><type>rectangle</type></label></labels>"
+    return xml_of(folder, body, f"<project><id>1</id><tasks>{''.join(tasks)}</tasks>{labels}</project>")
+
+
+@pytest.fixture
+def films(media, tmp_path):
+    """Three videos of ten frames a second."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        shutil.copy(media / "walk.mp4", folder / f"{name}.mp4")
+    return folder
+
+
+def test_tasks_of_a_project_are_videos_of_their_own(films, tmp_path):
+    tasks = [task(4, "a.mp4", "Train"), task(7, "b.mp4", "Train", size=30, start=10, step=2), task(5, "c.mp4", "val")]
+    body = (
+        track(0, box(0) + box(1) + box(2, more='outside="1"'), 'task_id="4" subset="Train"')
+        # frames of later tasks of a subset follow those of earlier ones: 100, then 70 of b.mp4
+        + track(1, box(110) + box(112), 'task_id="7" subset="Train"')
+        + track(2, box(5, left="72"), 'task_id="5" subset="val"')
+    )
+    made = imported(tmp_path / "set", "cvat", project(tmp_path, tasks, body), media=films)
+    assert {s.id: (s.split, s.span) for s in made.samples} == {
+        "a.mp4": ("train", None), "b.mp4": ("train", None), "c.mp4": ("val", None),
+    }  # fmt: skip
+    held = {s.id: [(b.at, b.track, b.box[0]) for b in s.labels["objects"]] for s in made.samples}
+    assert held == {
+        "a.mp4": [(0.0, "0", 0.1), (0.1, "0", 0.1)],
+        "b.mp4": [(1.0, "1", 0.1), (1.2, "1", 0.1)],
+        "c.mp4": [(0.5, "2", 0.2)],
+    }
+    assert made.info.tasks["objects"].classes == ("person",)
+
+
+def test_tasks_of_one_video_are_its_parts(films, tmp_path):
+    tasks = [task(4, "a.mp4", size=50), task(5, "a.mp4", size=50, start=50)]
+    body = track(0, box(7), 'task_id="4"') + track(1, box(105), 'task_id="5"')
+    made = imported(tmp_path / "set", "cvat", project(tmp_path, tasks, body), media=films)
+    assert {s.id: s.span for s in made.samples} == {"a.mp4#0-5": (0, 5), "a.mp4#5-10": (5, 10)}
+    assert [b.at for s in made.samples for b in s.labels["objects"]] == [0.7, 5.5]
+
+
+def test_what_a_project_has_besides_videos_is_told(films, tmp_path):
+    path = project(
+        tmp_path,
+        [task(1, None, size=2), task(2, "a.mp4"), task(3, "b.mp4")],
+        track(0, box(0), 'task_id="1"') + track(1, box(3), 'task_id="2"'),
+    )
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    report = import_samples(dataset, ImportRequest("cvat", path, media=films))
+    assert {s.id: [b.at for b in s.labels["objects"]] for s in dataset.samples} == {"a.mp4": [0.1], "b.mp4": []}
+    assert report.as_dict()["left_out"] == {"tracks of tasks without a video": 1}
+    assert report.notes == ["taken as videos in which nothing is: b.mp4"]
+
+
+TWO = [task(1, "a.mp4"), task(2, "b.mp4")]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "more", "expected"),
+    [
+        (TWO, "", r":1: track: 'task_id' is missing"),
+        (TWO, 'task_id="9"', r":1: track: task_id: the project has no task '9'"),
+        (TWO, 'task_id="2"', r":1: box: frame: expected one of its task, 100 to 199"),
+        (
+            [TWO[0].replace("<size>100", "<size>many"), TWO[1]],
+            'task_id="2"',
+            r"task: size: expected .*got 'many'",
+        ),
+        ([task(1, None)], 'task_id="1"', r"the XML does not name its video"),
+    ],
+)
+def test_a_project_that_does_not_fit_is_refused_in_words(tasks, more, expected, films, tmp_path):
+    path = project(tmp_path, tasks, track(0, box(3), more))
+    with pytest.raises(ConfigError, match=f"annotations.xml.*{expected}"):
+        read(path, films)
+
+
+def test_a_video_that_is_named_is_that_of_one_task(films, tmp_path):
+    body = track(0, box(3), 'task_id="1"')
+    made = read(project(tmp_path, [task(1, "lost.mp4")], body), films, video="c.mp4")
+    assert made.found[0].sample.id == "c.mp4"
+    with pytest.raises(ConfigError, match=r"annotations.xml: it has 2 videos.*leave out --set video"):
+        read(project(tmp_path, TWO, body), films, video="c.mp4")
+
+
+@pytest.mark.parametrize("meta", ["", "<task><labels><label><name>dog</name></label></labels></task>"])
+def test_a_file_without_images_and_tracks_is_told(meta, tmp_path, capsys):
+    path = xml_of(tmp_path, "", meta)
+    assert run("dataset", "import", "cvat", str(path), "--into", str(tmp_path / "set")) == 1
+    assert "annotations.xml: there are no images and no tracks in it" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_video_without_tracks_is_one_in_which_nothing_is_and_that_is_said(media, tmp_path):
+    made = read(one_video(tmp_path, "", size=""), media)
+    assert [f.sample.labels for f in made.found] == [{"objects": ()}]
+    assert made.notes == ["taken as videos in which nothing is: walk.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ("", "original_size is missing"),
+        ("<original_size/>", "original_size: width is missing"),
+        ("<original_size><width/><height>240</height></original_size>", "width: expected pixels, got ''"),
+        (SIZE.replace("360", "null"), "original_size: width: expected pixels, got 'null'"),
+        (SIZE.replace("240", "0"), "original_size: height: expected pixels, got '0'"),
+        (SIZE.replace("240", "nan"), "original_size: height: expected pixels, got 'nan'"),
+    ],
+)
+def test_a_size_that_is_none_is_refused_in_words(size, expected, media, tmp_path):
+    with pytest.raises(ConfigError, match=rf"annotations.xml.*{expected}.*width and height of the video"):
+        read(one_video(tmp_path, track(0, box(3)), size), media)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (track(0, box(-3)), "box: frame: expected a whole number from 0, got '-3'"),
+        (track(0, box("x")), "box: frame: expected a whole number from 0, got 'x'"),
+        (track(0, box("1.5")), "box: frame: expected a whole number from 0, got '1.5'"),
+        (track(0, box("9" * 30)), "box: frame: expected a whole number from 0, got '999"),
+        (track(0, box(3, left="nan")), "box: xtl: expected a number, got 'nan'"),
+        (track(0, box(3, left="")), "box: xtl: expected a number, got ''"),
+        (track(0, box(3, more='rotation="up"')), "box: rotation: expected a number, got 'up'"),
+        (track(0, box(3)).replace('label="person"', ""), "box: 'label' is missing"),
+    ],
+)
+def test_boxes_of_tracks_that_do_not_fit_are_refused_in_words(body, expected, media, tmp_path):
+    with pytest.raises(ConfigError, match=f"annotations.xml:1: {expected}"):
+        read(one_video(tmp_path, body), media)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ('width="" height="9"', "image: width: expected a number, got ''"),
+        ('width="9" height="inf"', "image: height: expected a number, got 'inf'"),
+        ('width="9" height="9" kept="{"', "image: kept: not JSON"),
+        ('width="9" height="9" kept="3"', "image: kept: expected an object, got 3"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused_in_words(more, expected, media, tmp_path):
+    with pytest.raises(ConfigError, match=f"annotations.xml:1: {expected}"):
+        read(xml_of(tmp_path, f'<image id="0" name="one.jpg" {more}></image>'), media)
