@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
 import pytest
 
+from cli.sample_library import run
 from learning.datasets.conftest import imported
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.datasets.dataset import Dataset
@@ -95,3 +97,16 @@ def test_lists_of_names_with_spaces_byte_order_mark_and_line_ends_of_windows(med
     dataset = Dataset.create(tmp_path / "set", name="set")
     import_samples(dataset, ImportRequest("ucf", lists, {}, tmp_path))
     assert [(s.id, s.split, s.labels) for s in dataset.samples] == [("走 路 1.mp4", "train", {"action": "walk"})]
+
+
+def test_that_no_label_was_taken_is_told_with_keys_that_could_be_one(tmp_path, capsys):
+    more = {"labels": np.arange(3), "people": np.array(["a", "b", "c"]), "offsets": np.arange(4), "rate": np.array(5)}
+    path = archive(tmp_path, images=PICTURES, classes=np.array(["x", "y", "z"]), points=np.zeros((3, 2)), **more)
+    assert run("dataset", "import", "arrays", str(path), "--into", str(tmp_path / "a"), "--set", "classes=classes") == 0
+    assert "no label was taken; --label TASK=KEY takes one: labels, people" in capsys.readouterr().out
+    assert run("dataset", "import", "arrays", str(path), "--into", str(tmp_path / "b"), "--json") == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert note.endswith(": classes, labels, people")
+    named = ("--label", "who=people", "--json")
+    assert run("dataset", "import", "arrays", str(path), "--into", str(tmp_path / "c"), *named) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == []

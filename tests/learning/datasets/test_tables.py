@@ -197,3 +197,43 @@ def test_one_file_by_two_spellings_of_its_path_is_one_file(tmp_path, media):
     path = table(tmp_path, "file,mood\n./one.jpg,good\none.jpg,bad\n")
     with pytest.raises(ConfigError, match=r"two samples are called 'one.jpg'"):
         imported(tmp_path / "set", "csv", path, {"labels": {"mood": "mood"}}, media=media)
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "options", "expected"),
+    [
+        (
+            "file,id,split,mood,group:who,notes,pulse,empty\none.jpg,1,train,good,Ann,dark,61,\n",
+            "t.csv",
+            {},
+            ["no label was taken; --label TASK=COLUMN takes one: mood, pulse"],
+        ),
+        (
+            "clip,begin,end,words,mood\none.jpg,0,1,hello,good\n",
+            "t.csv",
+            {"media": r"clip~(.*)", "start": "begin", "text": "words"},
+            ["no label was taken; --label TASK=COLUMN takes one: mood"],
+        ),
+        (
+            '{"one.jpg": {"mood": "good"}}',
+            "t.json",
+            {"media": "{key}"},
+            ["no label was taken; --label TASK=COLUMN takes one: mood"],
+        ),
+        ("file\none.jpg\n", "t.csv", {}, ["no label was taken"]),
+        ("file,label:mood:class\none.jpg,good\n", "t.csv", {}, []),
+        ("file,mood\none.jpg,good\n", "t.csv", {"labels": {"mood": "mood"}}, []),
+    ],
+)
+def test_that_no_label_was_taken_is_told_with_columns_that_could_be_one(body, name, options, expected, media, tmp_path):
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    report = import_samples(dataset, ImportRequest("csv", table(tmp_path, body, name), options, media))
+    assert report.notes == expected
+    assert [bool(s.labels) for s in dataset.samples] == [not expected]
+
+
+def test_columns_that_could_be_labels_are_not_all_told_where_they_are_many(media, tmp_path):
+    head = ",".join(f"c{n}" for n in range(30))
+    path = table(tmp_path, f"file,{head}\none.jpg,{head}\n")
+    report = import_samples(Dataset.create(tmp_path / "set", name="set"), ImportRequest("csv", path, media=media))
+    assert report.notes[0].endswith("c11 and 18 more")

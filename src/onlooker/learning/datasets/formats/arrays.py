@@ -24,6 +24,7 @@ from onlooker.learning.datasets.formats.format import (
     Imported,
     Written,
     medium,
+    no_label,
     parsing,
     refuse,
     wrong,
@@ -72,9 +73,13 @@ class Arrays:
         count, part = _parts(path, held, data, options)
         if count < 1:
             raise wrong(path, f"{options.data}: there is nothing in it")
+        made = Imported(space.parent, {}, [])
+        if not options.labels:
+            other = (options.data, options.classes, options.offsets or "offsets", options.rate)
+            fitting = [k for k, v in held.items() if k not in other and v.ndim == 1 and len(v) == count]
+            made.notes.append(no_label("KEY", fitting))
         count = min(count, options.limit or count)
         columns = {k: v for k, v in held.items() if v.ndim == 1 and len(v) >= count and k != options.data}
-        made = Imported(space.parent, {}, [])
         named = _labels(path, held, options, count, made)
         suffix = {"pictures": ".png", "encoded": "", "sound": ".wav"}[options.form]
         digits = max(5, len(str(count - 1)))

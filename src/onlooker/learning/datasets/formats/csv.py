@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from pydantic import Field, ValidationError
 
-from onlooker.core.errors import ConfigError, UsageError
+from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.formats._rows import Row, rows_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
     Found,
@@ -24,8 +25,8 @@ from onlooker.learning.datasets.formats.format import (
     filled,
     kind_of,
     medium,
+    no_label,
     parsing,
-    read_json,
     sample_id,
     video_rate,
     wrong,
@@ -37,7 +38,6 @@ __all__ = ["FORMAT", "Table", "TableOptions"]
 
 _PREFIX, _GROUP = "label:", "group:"
 _MORE = ("status", "weight", "weights", "origin", "notes")
-_LARGEST = 2**31 - 1  # characters of a cell: the boxes of a long video
 
 
 class TableOptions(FormatOptions):
@@ -70,17 +70,6 @@ class TableOptions(FormatOptions):
     ids: bool = True
 
 
-@dataclass(slots=True)
-class _Row:
-    line: int | None
-    values: dict[str, Any]
-    name: str = "row"
-
-    def text(self, column: str) -> str:
-        value = self.values[column]
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 class Table:
     """Rows with a column for each task."""
 
@@ -93,7 +82,7 @@ class Table:
     def read(self, path: Path, options: TableOptions, media: Path | None, space: Path) -> Imported:
         """See `Format.read`."""
         root = media or path.parent
-        rows = list(_rows(path))
+        rows = list(rows_of(path))
         if not rows:
             raise wrong(path, "there are no rows")
         columns = list(dict.fromkeys(c for r in rows for c in r.values))
@@ -102,6 +91,8 @@ class Table:
             options = options.model_copy(update={"ids": False})
         wanted = _wanted(path, columns, options, rows)
         made = Imported(root, {}, [])
+        if not wanted:
+            made.notes.append(no_label("COLUMN", _could_be_labels(columns, rows, options)))
         for row in rows:
             with parsing(path, row.name, row.line):
                 found = _found(row, columns, wanted, options, root)
@@ -158,64 +149,8 @@ def _cell(task: Task, label: Any, separator: str) -> str:
     return json.dumps(label) if label == "" else str(label)
 
 
-def _rows(path: Path) -> Iterator[_Row]:
-    suffix = path.suffix.lower()
-    if suffix == ".json":
-        yield from _json_rows(path)
-        return
-    try:
-        # as it is: line breaks inside of cells and strings belong to them
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}", hint="check the path; tables are UTF-8") from None
-    if suffix == ".jsonl":
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                try:
-                    values = json.loads(line)
-                except ValueError as error:
-                    raise wrong(path, f"not JSON: {error}", number) from None
-                if not isinstance(values, dict):
-                    raise wrong(path, "expected an object", number)
-                yield _Row(number, values)
-        return
-    csv.field_size_limit(_LARGEST)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(suffix, text), strict=True)
-    try:
-        head = next((row for row in reader if row), [])
-        if len(set(head)) != len(head) or not head:
-            raise wrong(path, "expected a first line of different column names", 1)
-        for row in reader:
-            if not row:
-                continue
-            if len(row) != len(head):
-                raise wrong(path, f"{len(row)} fields, but {len(head)} columns", reader.line_num)
-            yield _Row(reader.line_num, dict(zip(head, row, strict=True)))
-    except csv.Error as error:
-        raise wrong(path, f"no table: {error}", reader.line_num) from None
-
-
-def _delimiter(suffix: str, text: str) -> str:
-    """Tab in TSV; else comma, or what a first line without commas has: spreadsheets write as their language does."""
-    first = text.lstrip("\r\n").partition("\n")[0]
-    if suffix == ".tsv":
-        return "\t"
-    return "," if "," in first else next((mark for mark in ";\t" if mark in first), ",")
-
-
-def _json_rows(path: Path) -> Iterator[_Row]:
-    values = read_json(path)
-    if isinstance(values, dict):
-        # records by name: {"a.mp4": {...}} or {"a.mp4": value}
-        values = [{"key": k, **(v if isinstance(v, dict) else {"value": v})} for k, v in values.items()]
-    if not isinstance(values, list) or not all(isinstance(v, dict) for v in values):
-        raise wrong(path, "expected a list or an object of records")
-    for number, record in enumerate(values, 1):
-        yield _Row(None, record, f"record {number}")
-
-
 def _wanted(
-    path: Path, columns: Sequence[str], options: TableOptions, rows: Sequence[_Row]
+    path: Path, columns: Sequence[str], options: TableOptions, rows: Sequence[Row]
 ) -> dict[str, tuple[str, Kind]]:
     """By task: its column and kind."""
     wanted: dict[str, tuple[str, Kind]] = {}
@@ -242,7 +177,18 @@ def _wanted(
     return wanted
 
 
-def _kind(column: str, rows: Sequence[_Row]) -> Kind:
+def _could_be_labels(columns: Sequence[str], rows: Sequence[Row], options: TableOptions) -> list[str]:
+    """Columns that say something and are not known to mean anything else."""
+    used = {"file", "id", "split", "start", "end", "at", "text", *_MORE}
+    used |= {c for c in (options.start, options.end, options.at, options.text) if c}
+    for part in options.media.split(";"):
+        name, mark, _ = part.partition("~")
+        used |= {name} if mark else set(re.findall(r"\{([^{}]+)\}", part))
+    there = {c for r in rows for c, v in r.values.items() if v not in (None, "")}
+    return [c for c in columns if c in there - used and not c.startswith(_GROUP)]
+
+
+def _kind(column: str, rows: Sequence[Row]) -> Kind:
     """Regression where all that is there are numbers, else class."""
     values = [r.values.get(column) for r in rows]
     there = [v for v in values if v not in (None, "")]
@@ -256,7 +202,7 @@ def _kind(column: str, rows: Sequence[_Row]) -> Kind:
 
 
 def _found(
-    row: _Row, columns: Sequence[str], wanted: dict[str, tuple[str, Kind]], options: TableOptions, root: Path
+    row: Row, columns: Sequence[str], wanted: dict[str, tuple[str, Kind]], options: TableOptions, root: Path
 ) -> Found | None:
     fields = {c: "" if row.values.get(c) is None else row.text(c) for c in columns}
     paths = _paths(fields, options, root)

@@ -35,6 +35,7 @@ __all__ = [
     "kind_of",
     "media_files",
     "medium",
+    "no_label",
     "only_task",
     "parsing",
     "part_of",
@@ -208,6 +209,22 @@ def medium(path: str, kind: MediaKind | None = None, **facts: Any) -> Media:
     if kind is None:
         raise ValueError(f"{path!r} is no video, picture, sound, text or series by its name")
     return Media(path=path, kind=kind, **facts)
+
+
+def no_label(what: str, names: Sequence[str], most: int = 12) -> str:
+    """The note that no label was asked for.
+
+    Args:
+        what: that holds labels, as ``--label`` calls it.
+        names: of those that could.
+        most: how many are told.
+
+    >>> no_label("COLUMN", ["mood"]), no_label("COLUMN", [])
+    ('no label was taken; --label TASK=COLUMN takes one: mood', 'no label was taken')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    said = f"; --label TASK={what} takes one: {', '.join(names[:most])}{more}" if names else ""
+    return f"no label was taken{said}"
 
 
 def sample_id(path: str, *, span: tuple[float, float] | None = None, at: float | None = None) -> str:
