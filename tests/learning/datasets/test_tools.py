@@ -79,7 +79,9 @@ def test_two_pictures_of_one_name_do_not_write_one_yolo_file(media, tmp_path):
     (tmp_path / "labels").mkdir()
     made = imported(tmp_path / "set", "yolo", tmp_path)
     done = format_of("yolo").write(made, made.samples, tmp_path / "out", format_of("yolo").Options())
-    assert (done.samples, sum(done.left_out.values())) == (1, 1)
+    assert (done.samples, +done.left_out) == (2, {})
+    assert sorted(p.name for p in (tmp_path / "out" / "labels").iterdir()) == ["a-2.txt", "a.txt"]
+    assert sorted(p.name for p in (tmp_path / "out" / "images").iterdir()) == ["a-2.jpg", "a.jpeg"]
 
 
 def test_splits_come_back_from_yolo(media, tmp_path):

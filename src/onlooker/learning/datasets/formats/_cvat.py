@@ -72,11 +72,10 @@ def write_images(
             continue
         width, height = size_of(dataset, sample)
         held = kept(sample, boxes) | ({"tagged": True} if tags in sample.labels else {})
-        subset = f" subset={_attribute(sample.split)}" if sample.split else ""
         named = plain_json({k: v for k, v in held.items() if k != "sample"})
         out.append(
             f'<image id="{done.samples}" name={_attribute(picture)} width="{width}" height="{height}"'
-            f" sample={quoteattr(_NOT_IN_XML.sub('?', sample.id))}{subset} kept={quoteattr(named)}>\n"
+            f" sample={quoteattr(_NOT_IN_XML.sub('?', sample.id))} kept={quoteattr(named)}>\n"
         )
         for box in sample.labels.get(boxes or "", ()):
             left, top, right, bottom = box.box
@@ -119,11 +118,12 @@ def write_videos(
 
 
 def _tracks(samples: Sequence[Sample], name: str, video: Media, done: Written) -> str:
-    """Every frame of a track is a key frame; after a gap, and at its end, the track is outside.
+    """Every frame of a track is a key frame; after a gap, and at its end inside of the video, the track is outside.
 
     CVAT numbers tracks, and a track has one label: names of others stand beside.
     """
     rate, size = video.frame_rate or Fraction(25), (video.width or 1, video.height or 1)
+    count = round(Fraction(str(video.seconds)) * rate) if video.seconds else None
     tracks: dict[tuple[str | int, str], list[tuple[int, LabelledBox]]] = defaultdict(list)
     alone = 0
     for sample in samples:
@@ -146,7 +146,7 @@ def _tracks(samples: Sequence[Sample], name: str, video: Media, done: Written) -
         frames = {f for f, _ in boxes}
         for frame, box in boxes:
             out.append(_shape(frame, box, size, outside=False))
-            if frame + 1 not in frames:
+            if frame + 1 not in frames and frame + 1 != count:
                 out.append(_shape(frame + 1, box, size, outside=True))
         out.append("</track>\n")
     return "".join(out)

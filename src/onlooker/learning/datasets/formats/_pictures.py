@@ -20,10 +20,11 @@ from onlooker.learning.datasets.typed_yaml import write_whole
 __all__ = ["picture_of", "size_of"]
 
 
-def picture_of(dataset: Dataset, sample: Sample, target: Path, done: Written) -> str | None:
+def picture_of(dataset: Dataset, sample: Sample, target: Path, done: Written, folder: Path | None = None) -> str | None:
     """The name by which a file at ``target`` speaks of a sample's picture; None where it has none.
 
-    An image keeps its path from the dataset's root. A frame is written beside ``target``, and noted in ``done``.
+    An image keeps its path from the dataset's root. A frame is written into ``folder``, or one beside ``target``, and
+    noted in ``done``.
 
     Raises:
         UsageError: the picture lies out of the root and frames would mix, or cannot be written.
@@ -37,8 +38,9 @@ def picture_of(dataset: Dataset, sample: Sample, target: Path, done: Written) ->
     frame = frames_at(dataset.path(video), [Fraction(str(sample.at))], video)[0]
     out = io.BytesIO()
     Image.fromarray(frame.image(format="rgb24")).save(out, "JPEG", quality=92)
-    name = re.sub(r"[^\w.-]+", "_", f"{Path(video.path).stem}-{sample.at:.3f}") + ".jpg"
-    place = target.parent / f"{target.stem}-frames" / name
+    # with its folders: videos of several may have one name
+    name = re.sub(r"[^\w.-]+", "_", f"{Path(video.path).with_suffix('')}-{sample.at:.3f}") + ".jpg"
+    place = (folder or target.parent / f"{target.stem}-frames") / name
     write_whole(place, out.getvalue())
     done.files.append(place)
     return os.path.relpath(place, target.parent).replace(os.sep, "/")

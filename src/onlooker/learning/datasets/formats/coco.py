@@ -130,6 +130,7 @@ class Coco:
                         "id": len(notes) + 1,
                         "image_id": image["id"],
                         "category_id": numbers[box.label],
+                        "segmentation": [],
                         "bbox": [round(v, 4) for v in place],
                         "area": round(place[2] * place[3], 2),
                         "iscrowd": int(box.crowd),

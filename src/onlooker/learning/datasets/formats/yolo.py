@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import filecmp
+import shutil
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -23,6 +25,7 @@ from onlooker.learning.datasets.formats.format import (
     only_task,
     parsing,
     part_of,
+    sample_id,
     wrong,
 )
 from onlooker.learning.datasets.manifest import Kind, LabelledBox, MediaKind, Sample, Task
@@ -31,6 +34,7 @@ from onlooker.learning.datasets.typed_yaml import write_whole
 __all__ = ["FORMAT", "Yolo", "YoloOptions"]
 
 _YAML = (".yaml", ".yml")
+_SIDES = ("train", "val", "test")
 
 
 class YoloOptions(FormatOptions):
@@ -74,38 +78,34 @@ class Yolo:
         made = Imported(root, {}, [])
         used: set[int] = set()
         _, known = read_index(path)
+        by_file = {_plain(str(held["file"])): name for name, held in known.items() if held.get("file")}
+        indexed, pose = bool(known), "kpt_shape" in facts
         for folder, labels in places:
             for picture in (f for f in media_files(folder) if kind_of(f) == "image"):
-                with parsing(picture, "picture"):
-                    name = picture.relative_to(root).as_posix()
-                    inside = picture.relative_to(folder)
-                    boxes = _boxes(
-                        labels / inside.with_suffix(".txt"),
-                        names,
-                        used,
-                        made,
-                        known.get(name, {}),
-                        pose="kpt_shape" in facts,
-                    )
-                    parts = (
-                        (*folder.relative_to(path).parts[:1], *inside.parts[:-1])
-                        if len(places) > 1
-                        else inside.parts[:-1]
-                    )
+                name, inside = picture.relative_to(root).as_posix(), picture.relative_to(folder)
+                key, text = name, inside.with_suffix(".txt").as_posix()
+                if name not in known and text in by_file:
+                    key = by_file[text]
+                    if (root / key).is_file():
+                        continue  # it stands for a picture that comes by itself
+                held = known.pop(key, None)
+                if held is None and indexed and not (labels / text).is_file():
+                    made.left_out["pictures that were not exported"] += 1
+                    continue
+                if held is None:
+                    above = folder.relative_to(path).parts[:1] if len(places) > 1 else ()
+                    parts = (*above, *inside.parts[:-1])
                     split = next(filter(None, map(part_of, parts)), None) or _side(name, sides)
-                    if known and name not in known and not (labels / inside.with_suffix(".txt")).is_file():
-                        made.left_out["pictures that were not exported"] += 1
-                        continue
-                    sample = Sample(id=name, media=(medium(name, "image"),), split=split, labels={options.task: boxes})
-                with parsing(path / INDEX, name):
-                    made.found.append(Found(restored(sample, known.pop(name, {}), root, options.task)))
-        labels = places[0][1]
-        for name, held in known.items():
-            # frames are pictures beside the labels, or lie in the videos that they were taken from
-            with parsing(path / INDEX, name):
-                boxes = _boxes(labels / Path(name).with_suffix(".txt"), names, used, made, held, pose=False)
-                one = Sample(id=name, media=(medium(name, "image"),), labels={options.task: boxes})
-                made.found.append(Found(restored(one, held, root, options.task)))
+                else:
+                    split, text = None, _plain(str(held.get("file") or text))
+                boxes = _boxes(labels / text, names, used, made, held or {}, pose=pose)
+                made.found.append(_sample(path, name, root, options.task, split, boxes, held or {}))
+        for key, held in known.items():
+            # frames lie in the videos that they were taken from
+            text = _plain(str(held.get("file") or Path(key).with_suffix(".txt")))
+            name = key if kind_of(key) == "image" else f"{options.images}/{Path(text).with_suffix('.jpg').as_posix()}"
+            boxes = _boxes(places[0][1] / text, names, used, made, held, pose=False)
+            made.found.append(_sample(path, name, root, options.task, None, boxes, held))
         if not made.found:
             raise wrong(places[0][0], "no pictures")
         known = names.values() if names else [str(n) for n in range(max(used, default=-1) + 1)]
@@ -113,16 +113,29 @@ class Yolo:
         return made
 
     def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: YoloOptions) -> Written:
-        """Text files and ``data.yaml``, with a list for each of train, val and test; images stay where they are."""
+        """Text files, pictures and ``data.yaml``, as Ultralytics looks for them: in folders of train, val and test.
+
+        Labels are found by the place of a picture, so that images are linked there; where links cannot be, copied.
+        """
         wanted = options.task if "task" in options.model_fields_set else None
         name, task = only_task(dataset, ("boxes",), wanted, self.name)
-        done, lists, index = Written(), dict[str, list[str]](), dict[str, Any]()
+        done, index, taken = Written(), dict[str, Any](), set[PurePosixPath]()
         tell_losses(dataset, samples, done, [name])
         for sample in samples:
-            picture = picture_of(dataset, sample, target / "data.yaml", done)
+            side = sample.split if sample.split in _SIDES else ""
+            folder = target / options.images / side
+            picture = picture_of(dataset, sample, target / "data.yaml", done, folder)
             if picture is None:
                 done.left_out["not a picture or frame"] += 1
                 continue
+            key = picture if sample.of_kind("image") else sample_id(sample.media[0].path, at=sample.at)
+            if key in index:
+                done.left_out["another sample has that picture"] += 1
+                continue
+            inside = PurePosixPath(side, PurePosixPath(picture).name)
+            if sample.of_kind("image"):
+                inside = _laid(dataset.root / picture, PurePosixPath(picture), side, target, options, taken, done)
+            taken.add(inside.with_suffix(""))
             lines: list[str] = []
             more: dict[str, Any] = {}
             for box in sample.labels.get(name, ()):
@@ -131,26 +144,89 @@ class Yolo:
                 lines.append(f"{task.classes.index(box.label)} " + " ".join(f"{v:.7f}" for v in sides) + "\n")
                 said = box.model_dump(mode="json", exclude={"label", "box"}, exclude_defaults=True)
                 more |= {lines[-1].strip(): said} if said else {}
-            place = target / options.labels / Path(picture).with_suffix(".txt")
-            if place in done.files:
-                done.left_out["another picture has that name up to its suffix"] += 1
-                continue
-            write_whole(place, "".join(lines))
-            done.files.append(place)
+            file = inside.with_suffix(".txt")
+            write_whole(target / options.labels / file, "".join(lines))
+            done.files.append(target / options.labels / file)
             done.samples += 1
-            index[picture] = {**kept(sample, name), **({"boxes": more} if more else {})}
-            if sample.split in ("train", "val", "test"):
-                root = dataset.root if sample.of_kind("image") else target
-                lists.setdefault(sample.split, []).append(f"{(root / picture).resolve()}\n")
-        for split, lines in lists.items():
-            write_whole(target / f"{split}.txt", "".join(lines))
-            done.files.append(target / f"{split}.txt")
-        facts: dict[str, Any] = {"path": str(dataset.root), "names": dict(enumerate(task.classes))}
-        facts |= {split: str((target / f"{split}.txt").resolve()) for split in lists}
+            index[key] = {**kept(sample, name), "file": file.as_posix(), **({"boxes": more} if more else {})}
+        facts: dict[str, Any] = {"path": str(target.resolve()), "names": dict(enumerate(task.classes))}
+        _clear(target, options, index, done)
+        # those of earlier exports too, such as of other splits
+        facts |= {s: f"{options.images}/{s}" for s in _SIDES if (target / options.images / s).is_dir()}
         write_whole(target / "data.yaml", yaml.safe_dump(facts, allow_unicode=True, sort_keys=False))
         done.files.append(target / "data.yaml")
         write_index(target, {"samples": index}, done)
         return done
+
+
+def _sample(
+    path: Path, name: str, root: Path, task: str, split: str | None, boxes: tuple[LabelledBox, ...], held: Any
+) -> Found:
+    """The sample of a picture, as it was before it was written."""
+    with parsing(path / INDEX if held else root / name, name if held else "picture"):
+        one = Sample(id=name, media=(medium(name, "image"),), split=split, labels={task: boxes})
+        return Found(restored(one, held, root, task))
+    raise AssertionError
+
+
+def _laid(
+    source: Path,
+    picture: PurePosixPath,
+    side: str,
+    target: Path,
+    options: YoloOptions,
+    taken: Collection[PurePosixPath],
+    done: Written,
+) -> PurePosixPath:
+    """Link an image to its place, and give that below the folder of images: one that no other picture has.
+
+    In its path from the root, folders of images or of its side go: readers replace the last of them.
+    """
+    parts = [p for p in picture.parts[:-1] if p not in ("images", "labels", options.images, options.labels)]
+    parts = parts[1:] if parts[:1] == [side] else parts
+    inside = base = PurePosixPath(side, *parts, picture.name)
+    number = 1
+    while inside.with_suffix("") in taken or _is_another(target / options.images / inside, source):
+        number += 1
+        inside = base.with_name(f"{base.stem}-{number}{base.suffix}")
+    place = target / options.images / inside
+    if not source.is_file():
+        done.left_out["pictures that are not there: of them, labels alone are written"] += 1
+        return inside
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_symlink():
+        place.unlink()
+    if not place.exists():
+        try:
+            place.symlink_to(source.resolve())
+        except OSError:
+            shutil.copyfile(source, place)
+    done.files.append(place)
+    return inside
+
+
+def _clear(target: Path, options: YoloOptions, index: Mapping[str, Any], done: Written) -> None:
+    """Remove what an earlier export wrote of the same pictures elsewhere, such as on another side."""
+    written = set(done.files)
+    for key, held in read_index(target)[1].items():
+        file = _plain(str(held.get("file") or ""))
+        if key not in index or not file or index[key]["file"] == file:
+            continue
+        now = target / options.images / index[key]["file"]
+        for place in ((target / options.images / file).parent).glob("*"):
+            if place.with_suffix(".txt") == target / options.images / file and place not in written:
+                same = now.with_suffix(place.suffix)
+                if place.is_symlink() or (same.is_file() and filecmp.cmp(place, same, shallow=False)):
+                    place.unlink()
+        if target / options.labels / file not in written:
+            (target / options.labels / file).unlink(missing_ok=True)
+
+
+def _is_another(place: Path, source: Path) -> bool:
+    """Whether a file that is not the source, nor a link, lies at a place."""
+    if place.is_symlink() or not place.exists():
+        return False
+    return not (source.is_file() and (place.samefile(source) or filecmp.cmp(place, source, shallow=False)))
 
 
 def _places(path: Path, options: YoloOptions, media: Path | None) -> list[tuple[Path, Path]]:
@@ -197,7 +273,7 @@ def _names(file: Path, facts: dict[str, Any]) -> dict[int, str]:
 def _sides(file: Path, facts: dict[str, Any], path: Path) -> dict[str, str]:
     """The split of each folder, and of each picture of a list, that a YAML file names; without dots in front."""
     made: dict[str, str] = {}
-    for split in ("train", "val", "test"):
+    for split in _SIDES:
         named: Any = facts.get(split) or ()
         if not isinstance(named, str | list | tuple):
             raise wrong(file, f"{split}: expected a folder, a list, or several, got {named!r}")
