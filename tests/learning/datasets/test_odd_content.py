@@ -207,6 +207,15 @@ def test_a_seqinfo_of_another_form_is_refused_in_one_line(head, expected, media,
     assert "\n" not in str(refused.value)
 
 
+def test_a_sequence_without_its_facts_says_how_to_write_them(media, tmp_path):
+    folder = mot(media, tmp_path)
+    (folder / "seqinfo.ini").unlink()
+    with pytest.raises(ConfigError, match=r"there is no .*seqinfo.ini \(write it: \[Sequence\], frameRate=25, imWidth"):
+        read("mot", folder)
+    (folder / "seqinfo.ini").write_text("[Sequence]\nframeRate=25\nimWidth=1920\nimHeight=1080\n")
+    assert len(read("mot", folder).found) == 1
+
+
 def test_a_sequence_without_a_length_is_as_long_as_its_boxes(media, tmp_path):
     made = read("mot", mot(media, tmp_path, WALKED + "13,7,1,1,5,5,1,1,1\n", seqLength="0"))
     assert made.found[0].sample.span == (0.0, 1.3)

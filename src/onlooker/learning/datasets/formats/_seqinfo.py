@@ -56,10 +56,16 @@ def facts_of(folder: Path, labels: Path) -> dict[str, Any]:
 
 def _values(file: Path) -> dict[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
+    if not file.is_file():
+        # CVAT and datumaro write none
+        hint = (
+            "write it: [Sequence], frameRate=25, imWidth=1920, imHeight=1080, each on a line, with what is true of it"
+        )
+        raise ConfigError(f"there is no {file}", hint=hint)
     try:
         parser.read_string(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {file}: {error}", hint="MOTChallenge has one") from None
+        raise ConfigError(f"cannot read {file}: {error}", hint="check that it is UTF-8") from None
     except configparser.MissingSectionHeaderError as error:
         raise wrong(file, "expected a line [Sequence] above the values", error.lineno, hint="put it first") from None
     except configparser.ParsingError as error:
