@@ -39,8 +39,8 @@ class AugmentConfig(BaseModel):
         gain: by how much the whole spectrum is raised or lowered at most, in its normalised measure.
         sound_noise: deviation of noise on the spectrum, in its normalised measure.
         series_noise: deviation of noise on series.
-        corrupt: share of samples of which one input among several is spoilt by noise, so that fusion learns what to
-            trust.
+        corrupt: share of samples of which one input among several is spoilt by noise, every other one wholly, so that
+            fusion learns what to trust.
         mixup: alpha of Zhang et al. 2018 (arXiv 1710.09412); 0: none.
         cutmix: alpha of Yun et al. 2019 (arXiv 1905.04899), the same box in all frames; 0: none. With both, they take
             turns.
@@ -212,7 +212,10 @@ def augment_series(x: Tensor, config: AugmentConfig, generator: torch.Generator)
 
 
 def corrupted(inputs: dict[str, Tensor], share: float, generator: torch.Generator) -> dict[str, Tensor]:
-    """One normalised input of a ``share`` of the samples mixed with noise, from hardly to wholly."""
+    """One normalised input of a ``share`` of the samples spoilt: mixed with noise, and of every other one noise alone.
+
+    What is wholly noise has to be known as such, which is not learned where that is the rare end of mixing.
+    """
     names = list(inputs)
     count = len(inputs[names[0]])
     hit = torch.rand(count, generator=generator) < share
@@ -221,7 +224,8 @@ def corrupted(inputs: dict[str, Tensor], share: float, generator: torch.Generato
     for place, name in enumerate(names):
         x = inputs[name]
         shape = (-1, *[1] * (x.ndim - 1))
-        much = torch.rand(count, generator=generator) * (hit & (which == place))
+        much = torch.rand(count, generator=generator)
+        much = torch.where(torch.rand(count, generator=generator) < 0.5, 1.0, much) * (hit & (which == place))
         loud = _between(0.5, 2.0, (count,), generator)
         noise = torch.randn(x.shape, generator=generator).to(x.device) * loud.view(shape).to(x.device)
         much = much.view(shape).to(x.device)
