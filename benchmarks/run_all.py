@@ -55,7 +55,9 @@ RUNS: dict[str, list[list[str]]] = {
     "server_kills": [["--kills", "30"]],
     "recipes": [[]],
     "training_loop": [[]],
+    "jpeg_limit": [[]],
     "anomaly": [[], ["--method", "prediction"]],
+    "anomaly_settings": [[]],
     "compress": [
         ["cifar10_three", "fights", "motions", "digits_fused", "--budget", "3600"],
         ["families"],
