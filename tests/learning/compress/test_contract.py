@@ -68,6 +68,8 @@ def test_the_fastest_that_kept_the_drop_also_get_weights_of_8_bits(tmp_path: Pat
     assert [said(steps) for steps in search.smaller_ends()] == ["prune, graph, weight_only", "graph, weight_only"]
     search.candidates.append(tried(0.9, 2.0, "prune", "graph", "weight_only"))
     assert [said(steps) for steps in search.smaller_ends()] == ["graph, weight_only"]
+    search.request = Request("it", tmp_path, Contract(max_drop=3), tmp_path)
+    assert search.smaller_ends()[0][-1] == {"step": "weight_only", "max_drop": 0.03}
     search.request = Request("it", tmp_path, Contract(), tmp_path, steps=("prune", "graph"))
     assert search.smaller_ends() == []
 

@@ -353,7 +353,9 @@ class Search:
         whole = [c for c in good if not any(s["step"] in _NARROW for s in c.steps)]
         fastest = sorted(whole, key=lambda c: -c.speed_up)[:_SMALLER_ENDS]
         known = {key_of(c.steps) for c in self.candidates}
-        made: list[Steps] = [(*c.steps, {"step": _SMALLER}) for c in fastest]
+        share = round(min(1.0, limit / 100), 4)  # less than a point is the step's own limit, and judged by the contract
+        last: dict[str, Any] = {"step": _SMALLER, **({"max_drop": share} if limit > 1 else {})}
+        made: list[Steps] = [(*c.steps, last) for c in fastest]
         return [steps for steps in made if key_of(steps) not in known]
 
     def _with(self, ratio: float) -> Steps:
