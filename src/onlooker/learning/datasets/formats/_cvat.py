@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._kept import kept, plain_json, sequences, tell_losses
-from onlooker.learning.datasets.formats._pictures import picture_of, size_of
+from onlooker.learning.datasets.formats._pictures import pictures_of, size_of
 from onlooker.learning.datasets.formats.format import Written, frame_of
 from onlooker.learning.datasets.manifest import LabelledBox, Media, Sample
 from onlooker.learning.datasets.typed_yaml import write_whole
@@ -65,11 +65,7 @@ def write_images(
     done = Written(files=[target])
     tell_losses(dataset, samples, done, [boxes, tags])
     out = [_head(dataset.info.name, classes)]
-    for sample in samples:
-        picture = picture_of(dataset, sample, target, done)
-        if picture is None:
-            done.left_out["not a picture or frame"] += 1
-            continue
+    for sample, picture in pictures_of(dataset, samples, target, done):
         width, height = size_of(dataset, sample)
         held = kept(sample, boxes) | ({"tagged": True} if tags in sample.labels else {})
         named = plain_json({k: v for k, v in held.items() if k != "sample"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +18,23 @@ from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.media import frames_at, picture_size
 from onlooker.learning.datasets.typed_yaml import write_whole
 
-__all__ = ["picture_of", "size_of"]
+__all__ = ["picture_of", "pictures_of", "size_of"]
+
+
+def pictures_of(
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    target: Path,
+    done: Written,
+    folder: Callable[[Sample], Path] | None = None,
+) -> Iterator[tuple[Sample, str]]:
+    """The samples with their pictures' names, see `picture_of`; those without a picture are counted in ``done``."""
+    for sample in samples:
+        picture = picture_of(dataset, sample, target, done, folder(sample) if folder else None)
+        if picture is None:
+            done.left_out["not a picture or frame"] += 1
+        else:
+            yield sample, picture
 
 
 def picture_of(dataset: Dataset, sample: Sample, target: Path, done: Written, folder: Path | None = None) -> str | None:

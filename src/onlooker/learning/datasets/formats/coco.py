@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._checked import a_key, a_text, an_object, is_number, numbers, shown
 from onlooker.learning.datasets.formats._kept import kept, restored, tell_losses
-from onlooker.learning.datasets.formats._pictures import picture_of, size_of
+from onlooker.learning.datasets.formats._pictures import pictures_of, size_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
     Found,
@@ -112,11 +112,7 @@ class Coco:
         notes: list[Any] = []
         done = Written(files=[target])
         tell_losses(dataset, samples, done, [name])
-        for sample in samples:
-            picture = picture_of(dataset, sample, target, done)
-            if picture is None:
-                done.left_out["not a picture or frame"] += 1
-                continue
+        for sample, picture in pictures_of(dataset, samples, target, done):
             width, height = size_of(dataset, sample)
             image: dict[str, Any] = {"id": len(images) + 1, "file_name": picture, "width": width, "height": height}
             image |= {"split": sample.split, "groups": sample.groups, **kept(sample, name)}

@@ -13,7 +13,7 @@ import yaml
 from onlooker.core.errors import ConfigError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._kept import INDEX, kept, read_index, restored, tell_losses, write_index
-from onlooker.learning.datasets.formats._pictures import picture_of
+from onlooker.learning.datasets.formats._pictures import pictures_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
     Found,
@@ -121,13 +121,12 @@ class Yolo:
         name, task = only_task(dataset, ("boxes",), wanted, self.name)
         done, index, taken = Written(), dict[str, Any](), set[PurePosixPath]()
         tell_losses(dataset, samples, done, [name])
-        for sample in samples:
-            side = sample.split if sample.split in _SIDES else ""
-            folder = target / options.images / side
-            picture = picture_of(dataset, sample, target / "data.yaml", done, folder)
-            if picture is None:
-                done.left_out["not a picture or frame"] += 1
-                continue
+
+        def folder(sample: Sample) -> Path:
+            return target / options.images / _side_of(sample)
+
+        for sample, picture in pictures_of(dataset, samples, target / "data.yaml", done, folder):
+            side = _side_of(sample)
             key = picture if sample.of_kind("image") else sample_id(sample.media[0].path, at=sample.at)
             if key in index:
                 done.left_out["another sample has that picture"] += 1
@@ -157,6 +156,11 @@ class Yolo:
         done.files.append(target / "data.yaml")
         write_index(target, {"samples": index}, done)
         return done
+
+
+def _side_of(sample: Sample) -> str:
+    """The folder of a sample's side; none for splits that Ultralytics does not know."""
+    return sample.split if sample.split in _SIDES else ""
 
 
 def _sample(
