@@ -15,6 +15,7 @@ import argparse
 import io
 import itertools
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ def _again(quality: int) -> Path:
     folder = ROOT / "datasets" / f"cifar10_again_{quality}"
     if (folder / MANIFEST).exists():
         return folder
-    dataset = Dataset.create(folder, name=folder.name, description=f"CIFAR-10, compressed twice, then at {quality}")
+    unfinished = folder.with_name(f"{folder.name}.unfinished")  # it has its name only when it is whole
+    shutil.rmtree(unfinished, ignore_errors=True)
+    dataset = Dataset.create(unfinished, name=folder.name, description=f"CIFAR-10, compressed twice, then at {quality}")
     for part in ("train", "test"):
         held = np.load(DATA / "cifar10" / f"{part}_jpeg.npz")
         ends, joined = held["offsets"], held["jpeg"].tobytes()
@@ -97,7 +100,7 @@ def _again(quality: int) -> Path:
             split_dataset(dataset, {"train": 0.9, "val": 0.1}, pairs=[], near_duplicates=False)
         path.unlink()
     dataset.save()
-    return folder
+    return unfinished.rename(folder)
 
 
 def _accuracy(run: str, seed: int, dataset: Path) -> float:
