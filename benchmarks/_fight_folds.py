@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.training.score import predict
 
-__all__ = ["fight_folds"]
+__all__ = ["FOLDS", "fight_folds", "fold_of"]
 
 FOLDS = 5
 WEIGHTS = (0.25, 0.5, 1.0)
@@ -33,15 +34,19 @@ def fight_folds(seeds: int) -> dict[str, Any]:
     }
     odds: dict[str, dict[str, float]] = {name: {} for name in kinds}
     for fold in range(FOLDS):
-        splits = f"splits={{train: {_parts(fold, 1, 2, 3)}, validation: {_parts(fold, 4)}, test: f{fold}}}"
-        settings = ["dataset=../datasets/fight_folds", splits, "training.threads=1"]
         for name, (recipe, own) in kinds.items():
-            run = f"fight_folds_{'sound' if own else recipe.removesuffix('.yaml')}_{fold}"
             for seed in range(seeds):
-                folder, _ = trained(recipe, run, seed=seed, settings=[*settings, *own])
-                for sample, value in _odds(folder, f"f{fold}").items():
+                for sample, value in _odds(fold_of(recipe, fold, seed=seed, settings=own), f"f{fold}").items():
                     odds[name][sample] = odds[name].get(sample, 0.0) + value / seeds
     return _told(dataset, odds | _tagged(dataset, odds["video"]))
+
+
+def fold_of(recipe: str, fold: int, *, seed: int = 0, settings: Sequence[str] = ()) -> Path:
+    """The run that learned from three parts, was chosen by a fourth, and has the fifth left to be tested on."""
+    splits = f"splits={{train: {_parts(fold, 1, 2, 3)}, validation: {_parts(fold, 4)}, test: f{fold}}}"
+    run = f"fight_folds_{'sound' if settings else recipe.removesuffix('.yaml')}_{fold}"
+    own = ["dataset=../datasets/fight_folds", splits, "training.threads=1", *settings]
+    return trained(recipe, run, seed=seed, settings=own)[0]
 
 
 def _parts(fold: int, *after: int) -> str:

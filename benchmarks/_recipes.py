@@ -25,6 +25,7 @@ from onlooker.learning.run_folder import RunFolder, load_model
 from onlooker.learning.training.batches import Data
 from onlooker.learning.training.score import measured, predict
 from onlooker.learning.training.train import Quiet, train
+from onlooker.learning.views import View
 
 __all__ = ["ROOT", "Told", "accuracy", "dataset_of", "run_of", "spread", "trained", "untrained"]
 
@@ -94,13 +95,14 @@ def accuracy(
     run: tuple[Any, Any, Any, Data],
     task: str,
     *,
+    views: Sequence[View] = (),
     without: frozenset[str] = frozenset(),
     change: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
 ) -> float:
-    """Of a run's model on its data, with senses missing or spoilt."""
+    """Of a run's model on its data, over views of its pictures, with senses missing or spoilt."""
     model, recipe, _, data = run
     torch.manual_seed(0)
-    found = predict(model, data, without=without, change=change)
+    found = predict(model, data, views=views, without=without, change=change)
     return measured(found, recipe, model.tasks)[task]["accuracy"]
 
 

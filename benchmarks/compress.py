@@ -3,6 +3,7 @@
     python benchmarks/compress.py expression                 # trains the recipe where it is not, compresses, compares
     python benchmarks/compress.py cifar10 --budget 3600
     python benchmarks/compress.py expression --contracts 30  # each is kept on held-out data or refused
+    python benchmarks/compress.py fight_folds                # what was chosen for fights, on all clips, by five parts
     python benchmarks/compress.py families                   # LSTM, ConvLSTM, fused, several tasks: prune, distil, int8
 
 Writes results/compress_NAME.json. Libraries alone: ONNX Runtime's and NNCF's default quantisation of the trained
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from _compress_families import FAMILIES, family
+from _compress_folds import over_folds
 from _harness import RESULTS, save
 from _recipes import ROOT, dataset_of, trained
 
@@ -170,7 +172,7 @@ def families(only: Sequence[str] | None) -> None:
 def main() -> None:
     """Those that are named."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="+", choices=[*sorted(RECIPES), "families"])
+    parser.add_argument("names", nargs="+", choices=[*sorted(RECIPES), "families", "fight_folds"])
     parser.add_argument("--budget", type=float, help="seconds of trying for each")
     parser.add_argument("--samples", type=int, default=1000, help="of the validation part for each candidate")
     parser.add_argument("--epochs", type=int, default=3, help="of learning after channels were pruned")
@@ -186,6 +188,8 @@ def main() -> None:
     for name in given.names:
         if name == "families":
             families(given.only)
+        elif name == "fight_folds":
+            save("compress_fight_folds", over_folds(("compress_fights", "compress_fights_drop_3.4"), given.threads))
         elif given.contracts:
             contracts(name, given.contracts, given.samples)
         else:

@@ -94,7 +94,7 @@ def test_windows_answer_like_the_whole_clip(network, clip, pool):
             all_steps.append(features.steps)
         steps = torch.cat(all_steps, 1)
         for window in (1, 2, net.steps + 1):
-            form = Windows(model, "video", window, mirror=False)
+            form = Windows(model, "video", window, views=())
             state, seen = tuple(form.initial_state().values()), 0
             for at in range(0, frames.shape[1] - window * net.chunk + 1, window * net.chunk):
                 answer, *after = form(frames[:, at : at + window * net.chunk], *state)
@@ -131,7 +131,7 @@ def test_a_streaming_network_becomes_a_bundle_with_its_state(network, clip, tmp_
 def test_windows_of_several_steps_answer_step_by_step_where_heads_do(tmp_path):
     tasks = {"doing": {"head": "dense"}, "falls": {"head": "events"}, "action": {"head": "classification"}}
     recipe = recipe_of(
-        {"video": TCONV}, tasks, export={"window": 2, "weights": False}, training={"test_time": ["mirror"]}
+        {"video": TCONV}, tasks, export={"window": 2, "weights": False}, training={"test_time": ["mirror", "shift"]}
     )
     kinds = {"doing": "spans", "falls": "spans", "action": "class"}
     bundle, found, _ = exported(tmp_path, recipe, facts_of({"video": CLIP}, kinds))
@@ -139,7 +139,7 @@ def test_windows_of_several_steps_answer_step_by_step_where_heads_do(tmp_path):
     assert (outputs["doing"].steps, outputs["falls"].steps) == (2, 2)
     assert outputs["falls"].apart_seconds == pytest.approx(2 * 1.0 / CLIP.frames)
     assert all(found["whole"][task]["largest"] < 1e-4 for task in kinds)
-    assert bundle.manifest.networks[0].state.tensors[0].shape[0] == 2
+    assert bundle.manifest.networks[0].state.tensors[0].shape[0] == 6
     assert bundle.manifest.weights is None
     assert "weights.safetensors" not in bundle.manifest.files
 
@@ -187,13 +187,14 @@ def test_all_kinds_of_output_with_their_calibration(tmp_path):
     assert weights == (run / "model.safetensors").read_bytes()
 
 
-def test_mirrored_pictures_are_averaged_over_samples_that_are_at_hand(seen, tmp_path):
+@pytest.mark.parametrize("views", [["mirror"], ["shift"], ["mirror", "shift"]], ids="-".join)
+def test_views_of_pictures_are_averaged_over_samples_that_are_at_hand(views, seen, tmp_path):
     """The golden run holds the validation part's own pictures; the whole-clip form."""
     recipe = recipe_of(
         {"video": {**CNN, "difference": True}},
         ACTION,
         dataset=str(seen.folder),
-        training={"test_time": ["mirror"]},
+        training={"test_time": views},
         export={"streaming": False},
     )
     facts = facts_of({"video": CLIP}, {"action": "class"})
@@ -306,12 +307,11 @@ ALL_FACTS = {"Text": CLIP, "sound": MEL, "words": TEXT, "sensor": SERIES}
 
 
 @pytest.mark.parametrize("kind", ["early", "late", "gated", "cross_attention", "bottleneck"])
-@pytest.mark.parametrize("mirror", [False, True])
-def test_all_senses_are_joined_by_a_head_with_a_mask_for_each(kind, mirror, tmp_path):
+@pytest.mark.parametrize("views", [[], ["mirror"], ["mirror", "shift"]], ids=["one", "two", "six"])
+def test_all_senses_are_joined_by_a_head_with_a_mask_for_each(kind, views, tmp_path):
     """The mask of each is tried at export, against the model without that input."""
-    more = {"training": {"test_time": ["mirror"]}} if mirror else {}
     tasks = ACTION | {"words_alone": {"head": "classification", "of": "action", "inputs": ["words"]}}
-    recipe = recipe_of(ALL, tasks, fusion={"kind": kind, "size": 8}, **more)
+    recipe = recipe_of(ALL, tasks, fusion={"kind": kind, "size": 8}, training={"test_time": views})
     facts = facts_of(ALL_FACTS, {"action": "class", "words_alone": "class"})
     bundle, found, _ = exported(tmp_path, recipe, facts)
     assert set(found["without"]) == {"text_2", "sound", "text", "sensor"}

@@ -45,7 +45,7 @@ def expected_numbers(run, path):
     clip = facts.inputs["video"]
     with av.open(str(path)) as opened:
         shown = [(f.time, f.to_image()) for f in opened.decode(video=0)]
-    form = Windows(model, "video", recipe.export.window, mirror=False)
+    form = Windows(model, "video", recipe.export.window, views=())
     state, made = tuple(form.initial_state().values()), []
     mean, std = (torch.tensor(v).reshape(1, 1, 3, 1, 1) for v in (clip.mean, clip.std))
     for tick in range(int(shown[-1][0] * clip.rate) + 1):

@@ -276,7 +276,7 @@ def check_tasks(recipe: Recipe, dataset: Dataset) -> None:
             raise UsageError(f"tasks.{name}: {head.head} learns from {', '.join(kinds)}; {of} is of kind {kind}")
         if head.head == "detection" and recipe.training.test_time:
             hint = "--set training.test_time=[]"
-            raise UsageError(f"tasks.{name}: boxes cannot be averaged over mirrored pictures", hint=hint)
+            raise UsageError(f"tasks.{name}: boxes cannot be averaged over views of a picture", hint=hint)
 
 
 def _task(name: str, head: HeadConfig, dataset: Dataset, samples: Sequence[Sample], seconds: float | None) -> TaskFacts:

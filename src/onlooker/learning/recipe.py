@@ -22,6 +22,7 @@ from onlooker.learning.parts import Group, load_part, part_names
 from onlooker.learning.task import HeadConfig
 from onlooker.learning.training.augment import AugmentConfig
 from onlooker.learning.training.optimise import OptimiserConfig, ScheduleConfig
+from onlooker.learning.views import View
 
 __all__ = [
     "ExportConfig",
@@ -113,7 +114,8 @@ class TrainingConfig(_Model):
         monitor: the task whose main metric decides; None: the mean over all.
         balanced: samples of rare classes are drawn more often, so that all classes of this task come alike often.
         drop_labels: share of a task's training labels that are not used, by task, to see what fewer would do.
-        test_time: answers are averaged over the picture and its ``mirror``, when tried and when deployed.
+        test_time: answers are averaged over views of the pictures, when tried and when deployed: ``mirror``, as they
+            are and mirrored; ``shift``, as they are and moved by a pixel both ways, at three times the cost.
         workers: processes that decode; None: one for each CPU but one.
         in_memory: keep the prepared samples in memory; None: where they fit into a third of it.
         cache: bytes of the clip cache on disk.
@@ -139,7 +141,7 @@ class TrainingConfig(_Model):
     monitor: str | None = None
     balanced: str | None = None
     drop_labels: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
-    test_time: tuple[Literal["mirror"], ...] = ()
+    test_time: tuple[View, ...] = ()
     workers: int | None = Field(default=None, ge=0, le=256)
     in_memory: bool | None = None
     cache: int = Field(default=8_000_000_000, ge=0)

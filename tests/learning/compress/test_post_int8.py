@@ -84,6 +84,21 @@ def test_what_sees_and_hears_is_quantised_in_all_parts(tmp_path: Path):
     assert {m.split for m in load_bundle(then.bundle).manifest.metrics} == {"val"}
 
 
+def test_views_of_pictures_stay_averaged(moving, tmp_path: Path):
+    """The bundle answers all six views at once, in int8 and with a simpler graph too."""
+    training = {
+        "epochs": 1, "batch": 8, "threads": 1, "workers": 0, "cache": 0, "precision": "float32",
+        "test_time": ["mirror", "shift"],
+    }  # fmt: skip
+    network = {"network": "frame_cnn", "widths": [8, 16]}
+    run = trained_run(tmp_path / "r", moving, {"video": network}, bundle=True, training=training)
+    before = Subject(run / "bundle", run)
+    for step, settings, limit in (("graph", {"samples": 2}, 1e-4), ("int8", ALL, 0.25)):
+        then = after(step, before, work_for(tmp_path / step, moving, before), **settings)
+        assert near(before, then) < limit, step
+        assert verify_bundle(then.bundle).good
+
+
 def test_a_sensitive_layer_stays_in_full_precision(tiny_subject, tmp_path: Path):
     dataset = tiny_subject[1]
     before = planted(tmp_path / "planted")

@@ -67,6 +67,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Pat
     assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
+def test_the_last_weights_are_the_same_without_a_validation_part(tmp_path: Path, dataset: Path) -> None:
+    """The norms of the running mean are measured whether it is tried or not."""
+    recipe = tiny_recipe(tmp_path, dataset)
+    settings = ["training.epochs=2", "training.ema=0.5", "training.recalibrate=2", "training.keep=last"]
+    train(recipe, overrides=settings, out=tmp_path / "tried", bundle=False)
+    train(recipe, overrides=[*settings, "splits.validation=null"], out=tmp_path / "not_tried", bundle=False)
+    assert same(weights(tmp_path / "tried"), weights(tmp_path / "not_tried"))
+
+
 BALANCING = ["fixed", "uncertainty", "famo"]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from onlooker.learning.model import Model
 from onlooker.learning.network import Network
 from onlooker.learning.task import Calibration
+from onlooker.learning.views import View, views_of
 
 __all__ = ["Choice", "Early", "ExitHead", "Judging", "Late", "choose"]
 
@@ -80,23 +81,23 @@ class Early(nn.Module):
         cut: where it stands; see `Network.trunk`.
         scales: by task, what the exit's logits are multiplied by, so that the full network's temperature fits them.
         temperatures: by task, the full network's.
-        mirror: whether pictures are answered with their mirror images.
+        views: of pictures that are answered together; see `onlooker.learning.views`.
         lone: the bundle's tensor has no axis of time.
     """
 
     def __init__(
         self, model: Model, name: str, head: ExitHead, cut: int, scales: Mapping[str, float],
-        temperatures: Mapping[str, float], *, mirror: bool, lone: bool,
+        temperatures: Mapping[str, float], *, views: Sequence[View], lone: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         self.net, self.head, self.cut = model.network(name), head, cut
         self.scales, self.temperatures = dict(scales), dict(temperatures)
-        self.mirror, self.lone = mirror, lone
+        self.views, self.lone = tuple(views), lone
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Maps, logits in the order of the tasks, confidence; of the bundle's tensor."""
         x = x[:, None] if self.lone else x
-        maps = self.net.trunk(torch.cat([x, x.flip(-1)]) if self.mirror else x, self.cut)
+        maps = self.net.trunk(torch.cat(views_of(x, self.views)) if self.views else x, self.cut)
         raw = {n: r.mean(0, keepdim=True) * self.scales[n] for n, r in self.head(maps).items()}
         sure = [(r / self.temperatures[n]).softmax(1).amax(1) for n, r in raw.items()]
         return maps, *raw.values(), torch.stack(sure).amin(0)

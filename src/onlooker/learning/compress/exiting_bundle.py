@@ -29,7 +29,7 @@ from onlooker.learning.compress.step import Subject, Work, settings_of
 from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, lineage_of
 from onlooker.learning.export.examples import golden_inputs
 from onlooker.learning.export.graph import Piece
-from onlooker.learning.export.plan import mirrored, plain_names
+from onlooker.learning.export.plan import plain_names
 from onlooker.learning.export.reference import reference_of
 from onlooker.learning.run_folder import RunFolder, dataset_digest
 from onlooker.learning.task import Calibration
@@ -69,9 +69,9 @@ class Placed:
         name, facts = next(iter(trained.facts.inputs.items()))
         model = trained.model.cpu().eval()
         temperatures = {n: temperature_of(self.calibration, n) for n in model.tasks}
-        mirror = mirrored(trained.recipe) and model.network(name).takes == "pictures"
+        views = trained.recipe.training.test_time if model.network(name).takes == "pictures" else ()
         early = Early(
-            model, name, self.head.cpu(), self.cut, self.scales, temperatures, mirror=mirror,
+            model, name, self.head.cpu(), self.cut, self.scales, temperatures, views=views,
             lone=isinstance(facts, FrameInput),
         )  # fmt: skip
         return early.eval(), Late(model, name, self.cut).eval()

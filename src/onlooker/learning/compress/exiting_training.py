@@ -14,11 +14,11 @@ from onlooker.core.errors import ModelError
 from onlooker.learning.compress.exiting import ExitHead, Judging, maps_shape, temperature_of
 from onlooker.learning.compress.teaching import soft_loss
 from onlooker.learning.compress.trained import Trained, TrainedConfig
-from onlooker.learning.export.plan import mirrored
 from onlooker.learning.metrics.calibration import fitted_temperature, nll
 from onlooker.learning.precision import computing_in, multiplies_bfloat16
 from onlooker.learning.task import Calibration
 from onlooker.learning.training.batches import Batch
+from onlooker.learning.views import views_of_inputs
 
 __all__ = ["Learning", "judged", "taught"]
 
@@ -115,15 +115,12 @@ def judged(
         ModelError: there is no validation part with labels of each task.
     """
     model, name = trained.model.eval(), next(iter(trained.recipe.inputs))
-    net, mirror = model.network(name), mirrored(trained.recipe)
+    net = model.network(name)
     early: dict[str, list[Tensor]] = {}
     full: dict[str, list[Tensor]] = {}
     batches: list[Batch] = []
     for batch, inputs in trained.refit.validation():
-        both = [inputs[name]]
-        if mirror and both[0].ndim == 5:
-            both.append(both[0].flip(-1))
-        maps = [net.trunk(x, cut) for x in both]
+        maps = [net.trunk(seen[name], cut) for seen in views_of_inputs(inputs, trained.recipe.training.test_time)]
         at_exit = [head(m) for m in maps]
         at_end = [model.answer({name: net.rest(m, cut)}).raw for m in maps]
         for task in model.tasks:

@@ -1,17 +1,18 @@
 """The model in the forms that bundles run: plain tensors in, plain tensors out, the state among them.
 
-With ``mirror`` each picture is answered together with its mirror image, as a batch of two whose answers are averaged.
+With ``views`` each picture is answered together with its other views, as one batch whose answers are averaged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from onlooker.learning.model import Model
 from onlooker.learning.network import Features
+from onlooker.learning.views import View, count_of, views_of, views_of_inputs
 
 __all__ = ["Encoder", "Joint", "Whole", "Windows", "averaged"]
 
@@ -19,19 +20,16 @@ _RING, _COUNT = "ring", "ring_count"
 
 
 def averaged(
-    model: Model, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None, *, mirror: bool
+    model: Model, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None, *, views: Sequence[View]
 ) -> dict[str, Tensor]:
-    """Raw numbers (B, ...) of each task as a trained model gives them; with ``mirror`` the mean over both images."""
-    raw = model(inputs, present).raw
-    if mirror:
-        turned = model({n: x.flip(-1) if x.ndim == 5 else x for n, x in inputs.items()}, present).raw
-        raw = {n: (r + turned[n]) / 2 for n, r in raw.items()}
-    return {n: r.float() for n, r in raw.items()}
+    """Raw numbers (B, ...) of each task as a trained model gives them, the mean over the views."""
+    each = [model(seen, present).raw for seen in views_of_inputs(inputs, views)]
+    return {n: torch.stack([raw[n].float() for raw in each]).mean(0) for n in each[0]}
 
 
-def _both(x: Tensor, *, mirror: bool) -> Tensor:
-    """A clip (1, T, C, H, W), or it and its mirror image (2, T, C, H, W)."""
-    return torch.cat([x, x.flip(-1)]) if mirror else x
+def _all(x: Tensor, views: Sequence[View]) -> Tensor:
+    """A clip (1, T, C, H, W), or all n views of it (n, T, C, H, W)."""
+    return torch.cat(views_of(x, views)) if views else x
 
 
 def _answer(raw: Tensor) -> Tensor:
@@ -45,17 +43,17 @@ class Whole(nn.Module):
     Args:
         model: with one input.
         name: of the input.
-        mirror: see the module.
+        views: see the module.
         lone: the bundle's tensor has no axis of time: one picture (1, C, H, W), or the vector of a text (1, E).
     """
 
-    def __init__(self, model: Model, name: str, *, mirror: bool, lone: bool) -> None:
+    def __init__(self, model: Model, name: str, *, views: Sequence[View], lone: bool) -> None:
         super().__init__()
-        self.model, self.name, self.mirror, self.lone = model, name, mirror, lone
+        self.model, self.name, self.views, self.lone = model, name, tuple(views), lone
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Of the bundle's tensor."""
-        x = _both(x[:, None] if self.lone else x, mirror=self.mirror)
+        x = _all(x[:, None] if self.lone else x, self.views)
         return tuple(_answer(r) for r in self.model({self.name: x}).raw.values())
 
 
@@ -70,12 +68,12 @@ class Windows(nn.Module):
         model: with one input, whose network streams.
         name: of the input.
         window: steps of a window.
-        mirror: see the module.
+        views: see the module.
     """
 
-    def __init__(self, model: Model, name: str, window: int, *, mirror: bool) -> None:
+    def __init__(self, model: Model, name: str, window: int, *, views: Sequence[View]) -> None:
         super().__init__()
-        self.model, self.net, self.window, self.mirror = model, model.network(name), window, mirror
+        self.model, self.net, self.window, self.views = model, model.network(name), window, tuple(views)
         windowed = any(model.head(task).windowed for task in model.tasks)
         self.kept = max(0, self.net.steps - window) if windowed else 0
 
@@ -86,7 +84,7 @@ class Windows(nn.Module):
 
     def initial_state(self) -> dict[str, Tensor]:
         """By name, the batch first."""
-        batch = 2 if self.mirror else 1
+        batch = count_of(self.views)
         state = dict(self.net.initial_state(batch))
         if self.kept:
             state |= {_RING: torch.zeros(batch, self.kept, self.net.size), _COUNT: torch.zeros(1, 1)}
@@ -97,7 +95,7 @@ class Windows(nn.Module):
         names = list(self.initial_state())
         before = dict(zip(names, state, strict=True))
         own = {name: tensor for name, tensor in before.items() if name not in (_RING, _COUNT)}
-        features, after = self.net.stream(_both(x, mirror=self.mirror), own)
+        features, after = self.net.stream(_all(x, self.views), own)
         steps = features.steps[:, -self.net.steps :]
         if self.kept:
             steps, after = self._lengthened(features.steps, before, dict(after))
@@ -120,27 +118,27 @@ class Windows(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Features (1, n * T * D) of one input of several; n is 2 for pictures with ``mirror``, else 1.
+    """Features (1, n * T * D) of one input of several; n is the number of views of pictures, else 1.
 
     Args:
         model: whose network it is.
         name: of the input.
-        mirror: see the module; for pictures alone.
+        views: see the module; for pictures alone.
         lone: as of `Whole`.
     """
 
-    def __init__(self, model: Model, name: str, *, mirror: bool, lone: bool) -> None:
+    def __init__(self, model: Model, name: str, *, views: Sequence[View], lone: bool) -> None:
         super().__init__()
-        self.net, self.mirror, self.lone = model.network(name), mirror, lone
+        self.net, self.views, self.lone = model.network(name), tuple(views), lone
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(n, T, D)."""
-        return (2 if self.mirror else 1, self.net.steps, self.net.size)
+        return (count_of(self.views), self.net.steps, self.net.size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Of the bundle's tensor."""
-        return self.net(_both(x[:, None] if self.lone else x, mirror=self.mirror)).steps.float().reshape(1, -1)
+        return self.net(_all(x[:, None] if self.lone else x, self.views)).steps.float().reshape(1, -1)
 
 
 class Joint(nn.Module):

@@ -16,7 +16,7 @@ from onlooker.bundles.inputs import FrameInput
 from onlooker.bundles.running import engines
 from onlooker.core.errors import ModelError
 from onlooker.learning.export.forms import Windows, averaged
-from onlooker.learning.export.plan import Plan, alone_on, mirrored
+from onlooker.learning.export.plan import Plan, alone_on
 from onlooker.learning.model import Model
 from onlooker.learning.recipe import Recipe
 
@@ -107,7 +107,7 @@ def _whole(
     for step in range(len(next(iter(tensors.values())))):
         inputs = {name: x[step] for name, x in tensors.items()}
         present = {name: torch.full((1,), float(name not in gone)) for name in plan.names}
-        rows.append(averaged(model, inputs, present, mirror=mirrored(recipe)))
+        rows.append(averaged(model, inputs, present, views=recipe.training.test_time))
     # without its only input a task has no answer
     told = [task for task in rows[0] if not gone or alone_on(recipe, task) not in gone]
     return {task: np.stack([r[task].numpy() for r in rows]) for task in told}
@@ -133,7 +133,7 @@ def _against_whole(
     if rest or count == 0:
         return {}
     name, parts = next(iter(tensors.items()))
-    answers = averaged(model, {name: torch.cat(parts[:count], 1)}, None, mirror=mirrored(recipe))
+    answers = averaged(model, {name: torch.cat(parts[:count], 1)}, None, views=recipe.training.test_time)
     made: dict[str, Any] = {}
     for task, raw in answers.items():
         rows = windows[task]

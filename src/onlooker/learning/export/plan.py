@@ -21,7 +21,7 @@ from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.task import Calibration
 
-__all__ = ["Plan", "alone_on", "mirrored", "plain_names", "plan"]
+__all__ = ["Plan", "alone_on", "plain_names", "plan"]
 
 _RESET_SECONDS, _RESET_CLIPS = 20.0, 8
 _HINT = "the run itself can be used: onlooker evaluate RUN"
@@ -46,11 +46,6 @@ class Plan:
     outputs: tuple[dict[str, Any], ...]
     names: Mapping[str, str]
     windows: Windows | None = None
-
-
-def mirrored(recipe: Recipe) -> bool:
-    """Whether answers are averaged over pictures and their mirror images."""
-    return "mirror" in recipe.training.test_time
 
 
 def alone_on(recipe: Recipe, task: str) -> str | None:
@@ -100,8 +95,8 @@ def plan(model: Model, recipe: Recipe, facts: Facts, calibration: Mapping[str, C
     if streaming:
         assert isinstance(own, ClipInput)
         return _streamed(model, recipe, own, facts.seconds, calibration)
-    mirror = mirrored(recipe) and isinstance(own, FrameInput | ClipInput)
-    whole = Whole(model, name, mirror=mirror, lone=isinstance(own, FrameInput))
+    views = recipe.training.test_time if isinstance(own, FrameInput | ClipInput) else ()
+    whole = Whole(model, name, views=views, lone=isinstance(own, FrameInput))
     names = plain_names([name], "input")
     piece = Piece("model.onnx", whole, {_tensor(name): torch.zeros(own.shape)}, list(recipe.tasks))
     network = _network(names[name], piece, own)
@@ -137,9 +132,9 @@ def _check_outputs(recipe: Recipe, facts: Facts) -> None:
         task = load_part("tasks", config.head).task
         if task == "detection" and (joined or not any(_sense(f) == "pictures" for f in facts.inputs.values())):
             raise UsageError(f"tasks.{name}: bundles find boxes with a network of pictures alone", hint=_HINT)
-        if task == "detection" and mirrored(recipe):
+        if task == "detection" and recipe.training.test_time:
             raise UsageError(
-                f"tasks.{name}: boxes cannot be averaged over mirrored pictures", hint="--set training.test_time=[]"
+                f"tasks.{name}: boxes cannot be averaged over views of a picture", hint="--set training.test_time=[]"
             )
         if task in ("dense", "events") and read:
             raise UsageError(f"tasks.{name}: a text has no steps in time", hint=_HINT)
@@ -205,7 +200,7 @@ def _streamed(
 ) -> Plan:
     """Windows of pictures, with a state."""
     name, window = next(iter(recipe.inputs)), recipe.export.window
-    form = Windows(model, name, window, mirror=mirrored(recipe))
+    form = Windows(model, name, window, views=recipe.training.test_time)
     frames = window * model.network(name).chunk
     own = ClipInput.model_validate({**facts.model_dump(), "frames": frames, "stride": frames})
     state = form.initial_state()
@@ -235,7 +230,7 @@ def _limit(form: Windows, facts: ClipInput, seconds: float | None) -> dict[str, 
 def _reading(model: Model, recipe: Recipe, facts: TextInput, calibration: Mapping[str, Calibration]) -> Plan:
     """A head that reads a text."""
     name = next(iter(recipe.inputs))
-    whole = Whole(model, name, mirror=False, lone=True)
+    whole = Whole(model, name, views=(), lone=True)
     piece = Piece("model.onnx", whole, {_tensor(name): torch.zeros(facts.shape)}, list(recipe.tasks))
     head = {"file": piece.file, "text": facts.model_dump(mode="json"), "text_tensor": _tensor(name)}
     head["outputs"] = list(piece.outputs)
@@ -253,8 +248,8 @@ def _joined(model: Model, recipe: Recipe, facts: Facts, calibration: Mapping[str
         own = facts.inputs[name]
         if isinstance(own, TextInput):
             continue
-        mirror = mirrored(recipe) and isinstance(own, FrameInput | ClipInput)
-        encoder = Encoder(model, name, mirror=mirror, lone=isinstance(own, FrameInput))
+        views = recipe.training.test_time if isinstance(own, FrameInput | ClipInput) else ()
+        encoder = Encoder(model, name, views=views, lone=isinstance(own, FrameInput))
         piece = Piece(f"{names[name]}.onnx", encoder, {_tensor(name): torch.zeros(own.shape)}, ["features"])
         pieces.append(piece)
         networks.append(_network(names[name], piece, own))

@@ -20,7 +20,7 @@ from onlooker.learning.networks._blocks import Activation, activation_of, width_
 
 __all__ = ["EXAMPLE", "PART", "Config", "WhitenedCnn"]
 
-EXAMPLE: dict[str, Any] = {"config": {"widths": (8, 16), "scale": 1.0}, "shape": (1, 3, 16, 16)}
+EXAMPLE: dict[str, Any] = {"config": {"stem": (6,), "widths": (8, 16), "scale": 1.0}, "shape": (1, 3, 16, 16)}
 _PATCH = 2
 Width = Annotated[int, Field(ge=1, le=4096)]
 
@@ -29,6 +29,8 @@ class Config(NetworkConfig):
     """Settings of `WhitenedCnn`.
 
     Attributes:
+        stem: channels of convolutions before the groups, at the full height and width: they see more of a place before
+            anything is pooled, which helps where JPEG left its marks.
         widths: channels of the groups; each halves height and width.
         activation: after each norm.
         momentum: of the norms' running values.
@@ -40,6 +42,7 @@ class Config(NetworkConfig):
     """
 
     network: Literal["whitened_cnn"] = "whitened_cnn"
+    stem: tuple[Width, ...] = Field(default=(), max_length=6)
     widths: tuple[Width, ...] = Field(default=(64, 256, 256), min_length=1, max_length=6)
     activation: Activation = "gelu"
     momentum: float = Field(default=0.4, gt=0, le=1)
@@ -63,6 +66,19 @@ def _filters(before: int, after: int) -> nn.Conv2d:
     made = nn.Conv2d(before, after, 3, padding=1, bias=False)
     nn.init.dirac_(made.weight.data[:before])
     return made
+
+
+class _Stem(nn.Module):
+    """(N, C, H, W) -> (N, C', H, W): filters and norm."""
+
+    def __init__(self, before: int, after: int, config: Config) -> None:
+        super().__init__()
+        self.filters = _filters(before, after)
+        self.norm = _norm(after, config.momentum)
+        self.active = activation_of(config.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.active(self.norm(self.filters(x)))
 
 
 class _Group(nn.Module):
@@ -105,7 +121,9 @@ class WhitenedCnn(Network):
         nn.init.zeros_(self.whiten.bias)  # type: ignore[arg-type]
         self.whiten.bias.requires_grad_(config.whitening_bias)  # type: ignore[union-attr]
         self.active = activation_of(config.activation)
-        sizes = (2 * patch, *config.widths)
+        early = (2 * patch, *config.stem)
+        self.stem = nn.Sequential(*(_Stem(a, b, config) for a, b in itertools.pairwise(early)))
+        sizes = (early[-1], *config.widths)
         self.groups = nn.Sequential(*(_Group(a, b, config) for a, b in itertools.pairwise(sizes)))
         self.size = self.map_size = config.widths[-1]
         self.map_stride = 2 ** len(config.widths)
@@ -143,7 +161,7 @@ class WhitenedCnn(Network):
 
     def _whitened(self, x: Tensor) -> Tensor:
         frames = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        return self.active(self.whiten(frames))
+        return self.stem(self.active(self.whiten(frames)))
 
     def _features(self, maps: Tensor, frames: int) -> Features:
         steps = maps.amax((2, 3)).unflatten(0, (-1, frames)) * self.scale

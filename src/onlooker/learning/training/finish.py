@@ -38,10 +38,10 @@ def finish(run: Run, test: Data | None, *, bundle: bool, narrow: Mapping[str, An
     recipe, folder, model = run.recipe, run.folder, run.model
     model.load_state_dict(run.standing.weights)
     write_tensors(folder.path / "model.safetensors", run.standing.weights, narrow)
-    mirror = "mirror" in recipe.training.test_time
+    views = recipe.training.test_time
 
     def answers(data: Data) -> Predictions:
-        return predict(model, data, device=run.peers.device, mirror=mirror)
+        return predict(model, data, device=run.peers.device, views=views)
 
     metrics: dict[str, dict[str, dict[str, float]]] = {}
     intervals: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
@@ -55,7 +55,7 @@ def finish(run: Run, test: Data | None, *, bundle: bool, narrow: Mapping[str, An
     if test is not None:
         found = answers(test)
         metrics["test"] = measured(found, recipe, model.tasks, calibration)
-        if mirror:
+        if views:
             single = predict(model, test, device=run.peers.device)
             metrics["test without averaging"] = measured(single, recipe, model.tasks, calibration)
         intervals["test"] = intervals_of(run, found, test, calibration)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,9 +33,6 @@ from onlooker.learning.training.run_events import write_tensorboard
 from onlooker.learning.training.score import main_metrics, measured, predict
 
 __all__ = ["Progress", "Run", "fit"]
-
-
-Weights: TypeAlias = Mapping[str, Tensor]
 
 
 class Progress(Protocol):
@@ -307,18 +305,16 @@ def end_of_epoch(run: Run) -> bool:
     }
     standing.losses, standing.batches = {}, 0
     stop = False
-    weights = run.mean.values if run.mean is not None else run.model.state_dict()
-    _check_finite(run, all(bool(w.isfinite().all()) for w in weights.values()), "a weight")
-    if run.validation is not None and run.peers.first:
-        score, metrics, weights = tried(run, weights)
-        line |= {"validation": metrics, "score": score}
-        if score is not None and (standing.best is None or score > standing.best):
-            standing.best, standing.best_epoch = score, standing.epoch
-            standing.weights = {k: v.detach().clone() for k, v in weights.items()}
-        patience = settings.patience
-        stop = patience is not None and standing.epoch - standing.best_epoch >= patience
-    if run.validation is None or settings.keep == "last" or not standing.weights:
-        standing.weights = {k: v.detach().clone() for k, v in weights.items()}
+    with deployed(run) as weights:
+        if run.validation is not None and run.peers.first:
+            score, metrics = tried(run)
+            line |= {"validation": metrics, "score": score}
+            if score is not None and (standing.best is None or score > standing.best):
+                standing.best, standing.best_epoch, standing.weights = score, standing.epoch, weights
+            patience = settings.patience
+            stop = patience is not None and standing.epoch - standing.best_epoch >= patience
+        if run.validation is None or settings.keep == "last" or not standing.weights:
+            standing.weights = weights
     standing.history.append(line)
     standing.epoch, standing.step = standing.epoch + 1, 0
     if run.peers.first:
@@ -328,25 +324,42 @@ def end_of_epoch(run: Run) -> bool:
     return stop
 
 
-def tried(run: Run, weights: Weights) -> tuple[float | None, dict[str, dict[str, float]], Weights]:
-    """The monitored value, higher being better, all metrics on the validation part, and the weights that were tried."""
+@contextlib.contextmanager
+def deployed(run: Run) -> Iterator[dict[str, Tensor]]:
+    """A copy of the weights that an epoch ends with; the model has them meanwhile.
+
+    Where there is a running mean it is that, with its norms measured, and the model's own come back afterwards.
+    """
+    model, mean = run.model, run.mean
+    found = model.state_dict() if mean is None else mean.values
+    _check_finite(run, all(bool(w.isfinite().all()) for w in found.values()), "a weight")
+    if mean is None:
+        yield copied(model)
+        return
+    own = copied(model)
+    model.load_state_dict(mean.values)
+    if run.recipe.training.recalibrate and run.peers.first:
+        recalibrate(run)
+    yield copied(model)
+    model.load_state_dict(own)
+
+
+def copied(model: nn.Module) -> dict[str, Tensor]:
+    """The weights of now, which stay as they are when the model moves on."""
+    return {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+
+def tried(run: Run) -> tuple[float | None, dict[str, dict[str, float]]]:
+    """The monitored value, higher being better, and all metrics, of the model as it is on the validation part."""
     assert run.validation is not None
-    own = {k: v.detach().clone() for k, v in run.model.state_dict().items()} if run.mean is not None else None
-    if own is not None:
-        run.model.load_state_dict(weights)
-        if run.recipe.training.recalibrate:
-            recalibrate(run)
-            weights = {k: v.detach().clone() for k, v in run.model.state_dict().items()}
-    mirror = "mirror" in run.recipe.training.test_time
-    found = predict(run.model, run.validation, device=run.peers.device, precision=run.precision, mirror=mirror)
-    if own is not None:
-        run.model.load_state_dict(own)
+    views = run.recipe.training.test_time
+    found = predict(run.model, run.validation, device=run.peers.device, precision=run.precision, views=views)
     good = all(bool(np.isfinite(answers).all()) for answers in found.raw.values())
     _check_finite(run, good, f"an answer to {run.recipe.splits.validation}")
     metrics = measured(found, run.recipe, run.model.tasks)
     mains = main_metrics(metrics, run.recipe)
     chosen = [mains[run.recipe.training.monitor]] if run.recipe.training.monitor in mains else list(mains.values())
-    return (sum(chosen) / len(chosen) if chosen else None), metrics, weights
+    return (sum(chosen) / len(chosen) if chosen else None), metrics
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from onlooker.learning.recipe import Recipe, Splits, Start
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.training.batches import Batch, normalised
 from onlooker.learning.training.finish import finish
-from onlooker.learning.training.loop import Run, changed, fit, losses_of, recalibrate, tried
+from onlooker.learning.training.loop import Run, changed, copied, fit, losses_of, recalibrate, tried
 from onlooker.learning.training.peers import Peers
 from onlooker.learning.training.train import Quiet, moved, opened, settle
 
@@ -199,9 +199,10 @@ class Refit:
 def _keep_as_it_is(run: Run) -> None:
     """Note the weights of now as the first to keep, with the norms measured anew where that answers better."""
     model, standing = run.model, run.standing
-    standing.best, standing.weights = _score(run), _copied(model)
+    standing.weights = copied(model)
     if run.validation is None:
         return
+    standing.best = tried(run)[0]
     own, run.recipe = (
         run.recipe,
         run.recipe.model_copy(
@@ -210,19 +211,7 @@ def _keep_as_it_is(run: Run) -> None:
     )
     recalibrate(run)
     run.recipe = own
-    score = _score(run)
+    score = tried(run)[0]
     if score is not None and standing.best is not None and score > standing.best:
-        standing.best, standing.weights = score, _copied(model)
+        standing.best, standing.weights = score, copied(model)
     model.load_state_dict(standing.weights)
-
-
-def _score(run: Run) -> float | None:
-    """Of the weights of now, not of their running mean."""
-    held, run.mean = run.mean, None
-    score = None if run.validation is None else tried(run, run.model.state_dict())[0]
-    run.mean = held
-    return score
-
-
-def _copied(model: nn.Module) -> dict[str, Tensor]:
-    return {k: v.detach().clone() for k, v in model.state_dict().items()}

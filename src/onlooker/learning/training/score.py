@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from onlooker.learning.precision import computing_in
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.task import Array, Calibration, TaskFacts
 from onlooker.learning.training.batches import Batch, Data, normalised
+from onlooker.learning.views import View, views_of_inputs
 
 __all__ = ["Predictions", "calibrations", "main_metrics", "measured", "predict"]
 
@@ -46,7 +47,7 @@ def predict(
     *,
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
-    mirror: bool = False,
+    views: Sequence[View] = (),
     without: frozenset[str] = frozenset(),
     change: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
 ) -> Predictions:
@@ -57,7 +58,7 @@ def predict(
         data: not shuffled.
         device: where it runs.
         precision: bfloat16 for autocast.
-        mirror: answer the mirrored pictures too and take the mean.
+        views: of the pictures that are answered too; the mean is taken.
         without: names of inputs that are taken as missing.
         change: spoils the normalised inputs, to see what the model makes of it.
     """
@@ -72,12 +73,13 @@ def predict(
             inputs = change(inputs)
         present = {n: p.to(device) * (n not in without) for n, p in batch.present.items()}
         with computing_in(precision, device):
-            answer = model(inputs, present)
+            first, *others = views_of_inputs(inputs, views)
+            answer = model(first, present)
             answers = {n: r.float() for n, r in answer.raw.items()}
-            if mirror:
-                turned = {n: x.flip(-1) if x.ndim == 5 else x for n, x in inputs.items()}
-                second = model(turned, present).raw
-                answers = {n: (r + second[n].float()) / 2 for n, r in answers.items()}
+            for other in others:
+                more = model(other, present).raw
+                answers = {n: r + more[n].float() for n, r in answers.items()}
+            answers = {n: r / (1 + len(others)) for n, r in answers.items()}
         for name, numbers in answers.items():
             raw.setdefault(name, []).append(numbers.cpu().numpy())
         for name, share in (answer.shares or {}).items():
