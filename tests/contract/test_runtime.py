@@ -6,6 +6,7 @@ import pytest
 from onlooker.core.errors import ModelError
 from onlooker.core.plugins import load_plugin, plugin_names
 from onlooker.models import load, pull
+from onlooker.models.runtimes.onnxruntime import devices
 from onlooker.testing.runtime import affine_model, check_parity, check_runtime
 
 WEIGHT, BIAS = np.ones((3, 2), np.float32), np.zeros(2, np.float32)
@@ -26,8 +27,8 @@ def test_a_device_that_is_not_there_is_refused(name, tmp_path):
 
 
 def test_a_gpu_serves_where_there_is_one(tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    pytest.importorskip("onnxruntime")
+    if devices()[0] != "CUDAExecutionProvider":
         pytest.skip("no GPU that ONNX Runtime is built for")
     path = tmp_path / "model.onnx"
     path.write_bytes(affine_model(WEIGHT, BIAS))
@@ -35,6 +36,21 @@ def test_a_gpu_serves_where_there_is_one(tmp_path):
     found = [runtime.load(path, device=d) for d in ("auto", "CPU")]
     assert [m.report.device for m in found] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
     check_parity(found, [np.ones((2, 3), np.float32), BIAS])
+
+
+def test_a_gpu_that_is_not_there_is_no_gpu(tmp_path, capfd):
+    """A build for GPUs would have computed on the CPU and called it the GPU, and complained of each model."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(affine_model(WEIGHT, BIAS))
+    runtime = load_plugin("runtimes", "onnxruntime")()
+    if devices()[0] == "CUDAExecutionProvider":
+        pytest.skip("there is a GPU")
+    built = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    with pytest.raises(ModelError, match="no NVIDIA driver" if built else "has no CUDAExecutionProvider"):
+        runtime.load(path, device="CUDAExecutionProvider")
+    assert runtime.load(path).report.device == "CPUExecutionProvider"
+    assert capfd.readouterr() == ("", "")
 
 
 def _both(name):

@@ -103,7 +103,10 @@ def _openvino() -> _Check:
 def _onnxruntime() -> _Check:
     import onnxruntime
 
-    return _Check("onnxruntime", "good", onnxruntime.__version__)
+    from onlooker.models.runtimes.onnxruntime import devices
+
+    found = ", ".join(name.removesuffix("ExecutionProvider") for name in devices())
+    return _Check("onnxruntime", "good", f"{onnxruntime.__version__}; devices {found}")
 
 
 def _speech() -> _Check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias, get_args
 
 from onlooker.core.errors import UsageError
+from onlooker.models.runtimes.onnxruntime import devices
 
 __all__ = ["DEVICES", "Device", "check_device", "device_facts", "engine_device"]
 
@@ -60,9 +61,9 @@ def _lacking() -> str | None:
     if not torch.cuda.is_available():
         return "PyTorch finds no GPU that it can use"
     try:
-        import onnxruntime
+        found = devices()
     except ImportError:
         return "ONNX Runtime is not installed"
-    if _CUDA not in onnxruntime.get_available_providers():
+    if _CUDA not in found:
         return "this ONNX Runtime is built without CUDA (pip install onnxruntime-gpu)"
     return None

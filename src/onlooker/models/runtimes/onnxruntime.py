@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib.util
+import io
+import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,7 @@ from onlooker.core.errors import ModelError
 from onlooker.core.runtime import LoadedModel, RuntimeReport, TensorInfo
 from onlooker.models.runtimes._checks import checked
 
-__all__ = ["PLUGIN", "OnnxRuntime"]
+__all__ = ["PLUGIN", "OnnxRuntime", "devices"]
 
 PLUGIN = "onlooker.models.runtimes.onnxruntime:OnnxRuntime"
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -57,7 +62,8 @@ class OnnxRuntime:
         provider's own name asks for that one.
 
         Raises:
-            ModelError: the file cannot be read, a shape is fixed otherwise in the model, or there is no such provider.
+            ModelError: the file cannot be read, a shape is fixed otherwise in the model, or there is no such provider
+                that can be used here.
         """
         import onnxruntime
 
@@ -73,17 +79,57 @@ class OnnxRuntime:
             raise ModelError(
                 f"ONNX Runtime cannot load {path.name}: {first}", hint="pull the model again, or export it anew"
             ) from None
-        report = RuntimeReport("onnxruntime", onnxruntime.__version__, session.get_providers()[0], threads, "f32")
+        used = session.get_providers()[0]
+        # a provider that cannot begin is left out by the engine without a word, which would call the CPU a GPU
+        if device != "auto" and used != providers[0]:
+            raise ModelError(
+                f"ONNX Runtime cannot use {device} here",
+                hint=f"the device, its driver or libraries that fit onnxruntime {onnxruntime.__version__} are missing",
+            )
+        report = RuntimeReport("onnxruntime", onnxruntime.__version__, used, threads, "f32")
         return _Loaded(session, report, shapes or {})
 
 
+def devices() -> list[str]:
+    """What ``auto`` takes the first of: ``CUDAExecutionProvider`` where there is a GPU, and the CPU's."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    return [p for p in (_CUDA, _CPU) if p in available and (p != _CUDA or _driver())]
+
+
 def _providers(device: str, available: Sequence[str]) -> list[str]:
-    if device == "auto":
-        return [p for p in (_CUDA, _CPU) if p in available]
-    wanted = _CPU if device == "CPU" else device
-    if wanted not in available:
+    wanted = devices() if device == "auto" else [_CPU if device == "CPU" else device]
+    if wanted[0] not in available:
         raise ModelError(f"ONNX Runtime has no {device} here", hint=f"there are {', '.join(available)}")
-    return [wanted]
+    if wanted[0] == _CUDA and not _driver():
+        raise ModelError(
+            f"ONNX Runtime cannot use {device} here: there is no NVIDIA driver", hint="nvidia-smi shows it"
+        )
+    if _CUDA in wanted:
+        _find_libraries()
+    return wanted
+
+
+@cache
+def _driver() -> bool:
+    """Whether NVIDIA's driver is there; without it the engine would complain at each model."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _find_libraries() -> None:
+    """Load CUDA's libraries where they came as Python packages, which the engine does not search by itself."""
+    import onnxruntime
+
+    if hasattr(onnxruntime, "preload_dlls"):
+        # it prints what it does not find; whether the provider begins is seen later
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
 
 
 def _info(port: Any, shapes: Mapping[str, Sequence[int]]) -> TensorInfo:
