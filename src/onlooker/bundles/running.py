@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from onlooker.bundles.folder import Bundle
 from onlooker.bundles.manifest import Head, Network, State
 from onlooker.core.errors import ModelError
-from onlooker.core.plugins import load_plugin, plugin_names
-from onlooker.core.runtime import LoadedModel, Runtime, TensorInfo
+from onlooker.core.plugins import load_plugin
+from onlooker.core.runtime import LoadedModel, Runtime, TensorInfo, engines_for
 
 __all__ = ["Engine", "HeadRun", "NetworkRun", "engines"]
 
@@ -22,18 +22,12 @@ Shapes: TypeAlias = Mapping[str, Sequence[int]]
 
 
 def engines(bundle: Bundle) -> list[str]:
-    """Names of the engines here that read all models of the bundle, the one that it prefers first."""
+    """Names of the engines here that read all models of the bundle: the one that it prefers, then those with a GPU."""
     files = [
         bundle.path(p.file)
         for p in (*bundle.manifest.networks, *([bundle.manifest.head] if bundle.manifest.head else []))
     ]
-    preferred = bundle.manifest.runtime or "openvino"
-    found: list[str] = []
-    for name in sorted(plugin_names("runtimes"), key=lambda n: n != preferred):
-        engine: Runtime = load_plugin("runtimes", name)()
-        if engine.available() and all(engine.reads(f) for f in files):
-            found.append(name)
-    return found
+    return [engine.name for engine in engines_for(*files, first=bundle.manifest.runtime)]
 
 
 class Engine:

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-__all__ = ["LoadedModel", "Runtime", "RuntimeReport", "TensorInfo"]
+from onlooker.core.plugins import load_plugin, plugin_names
+
+__all__ = ["LoadedModel", "Runtime", "RuntimeReport", "TensorInfo", "engines_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class Runtime(Protocol):
         """Whether it reads this form of model file."""
         ...
 
+    def has_gpu(self) -> bool:
+        """Whether ``auto`` takes a GPU here; cheap to ask."""
+        ...
+
     def load(
         self,
         path: Path,
@@ -79,3 +85,16 @@ class Runtime(Protocol):
             ModelError: the file is damaged or of a form that the engine does not read.
         """
         ...
+
+
+def engines_for(*files: Path, usual: str = "openvino", first: str | None = None) -> list[Runtime]:
+    """The engines that are here and read all files, in the order in which they are to be chosen.
+
+    Args:
+        files: model files.
+        usual: the engine for processors.
+        first: goes before all, as where it was measured to be the best; without it those that have a GPU here do.
+    """
+    known: list[Runtime] = [load_plugin("runtimes", name)() for name in plugin_names("runtimes")]
+    able = [engine for engine in known if engine.available() and all(engine.reads(f) for f in files)]
+    return sorted(able, key=lambda e: (e.name != first, not e.has_gpu(), e.name != usual))

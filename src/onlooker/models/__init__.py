@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from onlooker.core.errors import ModelError, ModelMissing, UsageError
-from onlooker.core.plugins import load_plugin, plugin_names
-from onlooker.core.runtime import LoadedModel, Runtime
+from onlooker.core.plugins import load_plugin
+from onlooker.core.runtime import LoadedModel, engines_for
 from onlooker.models.entries import Entry, cache_folder, catalogue, entry
 from onlooker.models.fetch import Progress, file_sha256, pull_entry
 
@@ -129,7 +129,7 @@ def load(
         name: the entry.
         threads: how many it may use; 0 for all processors that this process may run on.
         device: ``auto``, or the engine's name of a device.
-        runtime: name of the engine; by default the entry's, else the first that is here and reads the file.
+        runtime: name of the engine; by default one that has a GPU here, then the entry's, then any that reads the file.
         shapes: input shapes to fix, by input name.
 
     Raises:
@@ -141,9 +141,8 @@ def load(
     if threads < 0:
         raise UsageError(f"threads: expected 0 or more, got {threads}")
     threads = threads or len(os.sched_getaffinity(0))
-    order = [runtime] if runtime else [wanted.runtime, *(n for n in plugin_names("runtimes") if n != wanted.runtime)]
-    for choice in order:
-        engine: Runtime = load_plugin("runtimes", choice)()
+    known = [load_plugin("runtimes", runtime)()] if runtime else engines_for(path, usual=wanted.runtime)
+    for engine in known:
         if engine.available() and engine.reads(path):
             return engine.load(path, threads=threads, device=device, shapes=shapes)
     raise ModelError(f"no engine here reads {path.name}", hint="pip install openvino, or choose another engine")

@@ -89,6 +89,7 @@ def check_runtime(runtime: Runtime, folder: Path) -> None:
     """
     assert runtime.name, "a runtime has a name"
     assert runtime.available(), f"{runtime.name} is not installed here"
+    assert isinstance(runtime.has_gpu(), bool), "it says whether it has a GPU"
     random = np.random.default_rng(0)
     weight = random.standard_normal((3, 4), np.float32)
     bias = random.standard_normal(4, np.float32)

@@ -22,6 +22,8 @@ __all__ = ["PLUGIN", "OnnxRuntime", "devices"]
 
 PLUGIN = "onlooker.models.runtimes.onnxruntime:OnnxRuntime"
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# full precision, as bundles are held to what they answered elsewhere; and no search of seconds at each new shape
+_SETTINGS = {_CUDA: {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}}
 _DTYPES = {
     "float": "float32",
     "double": "float64",
@@ -48,6 +50,11 @@ class OnnxRuntime:
         """By the file's suffix."""
         return path.suffix.lower() == ".onnx"
 
+    def has_gpu(self) -> bool:
+        """Whether there is an NVIDIA GPU, and the package is built for it."""
+        # without a driver the package need not even be imported
+        return self.available() and _driver() and _CUDA in devices()
+
     def load(
         self,
         path: Path,
@@ -73,7 +80,9 @@ class OnnxRuntime:
         options.log_severity_level = 3
         providers = _providers(device, onnxruntime.get_available_providers())
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=[(p, _SETTINGS.get(p, {})) for p in providers]
+            )
         except Exception as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ModelError(

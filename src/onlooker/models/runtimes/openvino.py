@@ -45,6 +45,10 @@ class OpenVinoRuntime:
         """By the file's suffix."""
         return path.suffix.lower() in (".onnx", ".tflite", ".pb", ".xml")
 
+    def has_gpu(self) -> bool:
+        """No: it computes on the processor, as answers are to be the same on other machines."""
+        return False
+
     def load(
         self,
         path: Path,
