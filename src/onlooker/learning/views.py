@@ -27,6 +27,7 @@ def count_of(kinds: Sequence[View]) -> int:
 def views_of(x: Tensor, kinds: Sequence[View]) -> list[Tensor]:
     """Pictures (..., C, H, W) as they are, then their other views, in the same shape; edges are repeated.
 
+    >>> import torch
     >>> [tuple(v.shape) for v in views_of(torch.zeros(1, 4, 3, 8, 8), ("mirror", "shift"))] == 6 * [(1, 4, 3, 8, 8)]
     True
     """
