@@ -283,7 +283,7 @@ def test_a_job_is_cancelled_whether_it_waits_or_runs(folder, data, tmp_path):
             )
             assert client.delete(f"/api/v1/jobs/{second}").status_code == 200
             assert client.get(f"/api/v1/jobs/{second}").json()["state"] == "cancelled"
-            assert client.delete(f"/api/v1/jobs/{first}").status_code == 200
+            assert client.delete(f"/api/v1/jobs/{first}").status_code == 200, client.get(f"/api/v1/jobs/{first}").text
             silent.close()
             assert wait(client, first)["state"] == "cancelled"
     finally:
