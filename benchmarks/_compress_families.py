@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from _recipes import ROOT, dataset_of, trained
+from _recipes import ROOT, dataset_of, trained, with_bundle
 
 from onlooker.bundles import load_bundle, play, verify_bundle
 from onlooker.bundles.folder import Bundle
@@ -17,7 +17,6 @@ from onlooker.learning.compress.contract import Contract, drop_of
 from onlooker.learning.compress.measure import costs_beside, eager_milliseconds, worth_of
 from onlooker.learning.compress.onnx_bundle import difference
 from onlooker.learning.compress.search import Request, Search
-from onlooker.learning.export import export_run
 from onlooker.learning.export.parity import compare
 from onlooker.learning.export.plan import plan
 from onlooker.learning.run_folder import RunFolder, load_model
@@ -57,8 +56,7 @@ def family(name: str) -> dict[str, Any]:
     """A model of one family, trained shortly, through all steps; the accuracy is that of the test part."""
     recipe, dataset, called, settings = FAMILIES[name]
     run, seconds = trained(f"{recipe}.yaml", called, settings=settings, bundle=True)
-    if not (run / "bundle").exists():
-        export_run(run, run / "bundle")
+    with_bundle(run)
     data = dataset_of(dataset)
     out = ROOT / "runs" / "benchmarks" / f"{called}_compressed"
     shutil.rmtree(out, ignore_errors=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 from onlooker.learning.datasets.clip_cache import ClipCache
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.loader import Loader
+from onlooker.learning.export import export_run
 from onlooker.learning.facts import find_facts, preparation_of
 from onlooker.learning.model import build_model
 from onlooker.learning.recipe import load_recipe
@@ -27,7 +28,7 @@ from onlooker.learning.training.score import measured, predict
 from onlooker.learning.training.train import Quiet, train
 from onlooker.learning.views import View
 
-__all__ = ["ROOT", "Told", "accuracy", "dataset_of", "run_of", "spread", "trained", "untrained"]
+__all__ = ["ROOT", "Told", "accuracy", "dataset_of", "run_of", "spread", "trained", "untrained", "with_bundle"]
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "benchmarks"
@@ -67,6 +68,13 @@ def trained(
         train(ROOT / "recipes" / recipe, overrides=own, out=folder, progress=Told(run), bundle=bundle)
         RunFolder(folder).write("seconds.json", time.time() - began)
     return folder, RunFolder(folder).read("seconds.json")
+
+
+def with_bundle(run: Path) -> Path:
+    """The run, whose bundle is made where it is not there."""
+    if not (run / "bundle").exists():
+        export_run(run, run / "bundle")
+    return run
 
 
 def untrained(recipe: str, settings: Sequence[str] = ()) -> tuple[Any, Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["View", "count_of", "views_of", "views_of_inputs"]
+__all__ = ["View", "batch_of_views", "count_of", "views_of", "views_of_inputs"]
 
 View: TypeAlias = Literal["mirror", "shift"]
 """``mirror``: the mirror image too; ``shift``: two copies of each too, moved by a pixel to either end of a diagonal."""
@@ -27,12 +28,16 @@ def count_of(kinds: Sequence[View]) -> int:
 def views_of(x: Tensor, kinds: Sequence[View]) -> list[Tensor]:
     """Pictures (..., C, H, W) as they are, then their other views, in the same shape; edges are repeated.
 
-    >>> import torch
     >>> [tuple(v.shape) for v in views_of(torch.zeros(1, 4, 3, 8, 8), ("mirror", "shift"))] == 6 * [(1, 4, 3, 8, 8)]
     True
     """
     made = [_moved(x, by) for by in _MOVED] if "shift" in kinds else [x]
     return made + [v.flip(-1) for v in made] if "mirror" in kinds else made
+
+
+def batch_of_views(x: Tensor, kinds: Sequence[View]) -> Tensor:
+    """A clip (1, T, C, H, W), or all n views of it (n, T, C, H, W)."""
+    return torch.cat(views_of(x, kinds)) if kinds else x
 
 
 def views_of_inputs(inputs: Mapping[str, Tensor], kinds: Sequence[View]) -> list[dict[str, Tensor]]:

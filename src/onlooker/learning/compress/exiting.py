@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from onlooker.learning.model import Model
 from onlooker.learning.network import Network
 from onlooker.learning.task import Calibration
-from onlooker.learning.views import View, views_of
+from onlooker.learning.views import View, batch_of_views
 
 __all__ = ["Choice", "Early", "ExitHead", "Judging", "Late", "choose"]
 
@@ -97,7 +97,7 @@ class Early(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Maps, logits in the order of the tasks, confidence; of the bundle's tensor."""
         x = x[:, None] if self.lone else x
-        maps = self.net.trunk(torch.cat(views_of(x, self.views)) if self.views else x, self.cut)
+        maps = self.net.trunk(batch_of_views(x, self.views), self.cut)
         raw = {n: r.mean(0, keepdim=True) * self.scales[n] for n, r in self.head(maps).items()}
         sure = [(r / self.temperatures[n]).softmax(1).amax(1) for n, r in raw.items()]
         return maps, *raw.values(), torch.stack(sure).amin(0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from onlooker.learning.model import Model
 from onlooker.learning.network import Features
-from onlooker.learning.views import View, count_of, views_of, views_of_inputs
+from onlooker.learning.views import View, batch_of_views, count_of, views_of_inputs
 
 __all__ = ["Encoder", "Joint", "Whole", "Windows", "averaged"]
 
@@ -25,11 +25,6 @@ def averaged(
     """Raw numbers (B, ...) of each task as a trained model gives them, the mean over the views."""
     each = [model(seen, present).raw for seen in views_of_inputs(inputs, views)]
     return {n: torch.stack([raw[n].float() for raw in each]).mean(0) for n in each[0]}
-
-
-def _all(x: Tensor, views: Sequence[View]) -> Tensor:
-    """A clip (1, T, C, H, W), or all n views of it (n, T, C, H, W)."""
-    return torch.cat(views_of(x, views)) if views else x
 
 
 def _answer(raw: Tensor) -> Tensor:
@@ -53,7 +48,7 @@ class Whole(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Of the bundle's tensor."""
-        x = _all(x[:, None] if self.lone else x, self.views)
+        x = batch_of_views(x[:, None] if self.lone else x, self.views)
         return tuple(_answer(r) for r in self.model({self.name: x}).raw.values())
 
 
@@ -95,7 +90,7 @@ class Windows(nn.Module):
         names = list(self.initial_state())
         before = dict(zip(names, state, strict=True))
         own = {name: tensor for name, tensor in before.items() if name not in (_RING, _COUNT)}
-        features, after = self.net.stream(_all(x, self.views), own)
+        features, after = self.net.stream(batch_of_views(x, self.views), own)
         steps = features.steps[:, -self.net.steps :]
         if self.kept:
             steps, after = self._lengthened(features.steps, before, dict(after))
@@ -138,7 +133,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of the bundle's tensor."""
-        return self.net(_all(x[:, None] if self.lone else x, self.views)).steps.float().reshape(1, -1)
+        return self.net(batch_of_views(x[:, None] if self.lone else x, self.views)).steps.float().reshape(1, -1)
 
 
 class Joint(nn.Module):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["AugmentConfig", "augment_pictures", "augment_series", "augment_spectrum", "corrupted", "mixing"]
+__all__ = ["AugmentConfig", "augment_pictures", "augment_series", "augment_spectrum", "corrupted", "mixed", "mixing"]
 
 Share = Field(default=0.0, ge=0, le=1)
 
@@ -244,3 +244,21 @@ def mixing(config: AugmentConfig, count: int, generator: torch.Generator) -> tup
     seed = int(torch.randint(0, 2**62, (), generator=generator))
     share = float(np.random.default_rng(seed).beta(alpha, alpha))
     return torch.randperm(count, generator=generator), share, kind == "cutmix"
+
+
+def mixed(
+    inputs: dict[str, Tensor], partner: Tensor, share: float, by_box: bool, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Each sample with its partner's pictures in a box (cutmix), or the mean of both by ``share`` (mixup)."""
+    if not by_box:
+        return {n: share * x + (1 - share) * x[partner] for n, x in inputs.items()}
+    made: dict[str, Tensor] = {}
+    for name, x in inputs.items():
+        high, wide = x.shape[-2:]
+        side = (1 - share) ** 0.5
+        tall, broad = round(high * side), round(wide * side)
+        top = int(torch.randint(0, high - tall + 1, (), generator=generator))
+        left = int(torch.randint(0, wide - broad + 1, (), generator=generator))
+        made[name] = x.clone()
+        made[name][..., top : top + tall, left : left + broad] = x[partner][..., top : top + tall, left : left + broad]
+    return made

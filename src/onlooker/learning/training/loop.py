@@ -23,7 +23,14 @@ from onlooker.learning.parts import load_part
 from onlooker.learning.precision import computing_in
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.run_folder import RunFolder
-from onlooker.learning.training.augment import augment_pictures, augment_series, augment_spectrum, corrupted, mixing
+from onlooker.learning.training.augment import (
+    augment_pictures,
+    augment_series,
+    augment_spectrum,
+    corrupted,
+    mixed,
+    mixing,
+)
 from onlooker.learning.training.batches import Batch, Data, normalised
 from onlooker.learning.training.checkpoint import Parts, Standing, save
 from onlooker.learning.training.conflicts import Conflicts
@@ -175,24 +182,6 @@ def changed(run: Run, batch: Batch, generator: torch.Generator) -> tuple[dict[st
     if run.recipe.fusion is not None and run.recipe.fusion.modality_dropout:
         present = drop_modalities(present, run.recipe.fusion.modality_dropout, generator)
     return inputs, {n: p.to(run.peers.device) for n, p in present.items()}
-
-
-def mixed(
-    inputs: dict[str, Tensor], partner: Tensor, share: float, by_box: bool, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Each sample with its partner's pictures in a box (cutmix), or the mean of both by ``share`` (mixup)."""
-    if not by_box:
-        return {n: share * x + (1 - share) * x[partner] for n, x in inputs.items()}
-    made: dict[str, Tensor] = {}
-    for name, x in inputs.items():
-        high, wide = x.shape[-2:]
-        side = (1 - share) ** 0.5
-        tall, broad = round(high * side), round(wide * side)
-        top = int(torch.randint(0, high - tall + 1, (), generator=generator))
-        left = int(torch.randint(0, wide - broad + 1, (), generator=generator))
-        made[name] = x.clone()
-        made[name][..., top : top + tall, left : left + broad] = x[partner][..., top : top + tall, left : left + broad]
-    return made
 
 
 def losses_of(
