@@ -267,24 +267,46 @@ def test_what_the_body_may_name_is_bounded(served):
     assert yard.post("/api/v1/jobs", json={"sources": [YARD]}).status_code == 400
 
 
-def test_a_job_is_cancelled_whether_it_waits_or_runs(folder, data, tmp_path):
-    """The first reads from a server that says nothing, so it lasts; the second waits for it."""
-    silent = socket.socket()
-    silent.bind(("127.0.0.1", 0))
-    silent.listen()
-    address = f"http://127.0.0.1:{silent.getsockname()[1]}/x.mp4"
-    try:
-        with serving(folder, private_sources=True) as running:
-            running.user("operator", ("*", "operator"), password=None)
-            client = running.of("operator")
+@contextlib.contextmanager
+def endless():
+    """The address of a video that never ends."""
+    over, frame = threading.Event(), b"FRAME\n" + bytes(64 * 48 * 3 // 2)
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            with contextlib.suppress(OSError):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420jpeg\n" + 50 * frame)
+                while not over.wait(0.04):
+                    self.wfile.write(frame)
+
+        def log_message(self, format, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/x.y4m"
+        finally:
+            over.set()
+            server.shutdown()
+
+
+def test_a_job_is_cancelled_whether_it_waits_or_runs(folder, tmp_path):
+    """The second waits for the first, which lasts as long as the server does."""
+    with serving(folder, private_sources=True) as running:
+        running.user("operator", ("*", "operator"), password=None)
+        client = running.of("operator")
+        with endless() as address:
             first, second = (
                 client.post("/api/v1/jobs", json={"addresses": [address], "only": ["shots"]}).json()["id"]
                 for _ in range(2)
             )
             assert client.delete(f"/api/v1/jobs/{second}").status_code == 200
             assert client.get(f"/api/v1/jobs/{second}").json()["state"] == "cancelled"
+            while (found := client.get(f"/api/v1/jobs/{first}").json())["state"] == "queued":
+                time.sleep(0.05)
+            assert found["state"] == "running", found
             assert client.delete(f"/api/v1/jobs/{first}").status_code == 200, client.get(f"/api/v1/jobs/{first}").text
-            silent.close()
             assert wait(client, first)["state"] == "cancelled"
-    finally:
-        silent.close()

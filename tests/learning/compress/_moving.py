@@ -37,6 +37,7 @@ PICTURES: dict[str, dict[str, Any]] = {
     "video_transformer": {"network": "video_transformer", "size": 16, "heads": 2, "patch": 4, "space_layers": 1,
                           "time_layers": 2, "window": 3},
     "whitened_cnn": {"network": "whitened_cnn", "widths": [12, 16], "depth": 3, "scale": 1.0},
+    "members": {"network": "whitened_cnn", "widths": [8, 16], "members": 2, "scale": 1.0},
 }  # fmt: skip
 EAR: dict[str, Any] = {"network": "audio_cnn", "widths": [8, 16], "size": 12}
 

@@ -39,6 +39,7 @@ from onlooker.testing.drive import decide
 
 NETWORKS = {
     "whitened_cnn": ({"network": "whitened_cnn", "stem": [5], "widths": [4, 6, 8]}, FRAME),
+    "members": ({"network": "whitened_cnn", "widths": [4, 6, 8], "members": 3, "shared": 2}, FRAME),
     "frame_cnn": ({"network": "frame_cnn", "widths": [4, 6], "difference": True}, CLIP),
     "tconv": ({"network": "tconv", "widths": [4, 6], "time_strides": [2, 1]}, CLIP),
     "shift": ({"network": "tconv", "widths": [8, 8], "form": "shift", "causal": False, "difference": "alone"}, CLIP),

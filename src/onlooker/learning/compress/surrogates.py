@@ -23,6 +23,7 @@ from onlooker.learning.networks._streaming import Memory
 from onlooker.learning.networks._temporal import Shift
 from onlooker.learning.networks.text_encoder import TextEncoder
 from onlooker.learning.networks.video_transformer import Layer
+from onlooker.learning.networks.whitened_cnn import WhitenedCnn
 
 __all__ = ["first_layer", "fixed_layers", "last_layer", "pruners", "recurrent_scores", "surrogates", "traced"]
 
@@ -49,8 +50,16 @@ def _opaque(width: int, axis: int, *given: Tensor) -> Tensor:
     return made
 
 
-def _surrogate(module: nn.Module, ends: list[Tensor]) -> tuple[str, Callable[..., Any]] | None:
-    """The method that is replaced and by what; ``ends`` gathers what else comes out."""
+def _surrogate(
+    module: nn.Module, ends: list[Tensor], apart: dict[nn.Module, list[Tensor]]
+) -> tuple[str, Callable[..., Any]] | None:
+    """The method that is replaced and by what.
+
+    Args:
+        module: in which.
+        ends: gathers what else comes out.
+        apart: by network, what each of its members gives.
+    """
     match module:
         case Memory():
             length = module.length
@@ -65,6 +74,8 @@ def _surrogate(module: nn.Module, ends: list[Tensor]) -> tuple[str, Callable[...
             return "forward", lambda x, *_: _attending(module, x)
         case TextEncoder():
             return "forward", lambda x: _reading(module, x, ends)
+        case WhitenedCnn() if module.members:
+            return "_features", lambda maps, _: _together(module, maps, apart)
         case _:
             return None
 
@@ -84,26 +95,41 @@ def _reading(net: TextEncoder, x: Tensor, ends: list[Tensor]) -> Features:
     return Features(y.mean(1, keepdim=True))
 
 
+def _together(net: WhitenedCnn, maps: Tensor, apart: dict[nn.Module, list[Tensor]]) -> Features:
+    ends = [member(maps) for member in net.members]
+    apart[net] = [end.amax((2, 3)) for end in ends]
+    return Features(torch.cat(apart[net], 1)[None], torch.cat(ends, 1)[-1:])
+
+
 @contextmanager
 def surrogates(model: Model) -> Iterator[Callable[[Model, Mapping[str, Tensor]], list[Tensor]]]:
     """While it is open, a model can be traced by what it gives: (the model, its inputs) -> ends of the trace."""
     ends: list[Tensor] = []
+    apart: dict[nn.Module, list[Tensor]] = {}
     replaced: list[tuple[nn.Module, str]] = []
     for module in model.modules():
-        found = _surrogate(module, ends)
+        found = _surrogate(module, ends, apart)
         if found is not None:
             setattr(module, *found)
             replaced.append((module, found[0]))
     try:
-        yield lambda given, inputs: [*traced(given, inputs), *ends]
+        yield lambda given, inputs: [*traced(given, inputs, apart), *ends]
     finally:
         for module, name in replaced:
             delattr(module, name)
 
 
-def traced(model: Model, inputs: Mapping[str, Tensor]) -> list[Tensor]:
-    """Ends of a trace through all networks, what fusion makes of each, and the layers of all heads."""
+def traced(model: Model, inputs: Mapping[str, Tensor], apart: Mapping[nn.Module, list[Tensor]]) -> list[Tensor]:
+    """Ends of a trace through all networks, what fusion makes of each, and the layers of all heads.
+
+    Args:
+        model: is traced.
+        inputs: by name.
+        apart: by network, what each of its members gives once it is called: Torch-Pruning loses the places of channels
+            that are put together and cut apart again.
+    """
     features = {name: model.network(name)(x) for name, x in inputs.items()}
+    members = {name: apart.get(model.network(name), []) for name in inputs}
     ends: list[Tensor] = []
     for part in _inputs(model):
         for name, norm, linear in zip(part.names, part._norms, part._linears, strict=True):
@@ -113,11 +139,13 @@ def traced(model: Model, inputs: Mapping[str, Tensor]) -> list[Tensor]:
     for task, head in model.heads.items():
         alone = model.alone_on(task)
         if alone is not None or model.fusion is None:
-            ends.append(_answer(head, features[alone or next(iter(features))]))
+            name = alone or next(iter(features))
+            ends += _answers(head, features[name], members[name])
         else:
-            ends.append(_answer(head, Features(_given(head))))
+            ends += [layers(_given(layers)) for layers in _layers_of(head)]
     for name, heads in model.sides.items():
-        ends += [_answer(h, model.seen_alone(features[name], t)) for t, h in heads.items()]  # type: ignore[operator, union-attr]
+        for task, head in heads.items():  # type: ignore[operator, union-attr]
+            ends += _answers(head, model.seen_alone(features[name], task), members[name])
     return ends
 
 
@@ -137,16 +165,26 @@ def fixed_layers(model: Model) -> list[nn.Module]:
             case _:
                 pass
     heads: list[Any] = [*model.heads.values(), *(h for side in model.sides.values() for h in side.values())]  # type: ignore[operator]
-    return made + [last_layer(head.answer) for head in heads]
+    return made + [last_layer(layers) for head in heads for layers in _layers_of(head)]
 
 
 def _inputs(model: Model) -> list[Inputs]:
     return [] if model.fusion is None else [m for m in model.fusion.modules() if isinstance(m, Inputs)]
 
 
-def _answer(head: Any, features: Features) -> Tensor:
-    tower = getattr(head, "tower", None)
-    return head.answer(features.steps) if tower is None else head.answer(tower(features.maps))
+def _answers(head: Any, features: Features, members: Sequence[Tensor]) -> list[Tensor]:
+    layers = _layers_of(head)
+    if len(layers) == 1:
+        tower = getattr(head, "tower", None)
+        return [head.answer(features.steps if tower is None else tower(features.maps))]
+    if len(layers) == len(members):
+        return [one(part) for one, part in zip(layers, members, strict=True)]
+    return head.each(features.steps.mean(1))
+
+
+def _layers_of(head: Any) -> list[nn.Module]:
+    """What answers: of each member, or of the head."""
+    return [head.answer, *getattr(head, "others", ())]
 
 
 def first_layer(module: nn.Module) -> nn.Module:

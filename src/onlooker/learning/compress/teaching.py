@@ -70,6 +70,8 @@ def _mean(parts: Sequence[Tensor]) -> Tensor:
 def _divergence(raw: Tensor, others: Sequence[Tensor], temperature: float) -> Tensor:
     sure = _mean([functional.softmax(t / temperature, -1) for t in others])
     own = functional.log_softmax(raw / temperature, -1)
+    if own.ndim > sure.ndim:  # each member of a head learns from the same
+        sure = sure[:, None]
     return functional.kl_div(own, sure, reduction="none").sum(-1) * temperature**2
 
 

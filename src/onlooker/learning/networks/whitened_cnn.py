@@ -18,9 +18,10 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.network import Features, Network, NetworkConfig
 from onlooker.learning.networks._blocks import Activation, activation_of, width_of
 
-__all__ = ["EXAMPLE", "PART", "Config", "WhitenedCnn"]
+__all__ = ["EXAMPLE", "PART", "VARIANTS", "Config", "WhitenedCnn"]
 
 EXAMPLE: dict[str, Any] = {"config": {"stem": (6,), "widths": (8, 16), "scale": 1.0}, "shape": (1, 3, 16, 16)}
+VARIANTS: tuple[dict[str, Any], ...] = ({"widths": (8, 12, 16), "members": 2, "scale": 1.0},)
 _PATCH = 2
 Width = Annotated[int, Field(ge=1, le=4096)]
 
@@ -39,6 +40,10 @@ class Config(NetworkConfig):
         whitening_least: is added to the spread of each direction of the patches, so that faint ones, such as what JPEG
             leaves of colours, are not blown up.
         scale: of the features, which with a small one keep the head's first answers small.
+        members: networks that share the stem and the first ``shared`` groups and are apart from there on, so that they
+            err in different places (Lee et al. 2015, Why M heads are better than one, arXiv 1511.06314). Their steps
+            lie after each other; ``members`` of the classification head lets each learn by itself, and averages.
+        shared: groups that all members have together.
     """
 
     network: Literal["whitened_cnn"] = "whitened_cnn"
@@ -50,6 +55,8 @@ class Config(NetworkConfig):
     whitening_bias: bool = True
     whitening_least: float = Field(default=5e-4, gt=0, le=10)
     scale: float = Field(default=1 / 9, gt=0)
+    members: int = Field(default=1, ge=1, le=16)
+    shared: int = Field(default=1, ge=1, le=6)
 
     def shallower(self) -> dict[str, Any] | None:
         """One convolution less in each group; see `NetworkConfig.shallower`."""
@@ -101,7 +108,10 @@ class _Group(nn.Module):
 
 
 class WhitenedCnn(Network):
-    """Pictures (B, T, C, H, W), each by itself -> steps (B, T, widths[-1]), the greatest of each map, and the maps."""
+    """Pictures (B, T, C, H, W), each by itself -> steps (B, T, D), the greatest of each map, and the maps.
+
+    D is the last of the widths times the members.
+    """
 
     Config = Config
     takes = "pictures"
@@ -123,15 +133,26 @@ class WhitenedCnn(Network):
         self.active = activation_of(config.activation)
         early = (2 * patch, *config.stem)
         self.stem = nn.Sequential(*(_Stem(a, b, config) for a, b in itertools.pairwise(early)))
-        sizes = (early[-1], *config.widths)
-        self.groups = nn.Sequential(*(_Group(a, b, config) for a, b in itertools.pairwise(sizes)))
-        self.size = self.map_size = config.widths[-1]
+        pairs = list(itertools.pairwise((early[-1], *config.widths)))
+        shared, apart = len(pairs), 0
+        if config.members > 1:
+            shared, apart = config.shared, config.members
+        if apart and shared >= len(pairs):
+            raise UsageError(
+                f"whitened_cnn: {apart} members share {shared} of {len(pairs)} groups, which leaves none apart",
+                hint="set a smaller `shared`, or more `widths`",
+            )
+        self.groups = nn.Sequential(*(_Group(a, b, config) for a, b in pairs[:shared]))
+        self.members = nn.ModuleList(
+            nn.Sequential(*(_Group(a, b, config) for a, b in pairs[shared:])) for _ in range(apart)
+        )
+        self.size = self.map_size = config.widths[-1] * config.members
         self.map_stride = 2 ** len(config.widths)
         self.steps, self.scale = frames, config.scale
 
     def follow_widths(self) -> None:
         """See `Network.follow_widths`."""
-        self.size = self.map_size = width_of(self.groups)
+        self.size = self.map_size = sum(width_of(end) for end in self.members or [self.groups])
 
     @torch.no_grad()
     def prepare(self, x: Tensor) -> None:
@@ -149,7 +170,7 @@ class WhitenedCnn(Network):
     @property
     def cuts(self) -> int:
         """See `Network.cuts`."""
-        return len(self.groups) - 1
+        return len(self.groups) - (0 if self.members else 1)
 
     def trunk(self, x: Tensor, cut: int) -> Tensor:
         """(B, C, T, H', W') after some groups."""
@@ -164,6 +185,8 @@ class WhitenedCnn(Network):
         return self.stem(self.active(self.whiten(frames)))
 
     def _features(self, maps: Tensor, frames: int) -> Features:
+        if self.members:
+            maps = torch.cat([member(maps) for member in self.members], 1)
         steps = maps.amax((2, 3)).unflatten(0, (-1, frames)) * self.scale
         return Features(steps, maps.unflatten(0, (-1, frames))[:, -1])
 

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.manifest import Task
 from onlooker.learning.metrics import told
@@ -44,6 +45,9 @@ class Config(ScoredConfig):
         class_weights: ``balanced`` weighs a class by one over how often it occurs in the training part, but none more
             than ten times as much as the most frequent, and so that the mean weight of a sample is 1.
         focal: the loss is weighted by (1 - probability of the true class) to this power; 0: not.
+        members: the features are cut into so many parts of one size, each is answered by itself and has a loss of its
+            own, the mean of which is learned from; deployed, the mean of their logits is the answer. For networks that
+            have members, see `onlooker.learning.networks.whitened_cnn`.
     """
 
     head: Literal["classification"] = "classification"
@@ -51,6 +55,7 @@ class Config(ScoredConfig):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     class_weights: Literal["none", "balanced"] = "none"
     focal: float = Field(default=0.0, ge=0, le=10)
+    members: int = Field(default=1, ge=1, le=16)
 
 
 class Classification(Head):
@@ -69,16 +74,33 @@ class Classification(Head):
     def __init__(self, config: Config, facts: TaskFacts, size: int, map_size: int | None = None) -> None:
         super().__init__(config, facts, size, map_size)
         self.config, self.classes = config, len(facts.classes)
-        self.answer = layers(config, size, self.classes)
+        if size % config.members:
+            raise UsageError(f"tasks.{facts.name}.members: {size} features cannot be cut into {config.members} parts")
+        part = size // config.members
+        self.answer = layers(config, part, self.classes)
+        self.others = nn.ModuleList(layers(config, part, self.classes) for _ in range(config.members - 1))
         self.register_buffer("weights", _weights(facts, config), persistent=False)
         self.weights: Tensor
 
     def forward(self, features: Features) -> Tensor:
-        """Logits (B, classes)."""
-        return self.answer(pooled(features.steps, self.config.pool))
+        """Logits (B, classes); in training, of several members each its own (B, members, classes)."""
+        each = self.each(pooled(features.steps, self.config.pool))
+        if len(each) == 1:
+            return each[0]
+        return torch.stack(each, 1) if self.training else torch.stack(each, 1).mean(1)
+
+    def each(self, x: Tensor) -> list[Tensor]:
+        """What each member makes of its part of features (B, D): logits (B, classes)."""
+        members = [self.answer, *self.others]
+        if len(members) == 1:
+            return [self.answer(x)]
+        parts = x.split([_width(one) for one in members], 1)
+        return [one(part) for one, part in zip(members, parts, strict=True)]
 
     def loss(self, raw: Tensor, values: Tensor) -> Tensor:
-        """(B,) of logits and class numbers (B,)."""
+        """(B,) of logits and class numbers (B,); of several members' logits the mean of their losses."""
+        if raw.ndim == 3:
+            return torch.stack([self.loss(own, values) for own in raw.unbind(1)]).mean(0)
         logarithms = functional.log_softmax(raw.float(), -1)
         true = functional.one_hot(values.clamp(min=0), self.classes).to(torch.float32)
         smooth = true * (1 - self.config.label_smoothing) + self.config.label_smoothing / self.classes
@@ -136,6 +158,11 @@ class Classification(Head):
     def output(cls, facts: TaskFacts, config: Config, calibration: Calibration) -> dict[str, Any]:
         """Of the task ``classification``."""
         return scored_output(cls.task, facts, config, calibration)
+
+
+def _width(layers: nn.Sequential) -> int:
+    """Features that layers take, of which pruning may have left less than the settings say."""
+    return next(int(layer.in_features) for layer in layers if hasattr(layer, "in_features"))  # type: ignore[arg-type]
 
 
 def _weights(facts: TaskFacts, config: Config) -> Tensor:
