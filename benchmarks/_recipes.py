@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from _harness import DATA
+from numpy.typing import NDArray
 from torch import Tensor
 
 from onlooker.learning.datasets.clip_cache import ClipCache
@@ -28,7 +30,7 @@ from onlooker.learning.training.score import measured, predict
 from onlooker.learning.training.train import Quiet, train
 from onlooker.learning.views import View
 
-__all__ = ["ROOT", "Told", "accuracy", "dataset_of", "run_of", "spread", "trained", "untrained", "with_bundle"]
+__all__ = ["ROOT", "Told", "accuracy", "dataset_of", "right", "run_of", "spread", "trained", "untrained", "with_bundle"]
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "benchmarks"
@@ -112,6 +114,13 @@ def accuracy(
     torch.manual_seed(0)
     found = predict(model, data, views=views, without=without, change=change)
     return measured(found, recipe, model.tasks)[task]["accuracy"]
+
+
+def right(run: tuple[Any, Any, Any, Data], task: str, *, without: frozenset[str] = frozenset()) -> NDArray[np.float64]:
+    """1 for each sample of a run's data whose class is told, else 0."""
+    model, _, _, data = run
+    found = predict(model, data, without=without)
+    return (found.raw[task].argmax(1) == found.values[task]).astype(np.float64)
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:

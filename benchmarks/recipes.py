@@ -24,10 +24,12 @@ import numpy as np
 import torch
 from _fight_folds import fight_folds
 from _harness import save
-from _recipes import ROOT, accuracy, dataset_of, run_of, spread, trained, untrained
+from _recipes import ROOT, accuracy, dataset_of, right, run_of, spread, trained, untrained
+from numpy.typing import NDArray
 from torch import Tensor
 
 from onlooker.learning.complexity import count
+from onlooker.learning.evaluate.bootstrap import Units, drawn, interval
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import RunFolder, load_model
 from onlooker.learning.training.gains import compare_with_single
@@ -70,9 +72,13 @@ def digits(seeds: int) -> dict[str, Any]:
 
 
 def moods(seeds: int) -> dict[str, Any]:
-    """The mood of a face and a voice: fused against the same recipe with one of them."""
+    """The mood of a face and a voice: fused against the same recipe with one of them.
+
+    Few people are sad: differences to a sense alone have their interval over people, and actors, too.
+    """
     dataset_of("moods")
     found: dict[str, list[float]] = {}
+    ahead: dict[str, list[Any]] = {"face": [], "voice": []}
     for seed in range(seeds):
         recipe = load_recipe(ROOT / "recipes" / "emotion_fused.yaml")
         for sense in ("face", "voice"):
@@ -81,9 +87,27 @@ def moods(seeds: int) -> dict[str, Any]:
                 "emotion_fused.yaml", f"emotion_{sense}", seed=seed, settings=[f"inputs={own}", "fusion=null"]
             )
             _note(found, f"{sense} alone", RunFolder(folder).read("metrics.json")["test"]["mood"]["accuracy"])
+            ahead[sense].append(-1 * right(run_of(folder), "mood"))
         folder, _ = trained("emotion_fused.yaml", "emotion_fused", seed=seed)
-        _fused(found, run_of(folder), "mood", ("face", "voice"))
-    return _compared(found, ("face", "voice"))
+        run = run_of(folder)
+        _fused(found, run, "mood", ("face", "voice"))
+        for sense, other in (("face", "voice"), ("voice", "face")):
+            ahead[sense][-1] = ahead[sense][-1] + right(run, "mood", without=frozenset({other}))
+    told = _compared(found, ("face", "voice"))
+    for sense, (other, group) in {"face": ("voice", "person"), "voice": ("face", "actor")}.items():
+        between = _over(np.mean(ahead[sense], 0), [s.groups[group] for s in run_of(folder)[3].samples])
+        told[f"fused, {other} missing, against {sense} alone, 95 % over {group}s"] = between
+    return told
+
+
+def _over(values: NDArray[np.float64], owners: Sequence[str]) -> list[float]:
+    """In percent, the 95 % interval of the mean when those are drawn whom the values belong to."""
+    names, number = np.unique(owners, return_inverse=True)
+    units = Units(number.astype(np.int64), len(names), "people")
+    draws = drawn(lambda rows: {"mean": float(values[rows].mean())}, np.arange(len(values)), units)
+    between = interval(draws.values["mean"])
+    assert between is not None
+    return [round(100 * v, 2) for v in between]
 
 
 def _note(found: dict[str, list[float]], name: str, value: float) -> None:
