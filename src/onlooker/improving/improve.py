@@ -13,6 +13,7 @@ from typing import Any
 
 from onlooker.bundles.added import add, added_bundle
 from onlooker.bundles.folder import Bundle, load_bundle
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesInput, WaveformInput
 from onlooker.core.errors import ConfigError, Interrupted, UsageError
 from onlooker.improving.labels import samples_of, taught_of
 from onlooker.improving.lessons import key_of, labelled, lessons, write_labels
@@ -242,7 +243,8 @@ def _taught(
     )  # fmt: skip
     length = clip_seconds(made.run)
     taught = taught_of(made.used.manifest, dict(recipe.tasks))
-    material = samples_of(footage.feedback, taught, observed, footage.files, length)
+    measured = any(isinstance(i, SeriesInput) for i in RunFolder(made.run).facts().inputs.values())
+    material = samples_of(footage.feedback, taught, observed, footage.files, length, measured=measured)
     tasks = dict(base.info.tasks) if base is not None else {}
     for one in taught:
         tasks.setdefault(one.task, RunFolder(made.run).facts().tasks[_recipe_task(recipe, one.task)].task)
@@ -258,20 +260,20 @@ def clip_seconds(run: Path) -> float | None:
     """Seconds of a clip that the run's model takes; None: single pictures.
 
     Raises:
-        UsageError: it takes texts or measurements.
+        UsageError: it takes texts.
     """
-    from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, WaveformInput
-
     lengths: list[float | None] = []
     for facts in RunFolder(run).facts().inputs.values():
         if isinstance(facts, ClipInput):
             lengths.append(facts.frames / facts.rate)
         elif isinstance(facts, LogMelInput | WaveformInput):
             lengths.append(facts.length / facts.sample_rate)
+        elif isinstance(facts, SeriesInput):
+            lengths.append(facts.steps / facts.rate)
         elif isinstance(facts, FrameInput):
             lengths.append(None)
         else:
-            raise UsageError("improve learns from video and sound", hint="train on texts with onlooker train")
+            raise UsageError("improve does not learn from texts", hint="train on texts with onlooker train")
     known = [n for n in lengths if n is not None]
     return max(known) if known else None
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from onlooker.bundles.manifest import Manifest
 from onlooker.bundles.outputs import Classification, Dense, Events, MultiLabel, Ordinal, Output, tensors
+from onlooker.bundles.series import sidecar_of
 from onlooker.core.errors import SourceError, UsageError
 from onlooker.core.observation import Observation
 from onlooker.improving.feedback import Feedback, Said
@@ -123,6 +124,8 @@ def samples_of(
     observed: Mapping[str, Sequence[Observation]],
     files: Mapping[str, tuple[Path, float]],
     length: float | None,
+    *,
+    measured: bool = False,
 ) -> Material:
     """Samples that teach what was said.
 
@@ -132,47 +135,50 @@ def samples_of(
         observed: by source id, what the bundle in use observes of it.
         files: by source id, the video and how many seconds it has.
         length: seconds of a clip; None: the model looks at single pictures.
+        measured: whether the model takes the series of measurements beside a video.
 
     Raises:
         UsageError: feedback speaks of what cannot be learned.
     """
-    made, media = Material(), {source: _medium(*file) for source, file in files.items()}
+    made, media = Material(), {source: _media(*file, measured) for source, file in files.items()}
     pace = length if length is not None else PACE
     for one in feedback:
-        medium, limit = media[one.said.source], files[one.said.source][1]
+        own, limit = media[one.said.source], files[one.said.source][1]
         about = output_of(one.said, taught)
         single = not isinstance(about.output, MultiLabel | Dense | Events)
         if single and about.sure(one.said) is None:
             labels = {about.task: one.said.label}
-            made.proposed[one.key] = _sample(
-                f"feedback {one.key}", medium, one.span, length, labels, one, proposed=True
-            )
+            made.proposed[one.key] = _sample(f"feedback {one.key}", own, one.span, length, labels, one, proposed=True)
             continue
         cuts = windows(one.span, pace, limit)
         made.new[one.key] = [
             _sample(
-                f"feedback {one.key} {n}", medium, cut, length,
+                f"feedback {one.key} {n}", own, cut, length,
                 {about.task: _label(about, cut, observed.get(one.said.source, ()), feedback, one)}, one,
             )
             for n, cut in enumerate(cuts)
         ]  # fmt: skip
-    made.kept = _kept(feedback, taught, observed, files, length)
+    made.kept = _kept(feedback, taught, observed, {n: (media[n], files[n][1]) for n in media}, length)
     return made
 
 
-def _medium(path: Path, seconds: float) -> Media:
-    """A video of the library, from the root of the file system."""
-    root = Path(path.anchor)
+def _media(path: Path, seconds: float, measured: bool) -> tuple[Media, ...]:
+    """A video of the library, and the series beside it, from the root of the file system."""
+    root, series = Path(path.anchor), sidecar_of(path)
     media = Media(path=str(path.resolve().relative_to(root)), kind="video", seconds=seconds)
     try:
-        return look_at(root, media, digest=False)
+        made = look_at(root, media, digest=False)
     except SourceError:
-        return look_at(root, media.model_copy(update={"kind": "audio"}), digest=False)
+        made = look_at(root, media.model_copy(update={"kind": "audio"}), digest=False)
+    if not measured or not series.is_file():
+        return (made,)
+    beside = Media(path=str(series.resolve().relative_to(root)), kind="series")
+    return made, look_at(root, beside, digest=False)
 
 
 def _sample(
     id: str,
-    media: Media,
+    media: tuple[Media, ...],
     span: Span,
     length: float | None,
     labels: dict[str, Any],
@@ -185,7 +191,7 @@ def _sample(
         place = {"at": round((span[0] + span[1]) / 2, 3)}
     origin: dict[str, Any] = {"reason": "kept as observed"} if one is None else {"feedback": one.key}
     return Sample(
-        id=id, media=(media,), labels=labels, split="train", status="proposed" if proposed else "labelled",
+        id=id, media=media, labels=labels, split="train", status="proposed" if proposed else "labelled",
         origin=origin, notes="" if one is None else json.dumps(one.as_dict(), ensure_ascii=False), **place,
     )  # fmt: skip
 
@@ -218,7 +224,7 @@ def _kept(
     feedback: Sequence[Feedback],
     taught: Sequence[Taught],
     observed: Mapping[str, Sequence[Observation]],
-    files: Mapping[str, tuple[Path, float]],
+    files: Mapping[str, tuple[tuple[Media, ...], float]],
     length: float | None,
 ) -> list[Sample]:
     """What the bundle in use says elsewhere, as labels, so that it is not forgotten (Li and Hoiem 2016,
@@ -227,7 +233,7 @@ def _kept(
     singles = {t.output.name: t for t in taught if isinstance(t.output, Classification | Ordinal)}
     made: list[tuple[float, Sample]] = []
     for source, observations in observed.items():
-        medium, limit = _medium(*files[source]), files[source][1]
+        media, limit = files[source]
         judged = [f.span for f in feedback if f.said.source == source and f.said.verdict != "right"]
         for o in observations:
             about = singles.get(str(o.data.get("task")))
@@ -238,6 +244,6 @@ def _kept(
                 if inside < _INSIDE or any(overlap(cut, span) > 0 for span in judged):
                     continue
                 id = f"kept {source[:12]} {about.task} {cut[0]:g}"
-                made.append((o.score or 0.0, _sample(id, medium, cut, length, {about.task: o.label}, None)))
+                made.append((o.score or 0.0, _sample(id, media, cut, length, {about.task: o.label}, None)))
     made.sort(key=lambda pair: -pair[0])
     return [sample for _, sample in made[:_MOST_KEPT]]
