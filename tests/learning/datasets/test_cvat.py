@@ -199,3 +199,40 @@ def test_boxes_of_tracks_that_do_not_fit_are_refused_in_words(body, expected, me
 def test_images_that_do_not_fit_are_refused_in_words(more, expected, media, tmp_path):
     with pytest.raises(ConfigError, match=f"annotations.xml:1: {expected}"):
         read(xml_of(tmp_path, f'<image id="0" name="one.jpg" {more}></image>'), media)
+
+
+def image(number, name, more=""):
+    rectangle = '<box label="person" xtl="36" ytl="24" xbr="180" ybr="120"/>'
+    return f'<image id="{number}" name="{name}" width="360" height="240" {more}>{rectangle}</image>'
+
+
+def test_images_of_a_video_are_its_frames(films, tmp_path):
+    """CVAT names them by their numbers in the video, without a suffix."""
+    tasks = [task(4, "a.mp4", "Train"), task(7, "b.mp4", "val", size=30, start=10, step=2)]
+    body = image(0, "frame_000007", 'task_id="4" subset="Train"') + image(1, "frame_000012", 'task_id="7" subset="val"')
+    made = imported(tmp_path / "set", "cvat", project(tmp_path, tasks, body), media=films)
+    assert {s.id: (s.at, s.split, s.media[0].path) for s in made.samples} == {
+        "a.mp4#0.7": (0.7, "train", "a.mp4"), "b.mp4#1.2": (1.2, "val", "b.mp4"),
+    }  # fmt: skip
+    assert [b.box[0] for s in made.samples for b in s.labels["objects"]] == [0.1, 0.1]
+
+
+def test_images_of_a_video_that_were_saved_are_found(films, media, tmp_path):
+    (films / "images").mkdir()
+    shutil.copy(media / "one.jpg", films / "images" / "frame_000003.PNG")
+    path = one_video(tmp_path, image(0, "frame_000003") + image(1, "frame_000004"))
+    made = read(path, films, video="c.mp4")
+    assert [(f.sample.media[0].path, f.sample.at) for f in made.found] == [
+        ("images/frame_000003.PNG", None), ("c.mp4", 0.4),
+    ]  # fmt: skip
+
+
+def test_images_of_a_video_that_is_not_there_are_told(films, tmp_path, capsys):
+    path = one_video(tmp_path, image(0, "frame_000003"))
+    args = ["dataset", "import", "cvat", str(path), "--into", str(tmp_path / "set"), "--media", str(films)]
+    assert run(*args) == 1
+    assert "the frames a second of" in (said := capsys.readouterr().err)
+    assert "walk.mp4 are not known" in said
+    # what is no number of a frame is a picture that is looked for by its name
+    assert run(*[a if a != str(path) else str(one_video(tmp_path, image(0, "other"))) for a in args]) == 1
+    assert "other" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from onlooker.learning.datasets.formats._checked import a_number, shown
 from onlooker.learning.datasets.formats._xml import Element
 from onlooker.learning.datasets.formats.format import parsing, part_of, wrong
 
-__all__ = ["VideoTask", "size_of", "split_of", "video_tasks", "whole"]
+__all__ = ["VideoTask", "id_of", "size_of", "split_of", "video_tasks", "whole"]
 
 _LONGEST = 9  # digits of a frame
 _STEP = re.compile(r"step\s*=\s*([1-9][0-9]{0,8})(?![0-9])")
@@ -71,6 +71,11 @@ def video_tasks(file: Path, top: Element) -> list[VideoTask]:
                 raise ValueError(f"task_id: the project has no task {shown(of)}")
             tasks[of].tracks.append(track)
     return list(tasks.values())
+
+
+def id_of(task: VideoTask) -> str | None:
+    """The number that CVAT gave a task."""
+    return _text(task.facts, "id")
 
 
 def size_of(file: Path, task: VideoTask) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._checked import a_number, an_object, shown
 from onlooker.learning.datasets.formats._cvat import write_images, write_videos
+from onlooker.learning.datasets.formats._cvat_frames import Frames
 from onlooker.learning.datasets.formats._cvat_tasks import VideoTask, size_of, split_of, video_tasks, whole
 from onlooker.learning.datasets.formats._kept import parted, restored
 from onlooker.learning.datasets.formats._xml import Element, read_xml
@@ -50,7 +51,7 @@ class CvatOptions(FormatOptions):
         boxes: name of the task that boxes and tracks belong to.
         tags: name of the task that tags of images belong to.
         label: class of a box, from ``{label}`` and the names of attributes: ``{label} {colour}``.
-        video: file of the video below the media folder, where the XML does not name it.
+        video: file of the video below the media folder, where the XML does not name it; of images without a suffix, too.
         rate: frames a second, where the video does not say.
         form: to write: ``images``, or ``video`` with one file for each video.
     """
@@ -93,7 +94,8 @@ class Cvat:
                 made.left_out["images beside tracks"] += sum(1 for _ in top.find_all("image"))
                 made.found += _videos(file, top, options, made)
             else:
-                made.found += [_image(file, image, options, made) for image in top.find_all("image")]
+                frames = Frames(file, top, made.root, options.video, options.rate)
+                made.found += [_image(file, image, frames, options, made) for image in top.find_all("image")]
         samples = [f.sample for f in made.found]
         tags_alone = {n.find_all("name").__next__().text.strip() for n in _typed(tops, "tag")}
         for task, kind in _kinds(options, samples, tops).items():
@@ -193,9 +195,12 @@ def _tagged(image: Element, options: CvatOptions, made: Imported) -> dict[str, s
     return labels
 
 
-def _image(file: Path, image: Element, options: CvatOptions, made: Imported) -> Found:
+def _image(file: Path, image: Element, frames: Frames, options: CvatOptions, made: Imported) -> Found:
     with parsing(file, "image", image.line):
-        name, size = image["name"], (a_number(image["width"], "width"), a_number(image["height"], "height"))
+        (picture, at), size = (
+            frames.find(image),
+            (a_number(image["width"], "width"), a_number(image["height"], "height")),
+        )
         boxes: list[LabelledBox] = []
         for box in image.find_all("box"):
             with parsing(file, "box", box.line):
@@ -209,8 +214,9 @@ def _image(file: Path, image: Element, options: CvatOptions, made: Imported) -> 
         labels |= {options.tags: tags} if tags or "tagged" in held else {}
         labels |= _tagged(image, options, made)
         sample = Sample(
-            id=image.get("sample") or name,
-            media=(medium(name, "image"),),
+            id=image.get("sample") or (image["name"] if at is None else sample_id(picture.path, at=at)),
+            media=(picture,),
+            at=at,
             split=split_of(image.get("subset")),
             labels=labels,
         )
