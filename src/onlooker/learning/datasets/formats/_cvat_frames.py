@@ -11,7 +11,8 @@ from onlooker.learning.datasets.formats._cvat_tasks import VideoTask, id_of, vid
 from onlooker.learning.datasets.formats._xml import Element
 from onlooker.learning.datasets.formats.format import medium, video_rate
 from onlooker.learning.datasets.manifest import Media
-from onlooker.learning.datasets.media import PICTURES, kind_of
+from onlooker.learning.datasets.media import kind_of
+from onlooker.sources.openers.images import PICTURES
 
 __all__ = ["Frames"]
 

@@ -51,7 +51,7 @@ class CvatOptions(FormatOptions):
         boxes: name of the task that boxes and tracks belong to.
         tags: name of the task that tags of images belong to.
         label: class of a box, from ``{label}`` and the names of attributes: ``{label} {colour}``.
-        video: file of the video below the media folder, where the XML does not name it; of images without a suffix, too.
+        video: file of the video below the media folder, where the XML does not name it (of frames, too).
         rate: frames a second, where the video does not say.
         form: to write: ``images``, or ``video`` with one file for each video.
     """
