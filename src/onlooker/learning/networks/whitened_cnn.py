@@ -21,7 +21,10 @@ from onlooker.learning.networks._blocks import Activation, activation_of, width_
 __all__ = ["EXAMPLE", "PART", "VARIANTS", "Config", "WhitenedCnn"]
 
 EXAMPLE: dict[str, Any] = {"config": {"stem": (6,), "widths": (8, 16), "scale": 1.0}, "shape": (1, 3, 16, 16)}
-VARIANTS: tuple[dict[str, Any], ...] = ({"widths": (8, 12, 16), "members": 2, "scale": 1.0},)
+VARIANTS: tuple[dict[str, Any], ...] = (
+    {"widths": (8, 12, 16), "members": 2, "scale": 1.0},
+    {"widths": (8, 16), "members": 2, "shared": 0, "scale": 1.0},
+)
 _PATCH = 2
 Width = Annotated[int, Field(ge=1, le=4096)]
 
@@ -56,7 +59,7 @@ class Config(NetworkConfig):
     whitening_least: float = Field(default=5e-4, gt=0, le=10)
     scale: float = Field(default=1 / 9, gt=0)
     members: int = Field(default=1, ge=1, le=16)
-    shared: int = Field(default=1, ge=1, le=6)
+    shared: int = Field(default=1, ge=0, le=6)
 
     def shallower(self) -> dict[str, Any] | None:
         """One convolution less in each group; see `NetworkConfig.shallower`."""
