@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -19,9 +18,6 @@ from onlooker.learning.recipe import Recipe
 from onlooker.learning.task import Head, TaskFacts
 
 __all__ = ["Answer", "Model", "build_model"]
-
-_LEAST = 4
-"""Samples of which the mean and deviation of a batch can be told."""
 
 
 @dataclass(slots=True)
@@ -120,23 +116,14 @@ class Model(nn.Module):
         steps = features.steps
         return Features(steps if self.head(task).windowed else aligned(steps, self.tasks[task].steps))
 
-    def forward(
-        self,
-        inputs: Mapping[str, Tensor],
-        present: Mapping[str, Tensor] | None = None,
-        whole: Mapping[str, Tensor] | None = None,
-    ) -> Answer:
+    def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Answer:
         """Answer a batch.
 
         Args:
             inputs: by name, in the form that each network takes.
             present: by name (B,), 1 where the input is there; None: all are.
-            whole: by name, bool (B,), of which samples batch norms learn; None: of all.
         """
-        features = {
-            name: self.network(name)(x) if whole is None else _by_whole(self.network(name), x, whole[name])
-            for name, x in inputs.items()
-        }
+        features = {name: self.network(name)(x) for name, x in inputs.items()}
         return self.answer(features, present)
 
     def answer(self, features: Mapping[str, Features], present: Mapping[str, Tensor] | None = None) -> Answer:
@@ -166,37 +153,6 @@ class Model(nn.Module):
 
 def _weighed(raw: Mapping[str, Tensor], shares: Mapping[str, Tensor]) -> Tensor:
     return torch.stack([shares[n].reshape(-1, *[1] * (r.ndim - 1)) * r for n, r in raw.items()]).sum(0)
-
-
-def _by_whole(net: Network, x: Tensor, whole: Tensor) -> Features:
-    """Features of all samples, those that are not whole by the norms' running values; of all by these where few are."""
-    good, rest = whole.nonzero()[:, 0], (~whole).nonzero()[:, 0]
-    if not net.training or not len(rest):
-        return net(x)
-    if len(good) < _LEAST:
-        with _norms_at_rest(net):
-            return net(x)
-    first = net(x[good])
-    with _norms_at_rest(net):
-        second = net(x[rest])
-    order = torch.cat((good, rest)).argsort()
-    maps = None
-    if first.maps is not None and second.maps is not None:
-        maps = torch.cat((first.maps, second.maps))[order]
-    return Features(torch.cat((first.steps, second.steps))[order], maps)
-
-
-@contextmanager
-def _norms_at_rest(net: nn.Module) -> Iterator[None]:
-    """Its batch norms take their running values, and leave them, while it is open."""
-    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
-    for norm in norms:
-        norm.eval()
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.train()
 
 
 def build_model(recipe: Recipe, facts: Facts, *, seed: int | None = None) -> Model:

@@ -114,10 +114,6 @@ class TrainingConfig(_Model):
         monitor: the task whose main metric decides; None: the mean over all.
         balanced: samples of rare classes are drawn more often, so that all classes of this task come alike often.
         drop_labels: share of a task's training labels that are not used, by task, to see what fewer would do.
-        norms: ``whole``: an input that is missing or spoilt (``augment.corrupt``) does not count in the batch norms of
-            its network, and is normalised by their running values, as when deployed (such norms of their own for what
-            is unlike the rest: Xie et al. 2020, AdvProp, arXiv 1911.09665); ``all``: all count. Not while teachers
-            teach.
         test_time: answers are averaged over views of the pictures, when tried and when deployed: ``mirror``, as they
             are and mirrored; ``shift``, as they are and moved by a pixel both ways, at three times the cost.
         workers: processes that decode; None: one for each CPU but one.
@@ -145,7 +141,6 @@ class TrainingConfig(_Model):
     monitor: str | None = None
     balanced: str | None = None
     drop_labels: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
-    norms: Literal["all", "whole"] = "all"
     test_time: tuple[View, ...] = ()
     workers: int | None = Field(default=None, ge=0, le=256)
     in_memory: bool | None = None

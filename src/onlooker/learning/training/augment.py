@@ -211,22 +211,16 @@ def augment_series(x: Tensor, config: AugmentConfig, generator: torch.Generator)
     return x + torch.randn(x.shape, generator=generator) * config.series_noise if config.series_noise else x
 
 
-def corrupted(
-    inputs: dict[str, Tensor], share: float, generator: torch.Generator
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def corrupted(inputs: dict[str, Tensor], share: float, generator: torch.Generator) -> dict[str, Tensor]:
     """One normalised input of a ``share`` of the samples spoilt: mixed with noise, and of every other one noise alone.
 
     What is wholly noise has to be known as such, which is not learned where that is the rare end of mixing.
-
-    Returns:
-        The inputs, and by input which samples (B,) are spoilt in it.
     """
     names = list(inputs)
     count = len(inputs[names[0]])
     hit = torch.rand(count, generator=generator) < share
     which = torch.randint(0, len(names), (count,), generator=generator)
     made: dict[str, Tensor] = {}
-    spoilt: dict[str, Tensor] = {}
     for place, name in enumerate(names):
         x = inputs[name]
         shape = (-1, *[1] * (x.ndim - 1))
@@ -234,10 +228,9 @@ def corrupted(
         much = torch.where(torch.rand(count, generator=generator) < 0.5, 1.0, much) * (hit & (which == place))
         loud = _between(0.5, 2.0, (count,), generator)
         noise = torch.randn(x.shape, generator=generator).to(x.device) * loud.view(shape).to(x.device)
-        spoilt[name] = (much > 0).to(x.device)
         much = much.view(shape).to(x.device)
         made[name] = torch.where(much > 0, (1 - much) * x + much * noise, x)
-    return made, spoilt
+    return made
 
 
 def mixing(config: AugmentConfig, count: int, generator: torch.Generator) -> tuple[Tensor, float, bool] | None:

@@ -16,17 +16,24 @@ from torch import Tensor, nn
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.balance import Balancing
+from onlooker.learning.fusion._dropout import drop_modalities
 from onlooker.learning.fusion._ogm import scale_gradients
 from onlooker.learning.model import Model
 from onlooker.learning.parts import load_part
 from onlooker.learning.precision import computing_in
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.run_folder import RunFolder
-from onlooker.learning.training.augment import mixed, mixing
-from onlooker.learning.training.batches import Batch, Data
+from onlooker.learning.training.augment import (
+    augment_pictures,
+    augment_series,
+    augment_spectrum,
+    corrupted,
+    mixed,
+    mixing,
+)
+from onlooker.learning.training.batches import Batch, Data, normalised
 from onlooker.learning.training.checkpoint import Parts, Standing, save
 from onlooker.learning.training.conflicts import Conflicts
-from onlooker.learning.training.given import Given, changed
 from onlooker.learning.training.optimise import Mean, rate_at
 from onlooker.learning.training.peers import Peers
 from onlooker.learning.training.run_events import write_tensorboard
@@ -130,11 +137,11 @@ def one_step(run: Run, batch: Batch) -> dict[str, float]:
     seed = (settings.seed * 1_000_003 + number) * 1_009 + run.peers.rank
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    given = changed(run, batch, generator)
+    inputs, present = changed(run, batch, generator)
     partner = mixing(run.recipe.augment, len(batch), generator)
     if partner is not None:
-        given = given._replace(inputs=mixed(given.inputs, *partner, generator))
-    losses, gates = losses_of(run, batch, given, partner)
+        inputs = mixed(inputs, *partner, generator)
+    losses, gates = losses_of(run, batch, inputs, present, partner)
     if standing.step % settings.accumulate == 0:
         for optimiser in run.optimisers:
             optimiser.zero_grad(set_to_none=True)
@@ -151,20 +158,42 @@ def one_step(run: Run, batch: Batch) -> dict[str, float]:
         _check_finite(run, math.isfinite(loss), f"the loss of {name}")
     if type(run.balancing).after_step is not Balancing.after_step and losses:
         with torch.no_grad():
-            after, _ = losses_of(run, batch, given, partner)
+            after, _ = losses_of(run, batch, inputs, present, partner)
         run.balancing.after_step({name: float(loss) for name, loss in after.items()})
     return told
+
+
+def changed(run: Run, batch: Batch, generator: torch.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The batch's inputs, augmented and normalised, and which of them are there."""
+    how, facts = run.recipe.augment, run.training.facts
+    inputs: dict[str, Tensor] = {}
+    for name, given in batch.inputs.items():
+        x, takes = given, run.model.network(name).takes
+        if takes == "pictures":
+            x = augment_pictures(x, how, generator, epoch=run.standing.epoch, numbers=batch.numbers)
+        elif takes == "log_mel":
+            x = augment_spectrum(x, how, generator)
+        elif takes == "series":
+            x = augment_series(x, how, generator)
+        inputs[name] = normalised(x.to(run.peers.device), facts.inputs[name])
+    if how.corrupt and len(inputs) > 1:
+        inputs = corrupted(inputs, how.corrupt, generator)
+    present = batch.present
+    if run.recipe.fusion is not None and run.recipe.fusion.modality_dropout:
+        present = drop_modalities(present, run.recipe.fusion.modality_dropout, generator)
+    return inputs, {n: p.to(run.peers.device) for n, p in present.items()}
 
 
 def losses_of(
     run: Run,
     batch: Batch,
-    given: Given,
+    inputs: Mapping[str, Tensor],
+    present: Mapping[str, Tensor],
     partner: tuple[Tensor, float, bool] | None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The weighted loss of each task, and with balanced senses how sure each is by itself."""
     with computing_in(run.precision, run.peers.device):
-        answer = (run.forward or run.model)(*given)
+        answer = (run.forward or run.model)(inputs, present)
     losses: dict[str, Tensor] = {}
     sure: dict[str, Tensor] = {}
     fusion = run.recipe.fusion
@@ -174,7 +203,7 @@ def losses_of(
             continue
         for side, tasks in answer.sides.items():
             if name in tasks and fusion is not None:
-                own = task_loss(run, name, tasks[name], batch, partner, given.present[side])
+                own = task_loss(run, name, tasks[name], batch, partner, present[side])
                 if own is not None:
                     loss = loss + (fusion.auxiliary or float(run.model.late)) * own
                     if fusion.balance:
@@ -182,7 +211,7 @@ def losses_of(
         losses[name] = loss * config.weight
     if run.teaching is not None:
         with computing_in(run.precision, run.peers.device):
-            losses = run.teaching(losses, answer, given.inputs, given.present)
+            losses = run.teaching(losses, answer, inputs, present)
     return losses, sure
 
 
@@ -339,9 +368,9 @@ def recalibrate(run: Run) -> None:
         torch.manual_seed(run.recipe.training.seed + 7)
         batches = itertools.islice(run.training.batches(run.standing.epoch), run.recipe.training.recalibrate)
         for batch in batches:
-            given = changed(run, batch, generator)
+            inputs, present = changed(run, batch, generator)
             with computing_in(run.precision, run.peers.device):
-                run.model(*given)
+                run.model(inputs, present)
     for norm, momentum in held:
         norm.momentum = momentum
 

@@ -25,8 +25,7 @@ from onlooker.learning.recipe import Recipe, Splits, Start
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.training.batches import Batch, normalised
 from onlooker.learning.training.finish import finish
-from onlooker.learning.training.given import Given, changed
-from onlooker.learning.training.loop import Run, copied, fit, losses_of, recalibrate, tried
+from onlooker.learning.training.loop import Run, changed, copied, fit, losses_of, recalibrate, tried
 from onlooker.learning.training.peers import Peers
 from onlooker.learning.training.train import Quiet, moved, opened, settle
 
@@ -145,7 +144,8 @@ class Refit:
         run = self._run(model, self.recipe, None)
         model.eval()
         for batch in itertools.islice(self._made.training.batches(), batches):
-            yield losses_of(run, batch, Given(*self.tensors(batch)), None)[0]
+            inputs, present = self.tensors(batch)
+            yield losses_of(run, batch, inputs, present, None)[0]
 
     def first(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The first batch of the training part as the networks get it, and what is there."""
@@ -162,7 +162,7 @@ class Refit:
         run.standing.epoch = epoch
         for number, batch in enumerate(self._made.training.batches(epoch)):
             seed = (self.recipe.training.seed * 1_000_003 + epoch * self._made.training.steps + number) * 1_009
-            yield batch, changed(run, batch, torch.Generator().manual_seed(seed)).inputs
+            yield batch, changed(run, batch, torch.Generator().manual_seed(seed))[0]
 
     @property
     def steps(self) -> int:
