@@ -19,6 +19,7 @@ __all__ = ["Frames"]
 _FRAME = re.compile(r"frame_([0-9]{1,9})")
 _FOLDERS = ("", "images/")
 """CVAT puts pictures into the second."""
+_SUFFIXES = tuple(s for suffix in sorted(PICTURES) for s in (suffix, suffix.upper()))
 
 
 class Frames:
@@ -66,6 +67,3 @@ class Frames:
         if len(self._tasks) == 1:
             return self._tasks[0].source
         return next((t.source for t in self._tasks if id_of(t) == image.get("task_id")), None)
-
-
-_SUFFIXES = tuple(s for suffix in sorted(PICTURES) for s in (suffix, suffix.upper()))

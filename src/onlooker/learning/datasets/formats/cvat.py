@@ -197,10 +197,8 @@ def _tagged(image: Element, options: CvatOptions, made: Imported) -> dict[str, s
 
 def _image(file: Path, image: Element, frames: Frames, options: CvatOptions, made: Imported) -> Found:
     with parsing(file, "image", image.line):
-        (picture, at), size = (
-            frames.find(image),
-            (a_number(image["width"], "width"), a_number(image["height"], "height")),
-        )
+        picture, at = frames.find(image)
+        size = a_number(image["width"], "width"), a_number(image["height"], "height")
         boxes: list[LabelledBox] = []
         for box in image.find_all("box"):
             with parsing(file, "box", box.line):
