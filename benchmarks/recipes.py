@@ -78,24 +78,25 @@ def moods(seeds: int) -> dict[str, Any]:
     """
     dataset_of("moods")
     found: dict[str, list[float]] = {}
-    ahead: dict[str, list[Any]] = {"face": [], "voice": []}
+    ahead: dict[str, list[NDArray[np.float64]]] = {"face": [], "voice": []}
     for seed in range(seeds):
         recipe = load_recipe(ROOT / "recipes" / "emotion_fused.yaml")
+        alone: dict[str, NDArray[np.float64]] = {}
         for sense in ("face", "voice"):
             own = json.dumps({sense: recipe.inputs[sense].model_dump(mode="json")})
             folder, _ = trained(
                 "emotion_fused.yaml", f"emotion_{sense}", seed=seed, settings=[f"inputs={own}", "fusion=null"]
             )
             _note(found, f"{sense} alone", RunFolder(folder).read("metrics.json")["test"]["mood"]["accuracy"])
-            ahead[sense].append(-1 * right(run_of(folder), "mood"))
+            alone[sense] = right(run_of(folder), "mood")
         folder, _ = trained("emotion_fused.yaml", "emotion_fused", seed=seed)
         run = run_of(folder)
         _fused(found, run, "mood", ("face", "voice"))
         for sense, other in (("face", "voice"), ("voice", "face")):
-            ahead[sense][-1] = ahead[sense][-1] + right(run, "mood", without=frozenset({other}))
-    told = _compared(found, ("face", "voice"))
+            ahead[sense].append(right(run, "mood", without=frozenset({other})) - alone[sense])
+    told, samples = _compared(found, ("face", "voice")), run[3].samples
     for sense, (other, group) in {"face": ("voice", "person"), "voice": ("face", "actor")}.items():
-        between = _over(np.mean(ahead[sense], 0), [s.groups[group] for s in run_of(folder)[3].samples])
+        between = _over(np.mean(ahead[sense], 0), [s.groups[group] for s in samples])
         told[f"fused, {other} missing, against {sense} alone, 95 % over {group}s"] = between
     return told
 
@@ -311,13 +312,16 @@ def cifar10_three(seeds: int) -> dict[str, Any]:
     return {**result, "last epoch, not mirrored": spread(single), "seconds": round(statistics.mean(seconds))}
 
 
+ALL = ("splits.train=train+val", "splits.validation=null")
+"""Of CIFAR-10, all 50,000 pictures are learned from, and nothing is tried before the end."""
+
+
 def cifar10(seeds: int) -> dict[str, Any]:
     """Accuracy on the test part after the last of twelve epochs, learned from all 50,000 pictures.
 
     Settings were chosen on the validation part before; the test part is not looked at before the end.
     """
     dataset_of("cifar10")
-    settings = ["splits.train=train+val", "splits.validation=null"]
     ways: dict[str, tuple[View, ...]] = {
         "as they are": (),
         "mirrored": ("mirror",),
@@ -326,7 +330,7 @@ def cifar10(seeds: int) -> dict[str, Any]:
     found: dict[str, list[float]] = {name: [] for name in ways}
     seconds: list[float] = []
     for seed in range(seeds):
-        folder, took = trained("cifar10.yaml", "cifar10", seed=seed, settings=settings)
+        folder, took = trained("cifar10.yaml", "cifar10", seed=seed, settings=ALL)
         run = run_of(folder)
         for name, views in ways.items():
             found[name].append(accuracy(run, "object", views=views))
@@ -345,10 +349,9 @@ MEMBERS = (
 def cifar10_members(seeds: int) -> dict[str, Any]:
     """As `cifar10`, by two members that share the stem and the first group, at a third more time."""
     dataset_of("cifar10")
-    settings = ["splits.train=train+val", "splits.validation=null", *MEMBERS]
     found: dict[str, list[float]] = {}
     for seed in range(seeds):
-        folder, _ = trained("cifar10.yaml", "cifar10_members", seed=seed, settings=settings)
+        folder, _ = trained("cifar10.yaml", "cifar10_members", seed=seed, settings=[*ALL, *MEMBERS])
         metrics = RunFolder(folder).read("metrics.json")
         _note(found, "mirrored and moved", metrics["test"]["object"]["accuracy"])
         _note(found, "as they are", metrics["test without averaging"]["object"]["accuracy"])

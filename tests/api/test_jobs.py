@@ -38,6 +38,20 @@ def wait(client, job, seconds=60):
     raise AssertionError(found)
 
 
+@contextlib.contextmanager
+def answering(handler):
+    """The port of a web server on this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def clip_of(client, name="overhead"):
     return next(s for s in client.get("/api/v1/sources").json()["sources"] if name in s["path"])
 
@@ -195,13 +209,8 @@ def web(data):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield SimpleNamespace(server_port=server.server_port, asked=asked)
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with answering(Handler) as port:
+        yield SimpleNamespace(server_port=port, asked=asked)
 
 
 def test_redirects_go_nowhere_else(folder, web):
@@ -217,22 +226,14 @@ def test_redirects_go_nowhere_else(folder, web):
         def log_message(self, *_):
             pass
 
-    inner = ThreadingHTTPServer(("127.0.0.1", 0), Inner)
-    thread = threading.Thread(target=inner.serve_forever, daemon=True)
-    thread.start()
-    base, hidden = f"http://127.0.0.1:{web.server_port}", f"http://127.0.0.1:{inner.server_port}/secret"
-    try:
-        with serving(folder, private_sources=True) as running:
-            running.user("operator", ("*", "operator"), password=None)
-            client = running.of("operator")
-            targets = [hidden, "file:///etc/passwd", hidden.replace("127.0.0.1", "[::ffff:127.0.0.1]")]
-            body = {"addresses": [f"{base}/to/{t}" for t in targets], "only": ["shots"]}
-            job = client.post("/api/v1/jobs", json=body).json()["id"]
-            ended = wait(client, job)
-    finally:
-        inner.shutdown()
-        inner.server_close()
-        thread.join()
+    with answering(Inner) as port, serving(folder, private_sources=True) as running:
+        base, hidden = f"http://127.0.0.1:{web.server_port}", f"http://127.0.0.1:{port}/secret"
+        running.user("operator", ("*", "operator"), password=None)
+        client = running.of("operator")
+        targets = [hidden, "file:///etc/passwd", hidden.replace("127.0.0.1", "[::ffff:127.0.0.1]")]
+        body = {"addresses": [f"{base}/to/{t}" for t in targets], "only": ["shots"]}
+        job = client.post("/api/v1/jobs", json=body).json()["id"]
+        ended = wait(client, job)
     assert ended["state"] == "failed"
     assert len(web.asked) == len(targets)
     assert secret == []
@@ -284,13 +285,11 @@ def endless():
         def log_message(self, format, *args):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with answering(Answer) as port:
         try:
-            yield f"http://127.0.0.1:{server.server_port}/x.y4m"
+            yield f"http://127.0.0.1:{port}/x.y4m"
         finally:
             over.set()
-            server.shutdown()
 
 
 def test_a_job_is_cancelled_whether_it_waits_or_runs(folder, tmp_path):

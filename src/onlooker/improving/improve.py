@@ -243,7 +243,7 @@ def _taught(
     )  # fmt: skip
     length = clip_seconds(made.run)
     taught = taught_of(made.used.manifest, dict(recipe.tasks))
-    measured = any(isinstance(i, SeriesInput) for i in RunFolder(made.run).facts().inputs.values())
+    measured = made.used.manifest.series is not None
     material = samples_of(footage.feedback, taught, observed, footage.files, length, measured=measured)
     tasks = dict(base.info.tasks) if base is not None else {}
     for one in taught:

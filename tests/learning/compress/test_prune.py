@@ -25,11 +25,16 @@ from onlooker.learning.parts import load_part, part_names
 from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
 
 FAMILIES = {
-    **{name: ({"video": PICTURES[name]}, None) for name in (
+    **{name: ({"video": PICTURES[name]}, {}) for name in (
         "lstm", "conv_lstm", "shift", "video_transformer", "whitened_cnn", "members",
     )},
-    "gated": ({"video": PICTURES["both_ways"], "sound": EAR}, {"kind": "gated", "size": 16, "auxiliary": 0.3}),
-    "members by themselves": ({"video": PICTURES["members"]}, None),
+    "gated": (
+        {"video": PICTURES["both_ways"], "sound": EAR}, {"fusion": {"kind": "gated", "size": 16, "auxiliary": 0.3}},
+    ),
+    "members by themselves": (
+        {"video": PICTURES["members"]},
+        {"tasks": {"way": {"head": "classification", "members": 2}, "speed": {"head": "regression"}}},
+    ),
 }  # fmt: skip
 EXACT = [name for name in PICTURES if name not in ("plain", "video_transformer")]
 """Without norms over several channels, which would notice that some are gone."""
@@ -47,10 +52,7 @@ def test_steps_are_found_by_name():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_pruned_run_is_loaded_and_deployed(family, moving, parent, tmp_path):
-    inputs, fusion = FAMILIES[family]
-    more = {"fusion": fusion} if fusion else {}
-    if "by themselves" in family:
-        more["tasks"] = {"way": {"head": "classification", "members": 2}, "speed": {"head": "regression"}}
+    inputs, more = FAMILIES[family]
     run = trained_run(tmp_path / "first", moving, inputs, **more)
     subject = Subject(parent, run)
     assert Prune.refusal(subject, Config()) is None

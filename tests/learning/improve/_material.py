@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from contextlib import closing
 
 import pytest
 
 from analyzers.bundle import making
 from onlooker.cli.main import main
 from onlooker.core.observation import Observation
+from onlooker.core.store import Query
 from onlooker.core.time import Span
+from onlooker.timeline import open_store
 
 
 def onlooker(*words, code=0):
@@ -26,6 +29,13 @@ def onlooker(*words, code=0):
 def told(*words, code=0):
     """The JSON that it printed."""
     return json.loads(onlooker(*words, "--json", code=code))
+
+
+def labelled(library):
+    """The actions in a library: seconds of begin and end, and label."""
+    with closing(open_store(library)) as store:
+        found = store.query(Query(kinds=("action",)))
+        return sorted((o.span.start.seconds, o.span.end.seconds, o.label) for o in found)
 
 
 def colours(folder, name="model", **output):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 
 import pytest
 import torch
@@ -11,14 +10,12 @@ import yaml
 from PIL import Image
 
 from learning._runs import ACTION, CNN, FRAME, facts_of, make_run, recipe_of
-from learning.improve._material import onlooker, told
+from learning.improve._material import labelled, onlooker, told
 from learning.improve.conftest import tinted
 from onlooker.bundles import added
-from onlooker.core.store import Query
 from onlooker.improving.improve import ImproveRequest, Told, improve
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Media, Sample, Task
-from onlooker.timeline import open_store
 
 RECIPE = {
     "name": "alarms",
@@ -69,12 +66,6 @@ def planted(shown, striped, tmp_path):
     id = told("search", "--label", "fight", "--library", tmp_path / "lib")["hits"][0]["id"]
     onlooker("feedback", "wrong", id, "--from", "3", "--to", "6", "--library", tmp_path / "lib")
     return ("--library", tmp_path / "lib", "--run", tmp_path / "run", "--data", clean, "--threads", "1")
-
-
-def labelled(library):
-    with closing(open_store(library)) as store:
-        found = store.query(Query(kinds=("action",)))
-        return sorted((o.span.start.seconds, o.span.end.seconds, o.label) for o in found)
 
 
 def test_it_is_fixed_promoted_and_rolled_back(planted, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from contextlib import closing
 
 import numpy as np
 import pytest
@@ -11,13 +10,11 @@ import torch
 import yaml
 
 from analyzers.conftest import write_clip
-from learning.improve._material import onlooker, told
+from learning.improve._material import labelled, onlooker, told
 from onlooker.bundles.series import sidecar_of
-from onlooker.core.store import Query
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Media, Sample, Task
 from onlooker.learning.datasets.media import look_at
-from onlooker.timeline import open_store
 
 RECIPE = {
     "name": "paces",
@@ -61,12 +58,6 @@ def dataset_of(folder, pictures, **labels):
     return folder
 
 
-def observed(library):
-    with closing(open_store(library)) as store:
-        found = store.query(Query())
-        return sorted((round(o.span.start.seconds), round(o.span.end.seconds), o.label) for o in found if o.label)
-
-
 def test_a_pace_that_was_told_wrong_is_learned(shown, tmp_path):
     torch.set_num_threads(1)
     taught = dataset_of(tmp_path / "taught", shown, slow="slow", middle="quick", quick="quick")
@@ -78,7 +69,7 @@ def test_a_pace_that_was_told_wrong_is_learned(shown, tmp_path):
     clip = walk(tmp_path / "yard.mp4", shown, "slow", "middle", "quick", "slow", seconds=8, seed=50)
     library = ("--library", tmp_path / "lib")
     onlooker("analyze", clip, *library, "--only", "paces", "--workers", "1")
-    before = observed(tmp_path / "lib")
+    before = labelled(tmp_path / "lib")
     assert [label for *_, label in before] == ["slow", "quick", "slow"]
     assert before[1][0] == pytest.approx(8, abs=1.5)
     wrong = next(h["id"] for h in told("search", "--label", "quick", *library)["hits"])
@@ -92,6 +83,6 @@ def test_a_pace_that_was_told_wrong_is_learned(shown, tmp_path):
     lessons = Dataset.load(tmp_path / "lib" / "improve" / "paces" / made["used"][:16] / "labels")
     assert {m.kind for s in lessons.samples for m in s.media} == {"video", "series"}
     onlooker("analyze", clip, *library, "--only", "paces", "--workers", "1")
-    now = observed(tmp_path / "lib")
+    now = labelled(tmp_path / "lib")
     assert [label for *_, label in now] == ["slow", "quick", "slow"]
     assert now[1][0] == pytest.approx(16, abs=1.5)

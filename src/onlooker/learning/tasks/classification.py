@@ -87,7 +87,8 @@ class Classification(Head):
         each = self.each(pooled(features.steps, self.config.pool))
         if len(each) == 1:
             return each[0]
-        return torch.stack(each, 1) if self.training else torch.stack(each, 1).mean(1)
+        logits = torch.stack(each, 1)
+        return logits if self.training else logits.mean(1)
 
     def each(self, x: Tensor) -> list[Tensor]:
         """What each member makes of its part of features (B, D): logits (B, classes)."""
