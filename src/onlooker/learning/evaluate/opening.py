@@ -54,8 +54,11 @@ class Subject:
 
     @property
     def train_split(self) -> str:
-        """The part that was learned from."""
-        return str((self.recipe.get("splits") or {}).get("train") or "train")
+        """The part that was learned from: as the run's recipe says, or else the bundle."""
+        if part := (self.recipe.get("splits") or {}).get("train"):
+            return str(part)
+        said = (step.settings.get("splits.train") for step in reversed(self.bundle.manifest.provenance.steps))
+        return str(next((part for part in said if part), "train"))
 
 
 def open_subject(where: str, stack: ExitStack) -> Subject:
