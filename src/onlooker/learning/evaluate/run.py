@@ -169,6 +169,8 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
                 hint="see onlooker dataset stats, and --task",
             )
         samples = _some(labelled, request.samples)
+        for judge in [*one.judges, *(other.judges if other is not None else ())]:
+            judge.check(samples)
         for sort in request.by:
             if not any(sort in s.groups or sort in s.labels for s in samples):
                 raise UsageError(f"--by: no sample has a group or label {sort!r}", hint="see onlooker dataset show")

@@ -90,6 +90,21 @@ class Judge:
         values, known = self.head.encode(self.facts, self.config, clips)
         return values, np.asarray(known, np.bool_)
 
+    def check(self, samples: Sequence[Sample]) -> None:
+        """See that labels have the form of the output.
+
+        Raises:
+            UsageError: they are of another number of numbers.
+        """
+        if not isinstance(self.output, Regression):
+            return
+        wide = {int(np.size(s.labels[self.of])) for s in samples if self.of in s.labels}
+        if other := sorted(wide - {self.facts.width}):
+            raise UsageError(
+                f"the output {self.name} is of width {self.facts.width}, labels of {self.of} are of width {other[0]}",
+                hint="--task says with which task it is compared",
+            )
+
     def _clip(self, sample: Sample, since: float, until: float) -> Clip:
         """A sample as heads know it; only those of boxes ask for the pictures, and of them for size and time alone."""
         if not isinstance(self.output, Detection):

@@ -92,10 +92,19 @@ class Regression(Head):
 
     @classmethod
     def encode(cls, facts: TaskFacts, config: Config, clips: Sequence[Clip]) -> tuple[Array, NDArray[np.bool_]]:
-        """Numbers (n, width) float32, 0 where there are none."""
+        """Numbers (n, width) float32, 0 where there are none.
+
+        Raises:
+            UsageError: labels are of another width.
+        """
         target = target_of(facts, config, clips)
         if not target.known.any():
             return np.zeros((len(clips), facts.width), np.float32), target.known
+        if (width := target.values.shape[1]) != facts.width:
+            raise UsageError(
+                f"labels of {facts.name} are of width {width}, expected {facts.width}",
+                hint="all parts that are learned from and measured have as many numbers",
+            )
         return target.values, target.known
 
     @classmethod
