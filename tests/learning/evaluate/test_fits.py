@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from analyzers.bundle.making import brightness_model
+from analyzers.bundle.making import COLOURS, brightness_model, colour_bundle
 from onlooker.bundles import import_model
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.clips import Clip
@@ -52,3 +52,17 @@ def test_a_part_of_another_width_than_the_one_learned_from_is_refused():
     clip = Clip(Sample(id="a", text="a", labels={"light": (1.0, 2.0)}), None, None, None, "a")
     with pytest.raises(UsageError, match="labels of light are of width 2, expected 1"):
         Regression.encode(TaskFacts("light", task, width=1), Config(), [clip])
+
+
+def test_bundles_that_call_their_outputs_otherwise_are_compared(tmp_path):
+    tasks = {"colour": Task(kind="class", classes=COLOURS), "hue": Task(kind="class", classes=COLOURS)}
+    dataset = made(tmp_path / "set", tasks, lambda name: {"colour": name, "hue": name})
+    own = colour_bundle(tmp_path / "own")
+    named = colour_bundle(tmp_path / "named", output={"name": "shade"})
+    for one, other in ((named, own), (own, named)):
+        found = evaluated(one, dataset, tasks={"shade": "colour"}, against=str(other.folder))
+        assert [(d.value, d.other) for d in found.against.values()] == [(1.0, 1.0)]
+    with pytest.raises(UsageError, match=r"no common task: hue \(classification\) and colour \(classification\)"):
+        evaluated(named, dataset, tasks={"shade": "hue"}, against=str(own.folder))
+    with pytest.raises(UsageError, match="no output 'mood'"):
+        evaluated(named, dataset, tasks={"shade": "colour", "mood": "colour"}, against=str(own.folder))

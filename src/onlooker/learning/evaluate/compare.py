@@ -15,7 +15,7 @@ from onlooker.learning.evaluate.judging import correct
 from onlooker.learning.evaluate.measure import metrics_of
 from onlooker.learning.evaluate.tasks import Judge
 
-__all__ = ["Difference", "compared"]
+__all__ = ["Difference", "compared", "pairs_of"]
 
 
 @dataclass(slots=True)
@@ -94,14 +94,18 @@ def compared(
         seed: of it.
     """
     made: dict[str, Difference] = {}
-    by_task = {j.of: j for j in others}
-    for judge in judges:
-        theirs = by_task.get(judge.of)
-        if theirs is not None and theirs.head is judge.head:
-            found = _difference(judge, answers, theirs, other, overlap, draws, seed)
-            if found is not None:
-                made[judge.name] = found
+    for judge, theirs in pairs_of(judges, others):
+        found = _difference(judge, answers, theirs, other, overlap, draws, seed)
+        if found is not None:
+            made[judge.name] = found
     return made
+
+
+def pairs_of(judges: Sequence[Judge], others: Sequence[Judge]) -> list[tuple[Judge, Judge]]:
+    """Outputs of two bundles that answer the same task in the same way."""
+    by_task = {j.of: j for j in others}
+    pairs = [(judge, by_task[judge.of]) for judge in judges if judge.of in by_task]
+    return [(judge, theirs) for judge, theirs in pairs if theirs.head is judge.head]
 
 
 def _difference(

@@ -13,7 +13,7 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.evaluate.answers import CLEAN, Answers, answers_of
-from onlooker.learning.evaluate.compare import Difference, compared
+from onlooker.learning.evaluate.compare import Difference, compared, pairs_of
 from onlooker.learning.evaluate.gallery import Wrong, worst
 from onlooker.learning.evaluate.leaks import Leak, find_leaks
 from onlooker.learning.evaluate.material import Diet, diet_of
@@ -36,7 +36,7 @@ class EvaluationRequest:
         bundle: a folder, zip, name of an added bundle, or the folder of a run.
         dataset: its folder.
         split: which part; None: ``test`` where there is one, else all.
-        tasks: by output, the dataset's task, where they differ.
+        tasks: by output of either bundle, the dataset's task, where they differ.
         against: another bundle to compare with, or None.
         slices: whether to corrupt the samples too.
         by: sorts of groups, or tasks, by which results are told apart.
@@ -156,11 +156,12 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
     say = told or (lambda what, done, of: None)
     with ExitStack() as stack:
         subject = open_like(request.bundle, request.like, stack)
-        one = _Runner(subject, dataset, request, say)
+        beside = None if request.against is None else open_like(request.against, request.like, stack)
         # what does not fit is told before the long work
-        other = None
-        if request.against is not None:
-            other = _Runner(open_like(request.against, request.like, stack), dataset, request, say)
+        one = _Runner(subject, dataset, request, say, beside)
+        other = None if beside is None else _Runner(beside, dataset, request, say, subject)
+        if other is not None:
+            _see_common(one, other)
         tasks = dict.fromkeys(j.of for j in one.judges)
         labelled = [s for s in part if not tasks.keys().isdisjoint(s.labels)]
         if not labelled:
@@ -193,6 +194,7 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
             made.against = compared(
                 one.judges, answers, other.judges, theirs, dataset.info.overlap, draws=request.draws, seed=request.seed
             )
+            made.notes += [f"{j.name} is not compared with the other" for j in one.judges if j.name not in made.against]
         return made
 
 
@@ -209,6 +211,20 @@ def _part(dataset: Dataset, request: EvaluationRequest) -> tuple[str | None, lis
     return split, part
 
 
+def _see_common(one: _Runner, other: _Runner) -> None:
+    """See that two bundles can be compared.
+
+    Raises:
+        UsageError: no task is answered by both in the same way.
+    """
+    if not pairs_of(one.judges, other.judges):
+        ours, theirs = (", ".join(f"{j.of} ({j.output.task})" for j in r.judges) for r in (one, other))
+        raise UsageError(
+            f"{one.subject.name} and {other.subject.name} have no common task: {ours} and {theirs}",
+            hint="--task OUTPUT=TASK says which output belongs to which task",
+        )
+
+
 def _some(samples: Sequence[Sample], count: int | None) -> list[Sample]:
     """At most so many, spread evenly."""
     if count is None or len(samples) <= count:
@@ -217,9 +233,11 @@ def _some(samples: Sequence[Sample], count: int | None) -> list[Sample]:
 
 
 class _Runner:
-    """A bundle with what judges it."""
+    """A bundle with what judges it; what is said of outputs that only the bundle beside it has is not for it."""
 
-    def __init__(self, subject: Subject, dataset: Dataset, request: EvaluationRequest, say: Told) -> None:
+    def __init__(
+        self, subject: Subject, dataset: Dataset, request: EvaluationRequest, say: Told, beside: Subject | None = None
+    ) -> None:
         self.subject, self.dataset, self.request, self._say = subject, dataset, request, say
         manifest = subject.bundle.manifest
         if all(isinstance(o, Anomaly) for o in manifest.outputs):
@@ -228,7 +246,10 @@ class _Runner:
                 hint="onlooker evaluate gives them by itself; in Python onlooker.learning.anomaly.evaluate_anomaly",
             )
         heads: Any = subject.recipe.get("tasks") or {}
-        self.judges: list[Judge] = judges_of(manifest, dataset, request.tasks, subject.calibration, heads)
+        own = {o.name for o in manifest.outputs}
+        others = {o.name for o in beside.bundle.manifest.outputs} - own if beside is not None else set[str]()
+        names = {output: task for output, task in request.tasks.items() if output not in others}
+        self.judges: list[Judge] = judges_of(manifest, dataset, names, subject.calibration, heads)
         self.diet: Diet = diet_of(manifest, looks=request.looks, cut=subject.cut(dataset))
         self.about = {"name": manifest.name, "title": manifest.title, "digest": subject.bundle.digest}
 
