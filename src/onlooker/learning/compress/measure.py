@@ -42,7 +42,11 @@ def size_of(bundle: Bundle) -> float:
 
 
 def costs_beside(
-    bundles: Mapping[str, Bundle], *, rounds: int = _ROUNDS, engine: str | None = None, device: Device = "auto"
+    bundles: Mapping[str, Bundle],
+    *,
+    rounds: int = _ROUNDS,
+    engine: str | Mapping[str, str | None] | None = None,
+    device: Device = "auto",
 ) -> dict[str, Costs]:
     """The latency of bundles, each in the engine that is fastest for it, all looked through in turns.
 
@@ -53,13 +57,14 @@ def costs_beside(
     Args:
         bundles: by name.
         rounds: how many looks of each are timed.
-        engine: the only one to try; None: all here.
+        engine: the only one to try, of all bundles or by their names; None: all here.
         device: where; on ``cuda`` by ONNX Runtime alone.
 
     Raises:
         ModelError: no engine here runs one of them.
     """
     engine = "onnxruntime" if device == "cuda" else engine
+    only = {name: engine.get(name) if isinstance(engine, Mapping) else engine for name in bundles}
     players: dict[tuple[str, str], Player] = {}
     times: dict[tuple[str, str], list[float]] = {}
     steps: dict[str, int] = {}
@@ -70,11 +75,11 @@ def costs_beside(
             steps[name] = len(next(iter(inputs.values())))
             rounds = max(rounds, _TURNS * steps[name])
             for one in engines(bundle):
-                if engine is None or one == engine:
+                if only[name] in (None, one):
                     players[name, one] = Player(bundle, inputs, engine=one, device=engine_device(device))
-        if missing := set(bundles) - {name for name, _ in players}:
-            hint = "leave --engine out" if engine else "pip install openvino onnxruntime"
-            raise ModelError(f"{sorted(missing)[0]}: {engine or 'no engine here'} does not run it", hint=hint)
+        if missing := sorted(set(bundles) - {name for name, _ in players}):
+            hint = "leave --engine out" if only[missing[0]] else "pip install openvino onnxruntime"
+            raise ModelError(f"{missing[0]}: {only[missing[0]] or 'no engine here'} does not run it", hint=hint)
         for turn in range(_WARM + rounds):
             for key, player in players.items():
                 began = time.perf_counter()

@@ -11,6 +11,7 @@ from typing import Any
 
 from onlooker.bundles import Bundle, load_bundle
 from onlooker.bundles.folder import save_bundle
+from onlooker.bundles.running import engines
 from onlooker.bundles.verify import verify_bundle
 from onlooker.learning.compress.collapse import collapsed
 from onlooker.learning.compress.contract import Costs, Worth, broken
@@ -21,6 +22,7 @@ from onlooker.learning.compress.plan import sequences, settings_of
 from onlooker.learning.compress.report_page import compression_page
 from onlooker.learning.compress.search import Candidate, Request, Search, Told
 from onlooker.learning.datasets.typed_yaml import write_whole
+from onlooker.learning.evaluate.run import Evaluation
 
 __all__ = ["compress", "hopeful"]
 
@@ -129,59 +131,85 @@ def hopeful(candidates: Sequence[Candidate], base: dict[str, Worth]) -> list[Can
 
 def _confirmed(search: Search) -> list[dict[str, Any]]:
     """What the test part says of the hopeful; the last is the chosen one, if kept."""
-    request = search.request
+    request, first = search.request, search.candidates[0].costs
+    _cleared(request.out)
+    tried = hopeful(search.candidates, search.base_worth)
+    if not tried:
+        return []
+    base = worth_of(
+        search.original.bundle, request.dataset, search.test, engine=first.engine if first else None,
+        slices=request.slices, like=search.original.run,
+    )  # fmt: skip
     made: list[dict[str, Any]] = []
-    base: dict[str, Worth] | None = None
-    before: Any = None
-    for one in hopeful(search.candidates, search.base_worth):
-        assert one.bundle is not None
-        assert one.costs is not None
-        if base is None:
-            engine = search.candidates[0].costs
-            base, before = worth_of(
-                search.original.bundle, request.dataset, search.test, engine=engine.engine if engine else None,
-                slices=request.slices, like=search.original.run,
-            )  # fmt: skip
-        worth, after = worth_of(
-            one.bundle, request.dataset, search.test, engine=one.costs.engine, slices=request.slices,
-            against=str(search.original.bundle), like=search.original.run,
-        )  # fmt: skip
-        bundle = load_bundle(one.bundle)
-        costs = costs_beside(
-            {"baseline": search.base, "it": bundle}, rounds=120, engine=request.engine, device=request.device
-        )
-        speed_up = round(costs["baseline"].latency_ms / costs["it"].latency_ms, 3)
-        wrong = broken(request.contract, base, worth, costs["it"], speed_up)
-        told = {
-            "steps": settings_of(one.steps),
-            "kept": not wrong,
-            "broken": wrong,
-            "speed_up": speed_up,
-            "latency_ms": costs["it"].latency_ms,
-            "baseline_latency_ms": costs["baseline"].latency_ms,
-            "engine": costs["it"].engine,
-            "baseline_tasks": _worths(base),
-            "tasks": _worths(worth),
-            "against_baseline": {name: d.as_dict() for name, d in after.against.items()},
-            "collapsed": collapsed(base, worth, before.robustness, after.robustness),
-        }
-        made.append(told)
-        if not wrong:
-            told["bundle"] = str(_kept(bundle, costs["it"].engine, request.out / "bundle"))
+    for one in tried:
+        made.append(_held_to_it(search, one, *base))
+        if made[-1]["kept"]:
             break
     return made
 
 
-def _kept(bundle: Bundle, engine: str, target: Path) -> Path:
-    """A copy of the bundle that prefers the engine in which it was measured, with its golden run tried."""
-    shutil.rmtree(target, ignore_errors=True)
+def _cleared(out: Path) -> None:
+    """What an earlier contract has chosen goes: it may not keep this one."""
+    shutil.rmtree(out / "bundle", ignore_errors=True)
+    for name in ("compression.json", "report.html"):
+        (out / name).unlink(missing_ok=True)
+
+
+def _held_to_it(search: Search, one: Candidate, base: dict[str, Worth], before: Evaluation) -> dict[str, Any]:
+    """What the test part says of a candidate, in the engine that it will run in; one that keeps all is put in place.
+
+    Args:
+        search: that made it.
+        one: the candidate.
+        base: of the baseline, on the test part.
+        before: likewise.
+    """
+    request = search.request
+    assert one.bundle is not None
+    assert one.costs is not None
+    engine, bundle = one.costs.engine, load_bundle(one.bundle)
+    worth, after = worth_of(
+        one.bundle, request.dataset, search.test, engine=engine, slices=request.slices,
+        against=str(search.original.bundle), like=search.original.run,
+    )  # fmt: skip
+    costs = costs_beside(
+        {"baseline": search.base, "it": bundle}, rounds=120, engine={"baseline": request.engine, "it": engine},
+        device=request.device,
+    )  # fmt: skip
+    speed_up = round(costs["baseline"].latency_ms / costs["it"].latency_ms, 3)
+    wrong = broken(request.contract, base, worth, costs["it"], speed_up)
+    target = request.out / "bundle"
+    wrong = wrong or _put(bundle, engine, target)
+    told = {
+        "steps": settings_of(one.steps),
+        "kept": not wrong,
+        "broken": wrong,
+        "speed_up": speed_up,
+        "latency_ms": costs["it"].latency_ms,
+        "baseline_latency_ms": costs["baseline"].latency_ms,
+        "engine": engine,
+        "baseline_tasks": _worths(base),
+        "tasks": _worths(worth),
+        "against_baseline": {name: d.as_dict() for name, d in after.against.items()},
+        "collapsed": collapsed(base, worth, before.robustness, after.robustness),
+    }
+    return told if wrong else told | {"bundle": str(target)}
+
+
+def _put(bundle: Bundle, engine: str, target: Path) -> list[str]:
+    """Put a copy there that prefers the engine in which it was measured; what keeps it from working, if anything.
+
+    Other engines may fail: the bundle is not run in them by itself.
+    """
     fields = bundle.manifest.model_dump(mode="json", by_alias=True)
     fields["runtime"] = engine
     files: dict[str, Path | bytes] = {name: bundle.path(name) for name in bundle.manifest.files}
-    if not verify_bundle(save_bundle(target, fields, files)).good:
+    made = save_bundle(target, fields, files)
+    others = {name for name in engines(made) if name != engine}
+    wrong = [f"{c.name}: {c.detail}" for c in verify_bundle(made).checks if c.state == "bad" and c.name not in others]
+    if wrong:
         shutil.rmtree(target)
-        shutil.copytree(bundle.folder, target)
-    return target
+    return wrong
 
 
 def _worths(worth: dict[str, Worth]) -> dict[str, Any]:
