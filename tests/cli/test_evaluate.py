@@ -74,6 +74,25 @@ def test_samples_without_a_label_of_the_task_are_not_answered(given, tmp_path, c
     assert f"{len(test[::2])} samples have no label of action: left out" in found["notes"]
 
 
+def test_the_text_says_what_was_left_out(given, tmp_path, capsys):
+    bundle, dataset = given
+    more = Dataset.load(dataset)
+    more.folder = tmp_path / "more"
+    task = more.info.tasks["action"]
+    tasks = {"action": task.model_copy(update={"classes": (*task.classes, "dance")})}
+    more.info = more.info.model_copy(update={"root": str((dataset / more.info.root).resolve()), "tasks": tasks})
+    first, second, *_ = [s for s in more.samples if s.split == "test"]
+    gone = first.model_copy(update={"media": (first.media[0].model_copy(update={"path": "gone.mp4"}),)})
+    more.put([second.model_copy(update={"labels": {"action": "dance"}})])
+    more.samples += [gone.model_copy(update={"id": f"gone{n}"}) for n in range(30)]
+    more.save()
+    assert run("evaluate", bundle, more.folder, "--draws", "200", "--no-near") == 0
+    told = capsys.readouterr().out
+    assert "labels that the bundle does not know, left out: dance (1)" in told
+    assert told.count("cannot be answered: gone") == 24
+    assert "cannot be answered: and 6 more" in told
+
+
 def test_bad_use_is_one_line(given, capsys):
     bundle, dataset = given
     assert run("evaluate", "nowhere", dataset) == 1

@@ -179,25 +179,38 @@ def _lines(found: Evaluation) -> list[str]:
             between = task.intervals.get(name)
             said = f"  [{between[0]:.4g}, {between[1]:.4g}]" if between else ""
             lines.append(f"  {name:20}{task.metrics[name]:10.4g}{said}")
-        for label, row in list(task.classes.items())[:_SHOWN]:
-            lines.append(f"    {label:24}" + "  ".join(f"{k} {v:.3g}" for k, v in row.items()))
+        rows = [
+            f"    {label:24}" + "  ".join(f"{k} {v:.3g}" for k, v in r.items()) for label, r in task.classes.items()
+        ]
+        lines += _first(rows, "    ")
+        if task.unknown:
+            ordered = sorted(task.unknown.items(), key=lambda u: (-u[1], u[0]))
+            labels = [f"{label} ({count})" for label, count in ordered]
+            lines.append(f"  labels that the bundle does not know, left out: {', '.join(_first(labels))}")
     for row in found.robustness:
         degree = "" if row.severity is None else f" {row.severity}"
         values = ", ".join(f"{n} {v:.4g} ({row.changes.get(n, 0.0):+.3g})" for n, v in row.values.items())
         lines.append(f"{row.sense:9} {row.name + degree:16} {values}")
     for sort, tasks in found.slices.items():
         for name, groups in tasks.items():
-            shown = sorted(groups.items(), key=lambda g: (g[1]["value"] is None, g[1]["value"], g[0]))[:_SHOWN]
-            lines += [f"{name} by {sort}: {g} {f['value'] if f['value'] is None else format(f['value'], '.4g')} "
-                      f"({f['count']})" for g, f in shown]  # fmt: skip
+            ordered = sorted(groups.items(), key=lambda g: (g[1]["value"] is None, g[1]["value"], g[0]))
+            rows = [f"{name} by {sort}: {g} {f['value'] if f['value'] is None else format(f['value'], '.4g')} "
+                    f"({f['count']})" for g, f in ordered]  # fmt: skip
+            lines += _first(rows, f"{name} by {sort}: ")
     for name, one in found.against.items():
         between = f" [{one.ci95[0]:+.4g}, {one.ci95[1]:+.4g}]" if one.ci95 else ""
         exact = "" if one.mcnemar is None else f", McNemar p {one.mcnemar:.3g}"
         lines.append(f"{name} against {(found.other or {}).get('name')}: {one.metric} {one.difference:+.4g}{between}, "
                      f"p {one.p or 1:.3g}{exact}; {len(one.fixed)} fixed, {len(one.broken)} broken")  # fmt: skip
-    lines += [f"cannot be answered: {name}: {reason}" for name, reason in list(found.failures.items())[:20]]
+    failed = [f"cannot be answered: {name}: {reason}" for name, reason in found.failures.items()]
+    lines += _first(failed, "cannot be answered: ")
     lines += [f"leak: {leak.message}" for leak in found.leaks]
     return lines + [f"note: {note}" for note in found.notes]
+
+
+def _first(said: list[str], before: str = "") -> list[str]:
+    """The first of many, and how many more there are."""
+    return said if len(said) <= _SHOWN else [*said[:_SHOWN], f"{before}and {len(said) - _SHOWN} more"]
 
 
 @contextmanager

@@ -52,6 +52,7 @@ def _warnings(found: Evaluation) -> str:
     for task in found.tasks.values():
         if task.unknown:
             shown = ", ".join(f"{label} ({count})" for label, count in list(task.unknown.items())[:12])
+            shown += f" and {more} more" if (more := len(task.unknown) - 12) > 0 else ""
             lines.append(
                 f'<p class="bad">{escaped(task.name)}: labels that the bundle does not know: {escaped(shown)}</p>'
             )
