@@ -196,7 +196,8 @@ def _cells(row: Mapping[str, Any]) -> str:
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    return "  kept" if row["kept"] else f"  {'; '.join(row['broken'])}"
+    short = "; the budget cut its training short" if row["cut_short"] else ""
+    return f"  {'kept' if row['kept'] else '; '.join(row['broken'])}{short}"
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -129,16 +129,16 @@ def deployed(
                 f"{costs['before'].latency_ms:g} ms without: nothing is gained", hint="leave the step early_exit out",
             )  # fmt: skip
         choice = placed.choice
-        told = settings_of(
+        told = trained.really(settings_of(
             config, place=placed.cut, threshold=choice.threshold, share=round(choice.share, 4),
             drop=round(100 * choice.drop, 4), engine=costs["after"].engine, speed_up=round(gain, 3),
-        )  # fmt: skip
+        ))  # fmt: skip
         step = Step(name="early_exit", settings=told)
         fields["runtime"] = costs["after"].engine
         made_on = {"software": software(), "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         fields["provenance"] = {**fields["provenance"], **made_on, **lineage_of(subject, step)}
         made = save_bundle(work.folder / "bundle", fields, files)
-    return verified(made, subject, step)
+    return replace(verified(made, subject, step), cut_short=trained.refit.cut_short)
 
 
 def _metrics(trained: Trained, placed: Placed, work: Work) -> list[dict[str, Any]]:

@@ -73,6 +73,7 @@ def taught(trained: Trained, cuts: Sequence[int], config: Learning) -> dict[int,
     for epoch in range(config.epochs):
         for batch, inputs in refit.augmented(model, epoch):
             if refit.deadline is not None and time.monotonic() > refit.deadline and done:
+                refit.note(done, config.epochs)
                 return {cut: head.eval() for cut, head in heads.items()}
             done += 1
             if trained.work.told is not None:

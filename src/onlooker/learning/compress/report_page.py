@@ -116,7 +116,9 @@ def _candidates(found: Mapping[str, Any]) -> str:
         if "error" in row:
             failed.append([*name, Cell(row["error"], "long")])
             continue
-        kept = Cell("kept", "word good") if row["kept"] else Cell("; ".join(row["broken"]), "word")
+        short = ["the budget cut its training short"] if row.get("cut_short") else []
+        words = "; ".join([*(["kept"] if row["kept"] else row["broken"]), *short])
+        kept = Cell(words, "word good" if row["kept"] else "word")
         rows.append([*name, *_cells(found, row), kept, Cell("yes" if row["front"] else "", "name")])
     told = "On the front are those that no other, nor the baseline, beats in metric, speed and size at once."
     if found["not_tried"]:

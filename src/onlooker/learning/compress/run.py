@@ -184,6 +184,7 @@ def _held_to_it(search: Search, one: Candidate, base: dict[str, Worth], before: 
         "steps": settings_of(one.steps),
         "kept": not wrong,
         "broken": wrong,
+        "cut_short": one.cut_short,
         "speed_up": speed_up,
         "latency_ms": costs["it"].latency_ms,
         "baseline_latency_ms": costs["baseline"].latency_ms,
@@ -275,6 +276,7 @@ def _row(search: Search, one: Candidate) -> dict[str, Any]:
         "drop": drop,
         "speed_up": one.speed_up,
         "broken": one.broken or [],
+        "cut_short": one.cut_short,
         "bundle": None if one.bundle is None else str(one.bundle),
     }
 

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -95,6 +95,7 @@ class Candidate:
         broken: what of the contract it does not keep, by the validation part.
         error: why there is none.
         seconds: that it took.
+        cut_short: whether the budget ended the learning of one of the steps.
     """
 
     steps: Steps
@@ -105,6 +106,7 @@ class Candidate:
     broken: list[str] | None = None
     error: str | None = None
     seconds: float = 0.0
+    cut_short: bool = False
 
     @property
     def kept(self) -> bool:
@@ -248,7 +250,7 @@ class Search:
         one = Candidate(steps)
         try:
             subject = self.made(steps)
-            one.bundle = subject.bundle
+            one.bundle, one.cut_short = subject.bundle, subject.cut_short
             self._measured(one, subject.bundle.parent)
         except OnlookerError as error:
             one.error = str(error)
@@ -265,16 +267,20 @@ class Search:
     def made(self, steps: Steps) -> Subject:
         """The model after some steps, each made where it is not there from before.
 
+        What the budget cut short is made again where there is time, and what was made of it.
+
         Raises:
             UsageError, ModelError: a step cannot be done.
         """
-        subject = self.original
+        subject, again = self.original, False
         for count in range(1, len(steps) + 1):
             folder = self.request.out / "steps" / key_of(steps[:count])
             note = folder / "subject.json"
-            if note.is_file():
-                subject = _read(note)
+            before = _read(note) if note.is_file() and not again else None
+            if before is not None and (self.late or not before.cut_short):
+                subject = before
                 continue
+            again = again or before is not None
             part, config = step_config(steps[count - 1])
             if reason := part.refusal(subject, config):
                 raise UsageError(f"{config.step}: {reason}")
@@ -284,7 +290,8 @@ class Search:
                 folder, self.dataset, self.training, self.validation, self.original, self.request.teachers,
                 self.deadline, self.request.seed, self.request.threads or len(os.sched_getaffinity(0)), self._told,
             )  # fmt: skip
-            subject = part.apply(subject, config, work)
+            made = part.apply(subject, config, work)
+            subject = replace(made, cut_short=made.cut_short or subject.cut_short)
             _write(note, subject)
         return subject
 
@@ -378,6 +385,7 @@ def _write(path: Path, subject: Subject) -> None:
         "bundle": str(subject.bundle.relative_to(path.parent)),
         "run": None if subject.run is None else str(subject.run.relative_to(path.parent)),
         "steps": [s.model_dump(mode="json") for s in subject.steps],
+        "cut_short": subject.cut_short,
     }
     write_whole(path, json.dumps(values))
 
@@ -385,7 +393,8 @@ def _write(path: Path, subject: Subject) -> None:
 def _read(path: Path) -> Subject:
     values = json.loads(path.read_text(encoding="utf-8"))
     run = None if values["run"] is None else path.parent / values["run"]
-    return Subject(path.parent / values["bundle"], run, tuple(Step.model_validate(s) for s in values["steps"]))
+    steps = tuple(Step.model_validate(s) for s in values["steps"])
+    return Subject(path.parent / values["bundle"], run, steps, values.get("cut_short", False))
 
 
 def _worth(values: dict[str, Any]) -> Worth:

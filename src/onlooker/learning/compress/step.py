@@ -52,11 +52,13 @@ class Subject:
         run: the folder of a run with its weights, which may be narrower than its recipe says; None where only the
             bundle is known, so that no step can train it.
         steps: what was done to the bundle that was given at first, in order.
+        cut_short: whether the deadline ended the learning of one of them.
     """
 
     bundle: Path
     run: Path | None = None
     steps: tuple[Step, ...] = ()
+    cut_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)

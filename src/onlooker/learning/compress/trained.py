@@ -91,11 +91,18 @@ class Trained:
             settings: of the step, for the lineage.
         """
         assert self.subject.run is not None
-        steps = (*self.subject.steps, Step(name=self.config.step, settings=settings))
+        steps = (*self.subject.steps, Step(name=self.config.step, settings=self.really(settings)))
         digest = RunFolder(self.subject.run).environment["recipe"]
         self.refit.finish(run, digest=digest, lineage=lineage_of(self.subject, steps[-1]))
         export_run(self.folder.path, self.work.folder / "bundle", overwrite=True)
-        return Subject(self.work.folder / "bundle", self.folder.path, steps)
+        return Subject(self.work.folder / "bundle", self.folder.path, steps, self.refit.cut_short)
+
+    def really(self, settings: Settings) -> Settings:
+        """The settings of the step with the epochs that were learned, where the deadline ended them."""
+        if not self.refit.cut_short:
+            return settings
+        epochs = round(self.refit.share * self.config.epochs, 2)
+        return settings | {"epochs": epochs, "epochs_asked": self.config.epochs}
 
 
 def lineage_of(subject: Subject, step: Step) -> dict[str, Any]:

@@ -79,6 +79,8 @@ class Run:
     """Changes the losses by what teachers answer: (losses by task, the answer, inputs, what is there) -> losses."""
     deadline: float | None = None
     """By `time.monotonic`; the epoch that is under way then is the last, and ends there."""
+    learned: int = 0
+    """Batches that `fit` learned from."""
     shared: list[nn.Parameter] = field(init=False)
     own: dict[str, list[nn.Parameter]] = field(init=False)
     """Parameters that several tasks use, and by task those of its heads alone; only what is trained."""
@@ -107,6 +109,7 @@ def fit(run: Run) -> None:
                 standing.losses[name] = standing.losses.get(name, 0.0) + loss
             standing.batches += 1
             standing.step += 1
+            run.learned += 1
             run.progress.step(standing.epoch, standing.step, steps, sum(losses.values()))
             if run.peers.first and time.monotonic() - saved > settings.checkpoint_seconds and standing.step < steps:
                 keep_state(run)

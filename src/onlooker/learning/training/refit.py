@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -83,6 +84,9 @@ class Refit:
         folder: of the new run.
         deadline: by `time.monotonic`.
         progress: who is told.
+
+    Attributes:
+        cut_short: whether the deadline ended learning before all epochs were over.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Refit:
     ) -> None:
         self.recipe, self.folder, self.deadline, self.told = recipe, folder, deadline, progress or Quiet()
         self._dataset = dataset
+        self._learned, self._asked, self.cut_short = 0, 0, False
         self._stack = ExitStack()
         settle(recipe)
         self.peers = Peers()
@@ -136,8 +141,20 @@ class Refit:
         _keep_as_it_is(run)
         if epochs and not run.late:
             fit(run)
+        self.note(run.learned, epochs)
         model.load_state_dict(run.standing.weights)
         return run
+
+    def note(self, batches: int, epochs: int) -> None:
+        """Note that learning is over, from so many batches where so many epochs were meant."""
+        self._learned, self._asked = self._learned + batches, self._asked + epochs * self.steps
+        late = self.deadline is not None and time.monotonic() > self.deadline
+        self.cut_short = self.cut_short or (late and batches < epochs * self.steps)
+
+    @property
+    def share(self) -> float:
+        """What was learned of all epochs that were meant."""
+        return self._learned / self._asked if self._asked else 1.0
 
     def losses(self, model: Model, batches: int) -> Iterator[dict[str, Tensor]]:
         """The losses of a model on some batches of the training part, augmented, in its deployed state."""

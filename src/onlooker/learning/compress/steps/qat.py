@@ -98,7 +98,7 @@ def _in_eight_bits(exact: Subject, config: Config, work: Work) -> Subject:
     folder.mkdir()
     made = step.apply(replace(exact, bundle=before), settings, replace(work, folder=folder))
     made.bundle.rename(exact.bundle)
-    return replace(made, bundle=exact.bundle)
+    return replace(made, bundle=exact.bundle, cut_short=exact.cut_short)
 
 
 def rounded(model: Model, batches: list[tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]], preset: str) -> Model:
