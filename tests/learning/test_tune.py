@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import optuna
 import pytest
 
 from learning._tiny import tiny_dataset, tiny_recipe
@@ -12,6 +13,8 @@ from onlooker.cli.main import main
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.tune import tune
+from onlooker.learning.tune_study import open_study
+from onlooker.learning.tune_trials import Watched
 
 SPACE = {
     "optimiser.rate": {"low": 1e-6, "high": 0.05, "log": True},
@@ -69,6 +72,43 @@ def test_several_objectives_make_a_front(tmp_path: Path, dataset: Path, capsys: 
         return all(better) and a != b
 
     assert set(found["front"]) == {n for n, v in done.items() if not any(beats(o, v) for o in done.values())}
+
+
+@pytest.mark.parametrize(
+    ("objectives", "stopped"),
+    [(["score"], [0.1]), (["latency"], []), (["size"], []), (["latency", "size"], []), (["score", "size"], [0.1])],
+)
+def test_trials_are_stopped_by_their_score_where_it_counts(
+    tmp_path: Path, dataset: Path, objectives: list[str], stopped: list[float]
+) -> None:
+    """With latency alone those of the best score were stopped: less was taken to be better."""
+    recipe = load_recipe(tiny_recipe(tmp_path, dataset, search={"objectives": objectives}))
+    study = open_study(tmp_path, recipe)
+    found = []
+    for score in (0.5, 0.55, 0.6, 0.65, 0.9, 0.1):
+        trial = study.ask()
+        watched = Watched(trial, recipe.search.objectives, [])
+        try:
+            for epoch in range(4):
+                watched.epoch({"epoch": epoch, "score": score})
+        except optuna.TrialPruned:
+            found.append(score)
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            study.tell(trial, [1.0] * len(objectives))
+    assert found == stopped
+
+
+def test_a_trial_that_breaks_does_not_end_the_search(tmp_path: Path, dataset: Path) -> None:
+    recipe = tiny_recipe(tmp_path, dataset, training={**FEW, "epochs": 1}, search={"space": SPACE})
+    out = tmp_path / "search"
+    tune(recipe, out=out, trials=1)
+    (out / "trial-0001").mkdir()
+    (out / "trial-0001" / "state.safetensors").write_bytes(b"")
+    (out / "trial-0001" / "log.jsonl").write_text("{half a line")
+    found = tune(recipe, out=out, trials=3)
+    assert [t["state"] for t in found["trials"]] == ["complete", "fail", "complete"]
+    assert "JSONDecodeError: Expecting property name" in found["trials"][1]["error"]
 
 
 def test_two_processes_share_a_search(tmp_path: Path, dataset: Path) -> None:

@@ -142,13 +142,14 @@ def open_study(out: Path, recipe: Recipe, worker: int = 0) -> optuna.Study:
         worker: number of the process that tries.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    objectives = recipe.search.objectives
+    objectives = tuple(recipe.search.objectives)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=BEFORE_PRUNING, n_warmup_steps=1)
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(out / _JOURNAL), lock_obj=_Lock(out / f"{_JOURNAL}.lock"))),
         study_name=recipe.name,
         directions=[StudyDirection[DIRECTIONS[o].upper()] for o in objectives],
-        pruner=pruner if len(objectives) == 1 else optuna.pruners.NopPruner(),
+        # it compares what is reported, the score, in the direction of the objective
+        pruner=pruner if objectives == ("score",) else optuna.pruners.NopPruner(),
         load_if_exists=True,
     )
     # a further sitting has chances of its own, or it would try what the one before tried

@@ -25,7 +25,7 @@ from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.training.train import Quiet, train
 from onlooker.learning.tune_study import BEFORE_PRUNING, open_study, taking_part
 
-__all__ = ["Told", "Trying", "default_space", "line_of", "starting_point", "work", "work_beside"]
+__all__ = ["Told", "Trying", "Watched", "default_space", "line_of", "starting_point", "work", "work_beside"]
 
 Told: TypeAlias = Callable[[Mapping[str, Any]], None]
 
@@ -174,7 +174,7 @@ def _try(study: optuna.Study, trial: optuna.Trial, asked: Trying, recipe: Recipe
         values = _tried(trial, asked, recipe)
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
-    except (OnlookerError, RuntimeError, MemoryError) as error:
+    except (OnlookerError, RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
         # a network that these settings make impossible, or too large, is no reason to end the search
         own = isinstance(error, OnlookerError)
         said = str(error) if own else f"{type(error).__name__}: {(str(error).strip().splitlines() or ['?'])[0]}"
@@ -187,17 +187,17 @@ def _try(study: optuna.Study, trial: optuna.Trial, asked: Trying, recipe: Recipe
         study.tell(trial, values)
 
 
-class _Watched(Quiet):
-    """Stops a trial that is worse than half of the others were after as many epochs.
+class Watched(Quiet):
+    """Stops a trial whose score is worse than that of half of the others after as many epochs.
 
     Args:
         trial: that is watched.
-        single: whether there is one objective, for which Optuna decides.
+        objectives: of the search; where the score is none of them, no trial is stopped.
         history: lines of the epochs that were over when the trial was stopped.
     """
 
-    def __init__(self, trial: optuna.Trial, single: bool, history: Sequence[Mapping[str, Any]]) -> None:
-        self._trial, self._single = trial, single
+    def __init__(self, trial: optuna.Trial, objectives: Sequence[str], history: Sequence[Mapping[str, Any]]) -> None:
+        self._trial, self._objectives = trial, tuple(objectives)
         self._scores = {line["epoch"]: line["score"] for line in history if line.get("score") is not None}
         self._reported = set(trial.study.trials[trial.number].intermediate_values)
         self._before: float = trial.user_attrs.get("seconds", 0.0)
@@ -216,8 +216,10 @@ class _Watched(Quiet):
         scores = [score for epoch, score in sorted(self._scores.items()) if epoch <= line["epoch"]]
         self._trial.set_user_attr("scores", scores)
         self._trial.set_user_attr("seconds", self.seconds)
+        if "score" not in self._objectives:
+            return
         number = len(scores)
-        if self._single:
+        if self._objectives == ("score",):
             if number not in self._reported:
                 self._trial.report(scores[-1], number)
             stop = self._trial.should_prune()
@@ -240,7 +242,7 @@ def _tried(trial: optuna.Trial, asked: Trying, recipe: Recipe) -> list[float]:
         shutil.rmtree(folder)
     _count_sittings(trial, len(RunFolder(folder).history()))
     costs = any(o != "score" for o in objectives)
-    watched = _Watched(trial, len(objectives) == 1, RunFolder(folder).history())
+    watched = Watched(trial, objectives, RunFolder(folder).history())
     run = train(asked.path, overrides=settings, out=folder, resume=begun, progress=watched, bundle=costs)
     scores = [line["score"] for line in run.history() if line.get("score") is not None]
     if not scores:
