@@ -84,6 +84,9 @@ def command(
     limits = _limits(at_least)
     with ExitStack() as stack:
         opened = open_subject(bundle, stack).bundle
+        outputs = [output.name for output in opened.manifest.outputs]
+        if unknown := [name for name in limits if name not in outputs]:
+            raise UsageError(f"--at-least: there is no task {unknown[0]!r}", hint=f"there are {', '.join(outputs)}")
         if all(isinstance(output, Anomaly) for output in opened.manifest.outputs):
             unfit = {
                 "--task": task, "--report": report, "--slices": slices, "--by": by, "--against": against,
@@ -96,9 +99,6 @@ def command(
                 )
             _anomaly(opened, dataset, split, limits, as_json)
             return
-        outputs = [output.name for output in opened.manifest.outputs]
-        if unknown := [name for name in limits if name not in outputs]:
-            raise UsageError(f"--at-least: there is no task {unknown[0]!r}", hint=f"there are {', '.join(outputs)}")
     request = EvaluationRequest(
         bundle, dataset, split, asked.pairs(task, "--task"), against, slices, tuple(by or ()), samples, slice_samples,
         looks, draws, seed, near, engine=runtime, threads=threads,
@@ -125,29 +125,42 @@ def _tell(found: Evaluation, limits: dict[str, float], report: Path | None, as_j
         print("\n".join(line.encode("utf-8", "replace").decode() for line in lines))
     for leak in found.leaks:
         print(f"onlooker: warning: {leak.message}", file=sys.stderr)
-    for name in missed:
-        how = f"is worse than {limits[name]:g}" if found.tasks[name].value is not None else "could not be measured"
+    _tell_missed({name: found.tasks[name].value for name in missed}, limits)
+
+
+def _tell_missed(values: dict[str, float | None], limits: dict[str, float]) -> None:
+    """Say which limits were missed; exits with 1 where one was."""
+    for name, value in values.items():
+        how = f"is worse than {limits[name]:g}" if value is not None else "could not be measured"
         print(f"onlooker: {name} {how}", file=sys.stderr)
-    if missed:
+    if values:
         raise typer.Exit(1)
 
 
-def _anomaly(bundle: Bundle, dataset: Path, split: str | None, limits: dict[str, float], as_json: bool) -> None:
+def _anomaly(bundle: Bundle, folder: Path, split: str | None, limits: dict[str, float], as_json: bool) -> None:
     from onlooker.learning.anomaly import evaluate_anomaly
+    from onlooker.learning.datasets.dataset import Dataset
+    from onlooker.learning.evaluate.run import usual_part
 
-    found = evaluate_anomaly(bundle, dataset, split=split or "test")
-    missed = [n for n, limit in limits.items() if not (found["tasks"].get(n, {}).get("value") or 0) >= limit]
+    dataset = Dataset.load(folder)
+    found = evaluate_anomaly(bundle, dataset, split=usual_part(dataset, split))
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
         for name, values in found["tasks"].items():
-            low, high = values.get("ci95") or (None, None)
-            print(
-                f"{name}: {values['metric']} {values['value']:.4f} [{low}, {high}], mean over videos {values['macro']}"
-            )
-    if missed:
-        print(f"onlooker: {missed[0]} is worse than {limits[missed[0]]:g}", file=sys.stderr)
-        raise typer.Exit(1)
+            between = f" [{', '.join(map(_said, values['ci95']))}]" if values["ci95"] else ""
+            said = f"{_said(values['value'])}{between}, mean over videos {_said(values['macro'])}"
+            if values["value"] is None:
+                said += f"; {values['abnormal']} of {values['pictures']} pictures are labelled abnormal"
+            print(f"{name}: {values['metric']} {said}")
+        for note in found["notes"]:
+            print(f"note: {note}")
+    reached = {name: found["tasks"].get(name, {}).get("value") for name in limits}
+    _tell_missed({name: v for name, v in reached.items() if v is None or v < limits[name]}, limits)
+
+
+def _said(value: float | None) -> str:
+    return "could not be told" if value is None else f"{value:.4f}"
 
 
 def _limits(at_least: list[str] | None) -> dict[str, float]:

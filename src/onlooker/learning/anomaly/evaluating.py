@@ -17,7 +17,7 @@ from onlooker.bundles.outputs import Anomaly
 from onlooker.bundles.running import Engine, NetworkRun
 from onlooker.core.errors import UsageError
 from onlooker.learning.anomaly.budget import alarms, past_mean, smoothed
-from onlooker.learning.anomaly.footage import abnormal_ticks, clips_of, span_task, videos_of
+from onlooker.learning.anomaly.footage import abnormal_ticks, clips_of, judged_videos, span_task
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.evaluate.bootstrap import drawn, interval, units_of
@@ -96,17 +96,18 @@ def evaluate_anomaly(
     Args:
         bundle: of anomaly learning, or its folder, or the folder of its run.
         dataset: or its folder; a task of kind ``spans`` says what is abnormal.
-        split: which part is measured.
+        split: which part is measured; None: all.
         task: that task; None: the only one.
         engine: that runs the bundle; None: the preferred one.
         draws: of the interval, which is over videos.
         seed: of the draws.
 
     Returns:
-        ``{"tasks": {name of the output: values}}``, see `measure`.
+        ``{"tasks": {name of the output: values}, "split": ..., "notes": [...]}``, see `measure`; notes say what was
+        left out, such as videos without a label of the task.
 
     Raises:
-        UsageError: the dataset has no such split or task, or the bundle is of another kind.
+        UsageError: the dataset has no such split or task or no labels, or the bundle is of another kind.
     """
     if not isinstance(bundle, Bundle):
         folder = Path(bundle)
@@ -114,9 +115,17 @@ def evaluate_anomaly(
     if not isinstance(dataset, Dataset):
         dataset = Dataset.load(Path(dataset))
     _, facts, output = _parts(bundle)
-    videos = score_videos(bundle, dataset, videos_of(dataset, split), span_task(dataset, task), engine=engine)
+    name = span_task(dataset, task)
+    samples, notes = judged_videos(dataset, split, name)
+    if not samples:
+        raise UsageError(
+            f"{dataset.folder}{f' in {split}' if split else ''}: {'; '.join(notes)}", hint="see onlooker dataset stats"
+        )
+    videos = score_videos(bundle, dataset, samples, name, engine=engine)
     values = measure(videos, output, facts.rate, overlap=dataset.info.overlap, draws=draws, seed=seed)
-    return {"tasks": {output.name: values}}
+    if split is None:
+        notes.append("all parts are measured, also what may have been learned from")
+    return {"tasks": {output.name: values}, "split": split, "notes": notes}
 
 
 def measure(

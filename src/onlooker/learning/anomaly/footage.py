@@ -28,7 +28,7 @@ from onlooker.learning.datasets.manifest import Media, Sample
 from onlooker.learning.datasets.media import read_frames
 from onlooker.learning.export.graph import Piece, to_onnx
 
-__all__ = ["Clip", "Looker", "abnormal_ticks", "clip_facts", "clips_of", "span_task", "videos_of"]
+__all__ = ["Clip", "Looker", "abnormal_ticks", "clip_facts", "clips_of", "judged_videos", "span_task", "videos_of"]
 
 Floats = NDArray[np.float32]
 
@@ -69,8 +69,28 @@ def videos_of(dataset: Dataset, split: str | None) -> list[Sample]:
     """
     found = [s for s in dataset.of_split(split) if s.of_kind("video") is not None]
     if not found:
-        raise UsageError(f"{dataset.folder}: no video in the split {split!r}", hint="onlooker dataset stats tells")
+        part = "it" if split is None else f"the split {split!r}"
+        raise UsageError(f"{dataset.folder}: no video in {part}", hint="onlooker dataset stats tells")
     return found
+
+
+def judged_videos(dataset: Dataset, split: str | None, task: str) -> tuple[list[Sample], list[str]]:
+    """The videos of a split in which people said what is abnormal, if anything is, and what was left out.
+
+    A label without spans says that nothing is; no label says nothing.
+
+    Raises:
+        UsageError: there is no video at all.
+    """
+    found = videos_of(dataset, split)
+    seen = [s for s in found if s.status == "labelled"]
+    judged = [s for s in seen if task in s.labels]
+    notes: list[str] = []
+    if proposed := len(found) - len(seen):
+        notes.append(f"{proposed} videos have labels that are proposed alone: left out")
+    if bare := len(seen) - len(judged):
+        notes.append(f"{bare} videos have no label of {task}: left out; where nothing is abnormal, label no span: []")
+    return judged, notes
 
 
 def clips_of(dataset: Dataset, sample: Sample, facts: ClipInput) -> Iterator[Clip]:

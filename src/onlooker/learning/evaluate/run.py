@@ -22,7 +22,7 @@ from onlooker.learning.evaluate.opening import Subject, open_like
 from onlooker.learning.evaluate.robustness import Row, rows_of, variants_of
 from onlooker.learning.evaluate.tasks import Judge, judges_of
 
-__all__ = ["Evaluation", "EvaluationRequest", "Told", "evaluate"]
+__all__ = ["Evaluation", "EvaluationRequest", "Told", "evaluate", "usual_part"]
 
 Told = Callable[[str, int, int], None]
 """Told what is done, how far, and of how many."""
@@ -198,9 +198,14 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
         return made
 
 
+def usual_part(dataset: Dataset, split: str | None) -> str | None:
+    """The part that is asked for; without one ``test`` where there is one, else None: all."""
+    return split or ("test" if "test" in dataset.info.splits else None)
+
+
 def _part(dataset: Dataset, request: EvaluationRequest) -> tuple[str | None, list[Sample]]:
     """Which split is meant, None for all, and its samples that are no proposals."""
-    split = request.split or ("test" if "test" in dataset.info.splits else None)
+    split = usual_part(dataset, request.split)
     part = [s for s in dataset.of_split(split) if s.status == "labelled"]
     if not part:
         there = ", ".join(f"{name} {len(dataset.of_split(name))}" for name in dataset.info.splits)
