@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from onlooker.learning.datasets.formats import Found, Imported, format_of, optio
 from onlooker.learning.datasets.formats.format import filled
 from onlooker.learning.datasets.manifest import NAMES, Media, Sample
 from onlooker.learning.datasets.media import look_at
+from onlooker.sources.identity import content_id
 
 __all__ = ["ImportReport", "ImportRequest", "import_samples"]
 
 MEDIA_FOLDER = "media"
+_ABOVE = "import them into a dataset of their own, or all into a new one from a folder that holds both (--media names it)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +178,43 @@ class _Media:
         self._copy = folder / MEDIA_FOLDER if request.copy and not inside else None
         self.root = "." if self._copy or inside else os.path.relpath(self._source, folder)
         self._known_root = dataset.root.resolve()
-        if known and self._copy is None and self._source != self._known_root and not self._all_known(made):
-            raise UsageError(
-                f"media of the dataset lie in {self._known_root}, those of {request.path} in {self._source}",
-                hint="import with --copy, or say --media",
-            )
-        if known and self._copy is not None and self._known_root != folder:
-            raise UsageError(f"media of the dataset lie in {self._known_root}", hint="do not copy")
+        paths = list(dict.fromkeys(m.path for f in made.found for m in f.sample.media))
+        if self._copy is not None:
+            if known and self._known_root != folder:
+                raise UsageError(f"media of the dataset lie in {self._known_root}", hint="do not copy")
+            self._check_copies(paths, self._copy)
+        elif known and self._source != self._known_root:
+            self._check_known(paths, request.path, copied=self._known_root == folder)
 
-    def _all_known(self, made: Imported) -> bool:
-        """Whether the samples are about media that the dataset has, such as when they come back labelled."""
-        return all(m.path in self._facts for f in made.found for m in f.sample.media)
+    def _check_known(self, paths: Sequence[str], path: Path, *, copied: bool) -> None:
+        """Media of another root must be those that the dataset has, such as when they come back labelled."""
+        hint = "import with --copy, or say --media" if copied else _ABOVE
+        said = f"media of the dataset lie in {self._known_root}, those of {path} in {self._source}"
+        if any(p not in self._facts for p in paths):
+            raise UsageError(said, hint=hint)
+        others = [p for p in paths if self._is_another(p)]
+        if others:
+            raise UsageError(f"{said}; of one name, but of other content: {_some(others)}", hint=hint)
+
+    def _is_another(self, path: str) -> bool:
+        """Whether a file of the new root is not the one that the dataset knows by that path."""
+        if not (self._source / path).is_file():
+            return False
+        digest = self._facts[path].digest
+        if digest is None and (self._known_root / path).is_file():
+            digest = content_id(self._known_root / path)
+        return digest != content_id(self._source / path)
+
+    def _check_copies(self, paths: Sequence[str], folder: Path) -> None:
+        """No copy may take the place of a file with other content."""
+        others = [
+            p
+            for p in paths
+            if (folder / p).exists() and (self._source / p).is_file() and not _same(self._source / p, folder / p)
+        ]
+        if others:
+            hint = "give them other names, import them into a dataset of their own, or remove what is not wanted there"
+            raise UsageError(f"{folder} has files of these names with other content: {_some(others)}", hint=hint)
 
     def take(self, media: Media) -> Media:
         """The medium with its facts.
@@ -202,9 +231,26 @@ class _Media:
             raise SourceError(f"{self._source / media.path} is not there", hint="say --media FOLDER")
         taken = look_at(self._source, media)
         if self._copy is not None:
-            place = self._copy / media.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._source / media.path, place)
+            _copied(self._source / media.path, self._copy / media.path)
             taken = taken.model_copy(update={"path": f"{MEDIA_FOLDER}/{media.path}"})
         self._seen[media] = taken
         return taken
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and (one.samefile(other) or filecmp.cmp(one, other, shallow=False))
+
+
+def _copied(source: Path, place: Path) -> None:
+    """Copy a file whole or not at all; what is there is the same, see `_Media`."""
+    if place.exists():
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.part")
+    shutil.copyfile(source, part)
+    part.replace(place)
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+    return f"{', '.join(paths[:5])}{more}"

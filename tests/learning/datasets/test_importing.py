@@ -1,0 +1,93 @@
+"""What a second import does to what a dataset has: nothing of it is written over by what only is called the same."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cli.sample_library import run
+from onlooker.core.errors import UsageError
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.importing import ImportRequest, import_samples
+
+
+def picture(place, seed=0):
+    place.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(place)
+    return place
+
+
+def files_of(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def sites(tmp_path):
+    """Two folders with files of the same names."""
+    for site, first in (("A", 0), ("B", 10)):
+        for n, name in enumerate(("fight/1.jpg", "fight/2.jpg", "calm/1.jpg")):
+            picture(tmp_path / site / name, first + n)
+    return tmp_path
+
+
+def sequence(folder, left, seed):
+    """A MOTChallenge sequence of two pictures."""
+    for n in (1, 2):
+        picture(folder / "img1" / f"{n:06d}.jpg", seed + n)
+    (folder / "gt").mkdir()
+    (folder / "gt" / "gt.txt").write_text("".join(f"{n},1,{left},10,5,5,1,1,1\n" for n in (1, 2)))
+    (folder / "seqinfo.ini").write_text("[Sequence]\nframeRate=25\nseqLength=2\nimWidth=64\nimHeight=48\n")
+
+
+def test_a_second_sequence_does_not_put_its_boxes_on_pictures_of_the_first(tmp_path, capsys):
+    sequence(tmp_path / "mot" / "A", 16, 0)
+    sequence(tmp_path / "mot" / "B", 32, 5)
+    into = ("--into", tmp_path / "set")
+    assert run("dataset", "import", "mot", tmp_path / "mot" / "A", *into) == 0
+    before = files_of(tmp_path / "set")
+    capsys.readouterr()
+    assert run("dataset", "import", "mot", tmp_path / "mot" / "B", *into) != 0
+    said = capsys.readouterr().err
+    assert "of other content: img1/000001.jpg, img1/000002.jpg" in said
+    assert "a folder that holds both" in said
+    assert files_of(tmp_path / "set") == before
+    # as the message says
+    for name in ("A", "B"):
+        args = (tmp_path / "mot" / name, "--into", tmp_path / "both", "--media", tmp_path / "mot")
+        assert run("dataset", "import", "mot", *args) == 0
+    assert {s.id: s.labels["objects"][0].box[0] for s in Dataset.load(tmp_path / "both").samples} == {
+        f"{name}/img1/00000{n}.jpg": left for name, left in (("A", 0.25), ("B", 0.5)) for n in (1, 2)
+    }
+
+
+def test_copies_do_not_take_the_place_of_other_files(sites):
+    dataset = Dataset.create(sites / "set", name="set")
+    import_samples(dataset, ImportRequest("folders", sites / "A", copy=True))
+    before = files_of(sites / "set")
+    with pytest.raises(UsageError, match=r"other content: calm/1.jpg, fight/1.jpg, fight/2.jpg.*other names"):
+        import_samples(dataset, ImportRequest("folders", sites / "B", copy=True))
+    assert files_of(sites / "set") == before
+    # the same again, and what has other names
+    shutil.rmtree(sites / "B" / "calm")
+    (sites / "B" / "fight").rename(sites / "B" / "other")
+    assert import_samples(dataset, ImportRequest("folders", sites / "A", copy=True)).replaced == 3
+    assert import_samples(dataset, ImportRequest("folders", sites / "B", copy=True)).new == 2
+    assert (sites / "set" / "media" / "other" / "1.jpg").read_bytes() == (sites / "B" / "other" / "1.jpg").read_bytes()
+
+
+def test_media_that_are_the_same_or_not_there_are_those_of_the_dataset(sites):
+    dataset = Dataset.create(sites / "set", name="set")
+    import_samples(dataset, ImportRequest("folders", sites / "A"))
+    shutil.copytree(sites / "A", sites / "moved")
+    shutil.rmtree(sites / "moved" / "calm")
+    (sites / "moved" / "labels.csv").write_text("file,mood\nfight/1.jpg,bad\ncalm/1.jpg,good\n")
+    request = ImportRequest("csv", sites / "moved" / "labels.csv", {"labels": {"mood": "mood"}})
+    assert import_samples(dataset, request).replaced == 2
+    assert dataset.root.resolve() == (sites / "A").resolve()
+    assert {s.id: s.labels.get("mood") for s in dataset.samples} == {
+        "calm/1.jpg": "good", "fight/1.jpg": "bad", "fight/2.jpg": None,
+    }  # fmt: skip
