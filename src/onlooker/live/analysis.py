@@ -375,6 +375,7 @@ class LiveAnalysis:
         failures = sitting.failures()
         if failures:
             self._intake.dropped("failed")
+            self._beside.failed(failures)
         for name, message in failures.items():
             self._trouble(name, message)
             self._new_failures.append(Failure(self._info.id, "analyze", message, None, name, retryable=True))

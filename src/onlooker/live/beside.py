@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from onlooker.core.media import AudioBlock, Frame, SourceInfo
 from onlooker.core.observation import Observation
@@ -31,6 +31,9 @@ class Beside(ABC):
     @abstractmethod
     def made(self, observations: Sequence[Observation]) -> None:
         """What they made since, after the library has it."""
+
+    def failed(self, failures: Mapping[str, str]) -> None:  # noqa: B027
+        """Analyzers, by name, cannot look any more in this sitting, and why."""
 
     @abstractmethod
     def end(self) -> None:

@@ -1,25 +1,23 @@
 """A candidate beside the bundle in use on a camera: it sees the same frames, and both are recorded apart.
 
-In ``LIBRARY/shadow/NAME/USED-CANDIDATE/`` each camera has a file of lines, what either observed, and a folder of small
-pictures of those moments. Nothing of the candidate goes into the library, to rules or to sinks.
+In ``LIBRARY/shadow/NAME/USED-CANDIDATE/`` each camera has a file of lines, what either observed and when one could not
+look, and a folder of small pictures of those moments. The candidate's goes into no library, rule or sink.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from onlooker.core.errors import ConfigError, OnlookerError, UsageError
 from onlooker.core.media import AudioBlock, Frame, SourceInfo
-from onlooker.core.observation import Box, Observation
-from onlooker.core.store import Store
-from onlooker.core.time import NANOSECONDS, Span, Timestamp
+from onlooker.core.observation import Observation
+from onlooker.core.store import Failure, Store
+from onlooker.core.time import Timestamp
 from onlooker.live.beside import Beside
 from onlooker.live.sitting import Sitting
 from onlooker.pipeline.fan_out import AudioFormat
@@ -27,8 +25,9 @@ from onlooker.pipeline.keeping import Keeper
 from onlooker.pipeline.spent import Stopwatch
 from onlooker.pipeline.stages import Stage
 from onlooker.shadow.candidate import Pair, pair_of, stages_of
-from onlooker.shadow.compare import Comparison, compare
+from onlooker.shadow.compare import compare
 from onlooker.shadow.moments import small_jpeg
+from onlooker.shadow.record import Side, failure_line, folder_of, observation_line, read_record, sitting_line
 from onlooker.shadow.stored import Shadow
 from onlooker.timeline import open_store
 
@@ -81,10 +80,6 @@ def watched(candidates: Mapping[str, str], profile: str) -> tuple[Watched, ...]:
     return tuple(made)
 
 
-def _folder(library: Path, pair: Pair) -> Path:
-    return library / "shadow" / pair.name / f"{pair.used.digest[:16]}-{pair.candidate.digest[:16]}"
-
-
 class LiveShadow(Beside):
     """Runs candidates beside the analysis of one camera.
 
@@ -100,6 +95,8 @@ class LiveShadow(Beside):
         self._sitting: Sitting | None = None
         self._source = ""
         self._stills: deque[tuple[int, bytes]] = deque(maxlen=_STILLS)
+        # nanoseconds: the end of what came, and until when all that looked at it answered
+        self._at = self._well = 0
         self._watch = Stopwatch()
 
     @property
@@ -111,6 +108,9 @@ class LiveShadow(Beside):
         """See `Beside`."""
         stages = [s.stage for s in self._shadows]
         self._source = info.id
+        self._at = self._well = at.nanoseconds
+        for one in self._shadows:
+            self._append(one, [sitting_line("open", self._at)])
         self._sitting = Sitting(name, at, info, stages, threads=threads, watch=self._watch, store=self._store)
         self._tell_failures()
 
@@ -118,12 +118,14 @@ class LiveShadow(Beside):
         """See `Beside`."""
         if self._sitting is None:
             return
+        self._at = frame.time.nanoseconds + 1
         self._keep_still(frame)
         self._sitting.frame(frame, () if heavy else self._sitting.heavy)
 
     def sound(self, block: AudioBlock, format: AudioFormat) -> None:
         """See `Beside`."""
         if self._sitting is not None:
+            self._at = max(self._at, (block.time + block.duration).nanoseconds)
             self._sitting.sound(block, format)
 
     def made(self, observations: Sequence[Observation]) -> None:
@@ -132,18 +134,33 @@ class LiveShadow(Beside):
         if self._sitting is not None:
             self._record("candidate", self._sitting.step())
             self._tell_failures()
+            self._well = self._at
+
+    def failed(self, failures: Mapping[str, str]) -> None:
+        """See `Beside`."""
+        for one in self._shadows:
+            if one.pair.name in failures:
+                self._append(one, [failure_line("used", failures[one.pair.name], self._well)])
 
     def end(self) -> None:
         """See `Beside`."""
-        sitting, self._sitting = self._sitting, None
+        sitting = self._sitting
         if sitting is not None:
             self._record("candidate", sitting.finish())
+            self._tell_failures()
             sitting.close()
+            for one in self._shadows:
+                self._append(one, [sitting_line("end", self._at)])
+        self._sitting = None
 
     def _tell_failures(self) -> None:
         assert self._sitting is not None
-        for name, message in self._sitting.failures().items():
+        failures = self._sitting.failures()
+        for name, message in failures.items():
             _log.warning("the shadow %s could not look: %s", name, message)
+        for one in self._shadows:
+            if one.pair.other in failures:
+                self._append(one, [failure_line("candidate", failures[one.pair.other], self._well)])
 
     def _keep_still(self, frame: Frame) -> None:
         at = frame.time.nanoseconds
@@ -157,20 +174,23 @@ class LiveShadow(Beside):
         if picture is not None:
             self._stills.append((at, picture))
 
-    def _record(self, side: str, observations: Sequence[Observation]) -> None:
+    def _record(self, side: Side, observations: Sequence[Observation]) -> None:
         for one in self._shadows:
             analyzer = one.pair.name if side == "used" else one.pair.other
             own = [o for o in observations if o.producer is not None and o.producer.analyzer == analyzer]
-            if not own:
-                continue
-            folder = _folder(self._library, one.pair)
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                with (folder / f"{self._source}.jsonl").open("a", encoding="utf-8") as file:
-                    file.writelines(_line(side, o) + "\n" for o in own)
-                self._keep_pictures(folder / self._source, own)
-            except OSError as error:
-                _log.warning("the shadow of %s cannot be recorded: %s", one.pair.name, error)
+            if own:
+                self._append(one, [observation_line(side, o) for o in own], own)
+
+    def _append(self, one: Watched, lines: Sequence[str], pictures: Sequence[Observation] = ()) -> None:
+        folder = folder_of(self._library, one.pair)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f"{self._source}.jsonl").open("a", encoding="utf-8") as file:
+                file.writelines(line + "\n" for line in lines)
+            if pictures:
+                self._keep_pictures(folder / self._source, pictures)
+        except OSError as error:
+            _log.warning("the shadow of %s cannot be recorded: %s", one.pair.name, error)
 
     def _keep_pictures(self, folder: Path, observations: Sequence[Observation]) -> None:
         folder.mkdir(exist_ok=True)
@@ -184,23 +204,15 @@ class LiveShadow(Beside):
                 path.write_bytes(picture)
 
 
-def _line(side: str, o: Observation) -> str:
-    values: dict[str, Any] = {
-        "side": side, "kind": o.kind, "label": o.label, "score": o.score,
-        "start": o.span.start.nanoseconds, "end": o.span.end.nanoseconds,
-        "box": None if o.box is None else [float(v) for v in o.box],
-        "value": o.data.get("value"), "task": o.data.get("task"),
-    }  # fmt: skip
-    return json.dumps({k: v for k, v in values.items() if v is not None}, ensure_ascii=False)
-
-
 def recorded(pair: Pair, library: Path, *, tolerance: float = 0.2) -> Shadow:
     """What cameras have recorded of a pair, compared.
+
+    Observations of stretches in which one of both could not look are left out.
 
     Raises:
         UsageError: nothing was recorded.
     """
-    folder = _folder(library, pair)
+    folder = folder_of(library, pair)
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         raise UsageError(
@@ -211,40 +223,16 @@ def recorded(pair: Pair, library: Path, *, tolerance: float = 0.2) -> Shadow:
         names = {s.info.id: s.info.path for s in store.sources()}
     shadow = Shadow(pair, {}, {}, live=True)
     for file in files:
-        used, candidate = _read(file)
+        found = read_record(file)
         shadow.sources[file.stem] = names.get(file.stem, file.stem)
         shadow.stills[file.stem] = folder / file.stem
-        shadow.observations[file.stem] = (used, candidate)
-        shadow.comparisons[file.stem] = _compared(file.stem, used, candidate, pair, tolerance)
-    return shadow
-
-
-def _compared(
-    source: str, used: list[Observation], candidate: list[Observation], pair: Pair, tolerance: float
-) -> Comparison:
-    return compare(source, used, candidate, tolerance=tolerance, kinds=pair.used.manifest.kinds)
-
-
-def _read(file: Path) -> tuple[list[Observation], list[Observation]]:
-    sides: dict[str, list[Observation]] = {"used": [], "candidate": []}
-    for values in _lines(file):
-        start, end = (Timestamp(int(values[n]), NANOSECONDS) for n in ("start", "end"))
-        box = values.get("box")
-        data = {k: values[k] for k in ("value", "task") if k in values}
-        sides[values["side"]].append(
-            Observation(
-                Span(start, end), values["kind"], values.get("score"), values.get("label"),
-                None if box is None else Box(*box), data=data,
+        shadow.observations[file.stem] = (found.used, found.candidate)
+        for blind in found.blind:
+            who = pair.name if blind.side == "used" else pair.other
+            shadow.failures.append(Failure(file.stem, "analyze", blind.message, blind.span, who, retryable=True))
+        used, candidate = found.seen_by_both()
+        if used or candidate or not found.blind:
+            shadow.comparisons[file.stem] = compare(
+                file.stem, used, candidate, tolerance=tolerance, kinds=pair.used.manifest.kinds
             )
-        )  # fmt: skip
-    return sides["used"], sides["candidate"]
-
-
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    """The lines; one that was being written when the process ended is no line yet."""
-    for line in file.read_text(encoding="utf-8").split("\n"):
-        if line:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
+    return shadow

@@ -9,11 +9,14 @@ from contextlib import closing
 
 import pytest
 
-from learning.improve._material import colours, told
+from learning.improve._material import colours, seen, told
 from onlooker.bundles import added
 from onlooker.core.errors import ConfigError
 from onlooker.core.store import Query
 from onlooker.events import EventQuery
+from onlooker.shadow.candidate import pair_of
+from onlooker.shadow.live import recorded
+from onlooker.shadow.record import failure_line, folder_of, observation_line, sitting_line
 from onlooker.station import Station, load_watch
 from onlooker.testing.rtsp import RtspServer
 from onlooker.timeline import open_store
@@ -89,3 +92,60 @@ def test_a_candidate_that_is_none_is_refused_before_watching(striped, tmp_path):
         other = config.model_copy(update={"shadow": {"shots": "abcdef12"}})
         with pytest.raises(ConfigError, match="does not run shots"):
             Station(other, tmp_path / "lib", store=store)
+
+
+def test_a_candidate_that_cannot_look_is_no_difference(striped, tmp_path):
+    added.add(colours(tmp_path, "used").folder)
+    other = added.add(colours(tmp_path, "turned", labels=["blue", "green", "red"]).folder, "colours", use=False).bundle
+    library = tmp_path / "lib"
+    with RtspServer({"yard": striped("red", "red")}) as server, closing(open_store(library)) as store:
+        station = Station(load_watch(written(tmp_path, server.url("yard"), other.digest[:12])), library, store=store)
+        # its network is spoilt when the camera opens it
+        network = other.path(other.manifest.networks[0].file)
+        network.write_bytes(bytes(network.stat().st_size))
+        station.start()
+        try:
+            folder = library / "shadow" / "colours"
+            wait_for(lambda: any('"kind": "colour"' in f.read_text() for f in folder.glob("*/*.jsonl")))
+        finally:
+            station.stop()
+        station.close()
+    made = told("shadow", "colours", other.digest, "--library", library, "--live", "--out", tmp_path / "out", code=2)
+    assert made["differences"] == made["sources"] == []
+    assert {f["analyzer"] for f in made["failures"]} == {f"colours@{other.digest[:16]}"}
+    assert all(f["start_seconds"] <= f["end_seconds"] for f in made["failures"])
+    assert "Could not look" in (tmp_path / "out" / "shadow.html").read_text()
+
+
+def test_stretches_in_which_one_could_not_look_are_left_out(tmp_path):
+    added.add(colours(tmp_path, "used").folder)
+    added.add(colours(tmp_path, "other", threshold=0.6).folder, "colours", use=False)
+    other = next(v.digest for v in added.versions("colours")[0] if v.digest != added.versions("colours")[1])
+    library, pair = tmp_path / "lib", pair_of("colours", other)
+    open_store(library).close()
+
+    def red(since, until):
+        return seen(since, until, "red", kind="colour")
+
+    second = 10**9
+    lines = [
+        sitting_line("open", 0),
+        observation_line("used", red(1, 3)), observation_line("candidate", red(1, 3)),
+        failure_line("candidate", "out of memory", 5 * second),
+        observation_line("used", red(4, 8)), observation_line("used", red(12, 14)),
+        # the process was killed
+        sitting_line("open", 20 * second),
+        observation_line("used", red(21, 24)),
+        sitting_line("end", 30 * second),
+        sitting_line("open", 31 * second),
+        failure_line("used", "gone", 31 * second),
+        observation_line("candidate", red(32, 34)),
+    ]  # fmt: skip
+    file = folder_of(library, pair) / "yard.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text("\n".join(lines) + "\n")
+    found = recorded(pair, library)
+    assert [(d.sort, d.start) for d in found.whole.differences] == [("only used", 21)]
+    assert found.whole.counts["colour"] == {"used": 2, "candidate": 1, "paired": 1}
+    told_of = [(f.analyzer, f.message, f.span.start.seconds, f.span.end.seconds) for f in found.failures]
+    assert told_of == [(pair.other, "out of memory", 5, 20), ("colours", "gone", 31, 34)]
