@@ -85,6 +85,13 @@ def test_labels_that_are_others_are_told_with_both(striped, tmp_path):
     assert found["agreement"]["colour"] == pytest.approx(0, abs=0.05)
 
 
+def test_a_setting_that_is_none_is_told(striped, tmp_path, capsys):
+    added.add(colours(tmp_path, "used").folder)
+    other, clip = colours(tmp_path, "other", threshold=0.6).folder, striped("red")
+    onlooker("shadow", "colours", other, clip, "--set", "thresholds={a", "--out", tmp_path / "out", code=1)
+    assert "not a value: '{a' in 'thresholds={a' (quote it as YAML)" in capsys.readouterr().err
+
+
 def test_what_is_no_candidate_is_refused(tmp_path):
     added.add(colours(tmp_path, "used").folder)
     with pytest.raises(UsageError, match="in use"):

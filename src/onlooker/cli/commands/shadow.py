@@ -81,7 +81,10 @@ def _settings(texts: list[str]) -> dict[str, Any]:
         name, mark, value = text.partition("=")
         if not (name and mark):
             raise UsageError(f"not a setting: {text!r}", hint="--set thresholds='{fight: 0.7}'")
-        made[name] = yaml.safe_load(value)
+        try:
+            made[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UsageError(f"not a value: {value!r} in {text!r}", hint="quote it as YAML") from None
     return made
 
 
