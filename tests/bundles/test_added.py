@@ -49,6 +49,27 @@ def test_an_added_bundle_is_an_analyzer_and_a_removed_one_is_none(first):
         load_plugin("analyzers", "colours")
 
 
+def test_a_removed_version_between_two_uses_of_another_leaves_no_change(first, second):
+    added.add(first.folder)
+    added.add(second.folder)
+    added.promote("colours", first.digest)
+    added.remove("colours", second.digest)
+    assert added.versions("colours")[1] == first.digest
+    with pytest.raises(UsageError, match="no other version was in use before"):
+        added.rollback("colours")
+
+
+def test_what_was_compared_with_another_version_is_not_promoted(first, second, tmp_path):
+    third = making.colour_bundle(tmp_path / "third", output={"threshold": 0.7})
+    for bundle in (first, second, third):
+        added.add(bundle.folder, use=False)
+    added.promote("colours", second.digest, after=first.digest)
+    said = f"{second.digest[:16]} came into use meanwhile, in place of {first.digest[:16]}"
+    with pytest.raises(UsageError, match=said):
+        added.promote("colours", third.digest, after=first.digest)
+    assert added.versions("colours")[1] == second.digest
+
+
 def test_versions_are_promoted_and_rolled_back(first, second):
     added.add(first.folder)
     assert not added.add(second.folder, use=False).in_use

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from onlooker.bundles.folder import MANIFEST, Bundle, load_bundle, unpacked
 from onlooker.bundles.values import Digest, Name, Part
@@ -54,6 +54,12 @@ class _Index(Part):
     versions: tuple[Version, ...]
     uses: Annotated[tuple[Digest, ...], Field(min_length=1)]
     """Digests in the order in which they came into use; the last is in use."""
+
+    @field_validator("uses")
+    @classmethod
+    def _changing(cls, uses: tuple[str, ...]) -> tuple[str, ...]:
+        """Where a version between two uses of another was removed, there was no change."""
+        return tuple(u for n, u in enumerate(uses) if n == 0 or u != uses[n - 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +187,26 @@ def versions(name: str) -> tuple[list[Version], str]:
     return list(index.versions), index.uses[-1]
 
 
-def promote(name: str, version: str) -> str:
+def promote(name: str, version: str, *, after: str | None = None) -> str:
     """Put a version to use; returns its digest.
 
+    Args:
+        name: of the bundle.
+        version: the beginning of its digest.
+        after: digest of the version that must be in use until then, since this one was compared with it; None: any.
+
     Raises:
-        UsageError: there is no such bundle or version.
+        UsageError: there is no such bundle or version, or another one is in use than ``after``.
     """
     with _locked(name):
         index = _known(name)
         digest = _matching(name, index, version)
+        if after is not None and index.uses[-1] != after:
+            raise UsageError(
+                f"{name}: {index.uses[-1][:_SHORT]} came into use meanwhile, in place of {after[:_SHORT]}, with which "
+                f"{digest[:_SHORT]} was compared",
+                hint=f"compare again, or take it all the same: onlooker models promote {name} {digest[:_SHORT]}",
+            )
         load_bundle(_folder(name, digest))
         _write(name, _with(index, digest, use=True))
     return digest
