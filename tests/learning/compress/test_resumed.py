@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
+from cli.sample_library import run
 from onlooker.bundles import load_bundle
 from onlooker.learning.compress.contract import Contract
 from onlooker.learning.compress.search import Candidate, Request, Search
@@ -48,3 +50,15 @@ def test_what_the_budget_cut_short_is_told_so_and_learned_to_its_end_when_there_
     assert load_bundle(again.bundle).manifest.provenance.parent == load_bundle(distilled.bundle).digest
     when = made_at(again)
     assert made_at(Search(request).tried(STEPS)) == when, "what is whole is not made again"
+
+
+def test_a_search_that_was_killed_while_the_bundle_was_copied_goes_on(tiny_subject, tmp_path: Path, capsys) -> None:
+    subject, dataset = tiny_subject
+    shutil.copytree(subject.bundle, tmp_path / "out" / "baseline" / "bundle")
+    (tmp_path / "out" / "baseline" / "bundle" / "bundle.json").unlink()
+    shutil.copytree(subject.bundle, tmp_path / "out" / "baseline" / "bundle.draft")
+    given = ("compress", subject.run, "--data", dataset.folder, "--out", tmp_path / "out", "--resume")
+    code = run(*given, "--steps", "graph", "--max-drop", 100, "--no-slices", "--threads", 1)
+    assert code == 0, capsys.readouterr().err
+    assert load_bundle(tmp_path / "out" / "baseline" / "bundle").digest == load_bundle(subject.bundle).digest
+    assert not (tmp_path / "out" / "baseline" / "bundle.draft").exists()

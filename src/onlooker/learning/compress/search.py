@@ -14,19 +14,21 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
-from onlooker.bundles import Bundle, load_bundle
+from onlooker.bundles import load_bundle
 from onlooker.bundles.manifest import Step
 from onlooker.core.errors import OnlookerError, UsageError
-from onlooker.learning.compress.contract import Contract, Costs, Worth, broken, distance, drop_of
-from onlooker.learning.compress.devices import Device, check_device
+from onlooker.learning.compress.beginning import kept_baseline, parts_of, same_as_before
+from onlooker.learning.compress.contract import Costs, Worth, broken, distance, drop_of
+from onlooker.learning.compress.devices import check_device
 from onlooker.learning.compress.measure import costs_beside, with_load, worth_of
-from onlooker.learning.compress.plan import RATIOS, Steps, key_of, pruned_by, said, step_config, with_ratio
+from onlooker.learning.compress.plan import Steps, key_of, pruned_by, said, step_config, with_ratio
+from onlooker.learning.compress.request import Request
 from onlooker.learning.compress.step import Subject, Work
 from onlooker.learning.compress.students import Student, check_students, shallower_student
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.opening import open_subject
-from onlooker.learning.run_folder import RunFolder, dataset_digest
+from onlooker.learning.run_folder import RunFolder
 
 __all__ = ["Candidate", "Request", "Search"]
 
@@ -35,51 +37,6 @@ _BASE = "baseline"
 _SMALLER, _SMALLER_ENDS = "weight_only", 3
 _NARROW = frozenset(("int8", "qat", "half", _SMALLER))
 """Steps whose weights take less than full precision."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for.
-
-    Args:
-        bundle: a folder, zip, name of an added bundle, or the folder of a run.
-        dataset: its folder.
-        contract: what has to be kept.
-        out: the folder of the search.
-        budget: seconds of trying, or None; confirming comes on top.
-        steps: names of the steps that may be used; none: all.
-        teachers: folders of further runs that teach beside the original.
-        engine: the only engine that counts; None: for each bundle the fastest here.
-        epochs: of learning after channels were pruned.
-        samples: of the validation part that candidates are tried on, at most.
-        slices: whether the chosen one is tried on corrupted samples too.
-        seed: of all chances.
-        threads: for training; None: as many as processors. What is timed has one.
-        ratios: shares of the channels that pruning tries first.
-        video: a clip on which the whole pipeline is measured; None: the first of the test part.
-        device: where looks are timed; see `onlooker.learning.compress.devices`.
-        students: settings of smaller networks that learn from the original; None: one of its kind with fewer layers.
-        student_epochs: that they learn; None: as many as the original's recipe says, 0: none is tried.
-    """
-
-    bundle: str
-    dataset: Path
-    contract: Contract
-    out: Path
-    budget: float | None = None
-    steps: tuple[str, ...] = ()
-    teachers: tuple[Path, ...] = ()
-    engine: str | None = None
-    epochs: int = 3
-    samples: int | None = 2000
-    slices: bool = True
-    seed: int = 0
-    threads: int | None = None
-    ratios: tuple[float, ...] = RATIOS
-    video: Path | None = None
-    device: Device = "auto"
-    students: tuple[Student, ...] | None = None
-    student_epochs: int | None = None
 
 
 @dataclass(slots=True)
@@ -149,56 +106,15 @@ class Search:
         check_device(request.device, request.engine)
         self.dataset = Dataset.load(request.dataset)
         self.deadline = None if request.budget is None else time.monotonic() + request.budget
-        request.out.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             opened = open_subject(request.bundle, stack)
-            splits: dict[str, Any] = opened.recipe.get("splits") or {}
             check_students(Subject(opened.bundle.folder, opened.run), request.students or ())
-            self.original = Subject(self._kept_bundle(opened.bundle), opened.run)
-        self._same_as_before()
-        self.training, self.validation, self.test = self._parts(splits)
+            self.training, self.validation, self.test = parts_of(self.dataset, opened.recipe)
+            self.original = Subject(kept_baseline(opened.bundle, request.out / _BASE), opened.run)
+        same_as_before(request, self.dataset)
         self.base = load_bundle(self.original.bundle)
         self.candidates: list[Candidate] = []
         self._baseline()
-
-    def _kept_bundle(self, bundle: Bundle) -> Path:
-        """A copy of the baseline, so that the search stands for itself."""
-        place = self.request.out / _BASE / "bundle"
-        if place.is_dir():
-            if load_bundle(place).digest != bundle.digest:
-                raise UsageError(f"{self.request.out} is of another bundle", hint="give another --out")
-        else:
-            shutil.copytree(bundle.folder, place)
-        return place
-
-    def _same_as_before(self) -> None:
-        """What is in the folder was made of the same samples, by the same teachers and chances.
-
-        Raises:
-            UsageError: it was not.
-        """
-        asked = self.request
-        now = {
-            "another dataset": dataset_digest(self.dataset),
-            "other teachers": [str(folder.resolve()) for folder in asked.teachers],
-            "another seed": asked.seed,
-        }
-        note = asked.out / "begun.json"
-        before = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else now
-        if others := [name for name, value in now.items() if before[name] != value]:
-            raise UsageError(f"{asked.out} was begun with {others[0]}", hint="give another --out")
-        write_whole(note, json.dumps(now))
-
-    def _parts(self, splits: dict[str, Any]) -> tuple[str, str, str]:
-        known = self.dataset.info.splits
-        found = (splits.get("train") or "train", splits.get("validation") or "val", splits.get("test") or "test")
-        for part in found:
-            if any(name not in known for name in part.split("+")):
-                raise UsageError(
-                    f"{self.request.dataset} has no part {part!r}: one is learned from, one is chosen by, one is "
-                    "kept to the end", hint="onlooker dataset split DATASET train=0.7 val=0.15 test=0.15",
-                )  # fmt: skip
-        return found
 
     def students(self) -> tuple[tuple[Student, ...], int]:
         """The smaller networks that learn from the original, and for how many passes."""
