@@ -309,7 +309,7 @@ def test_copied_media_lie_in_the_dataset(fight_folder, tmp_path):
 
 
 def test_media_of_two_roots_do_not_mix(fights, media):
-    with pytest.raises(UsageError, match="media of the dataset lie in .*a dataset of their own"):
+    with pytest.raises(UsageError, match=r"media of the dataset lie in .*a dataset of their own"):
         import_samples(fights, ImportRequest("folders", media, {"labelled": False}))
     assert len(Dataset.load(fights.folder).samples) == 12
 

@@ -237,3 +237,55 @@ def test_columns_that_could_be_labels_are_not_all_told_where_they_are_many(media
     path = table(tmp_path, f"file,{head}\none.jpg,{head}\n")
     report = import_samples(Dataset.create(tmp_path / "set", name="set"), ImportRequest("csv", path, media=media))
     assert report.notes[0].endswith("c11 and 18 more")
+
+
+def test_a_column_split_is_the_split_whatever_labels_are_asked_for(tmp_path):
+    body = "text,mood,split\na,good,training\nb,bad,valid\nc,bad,fold-3\nd,bad,\ne,good,Test\nf,bad,1/5\n"
+    expected = {"a": "train", "b": "val", "c": "fold-3", "d": None, "e": "test", "f": None}
+    path = table(tmp_path, body)
+    made = format_of("csv").read(path, format_of("csv").Options(**WORDS), None, tmp_path)
+    assert {f.sample.text: f.sample.split for f in made.found} == expected
+    assert made.left_out == {"splits that are no names": 1}
+    short = table(tmp_path, body.rpartition("f,")[0], "short.csv")
+    for name, options, more in (
+        ("bare", {"media": ""}, {}), ("asked", WORDS, {"split": "{split}"}), ("other", WORDS, {"split": "x{mood}"}),
+    ):  # fmt: skip
+        made = imported(tmp_path / name, "csv", short, options, **more)
+        wanted = {t: s for t, s in expected.items() if t != "f"}
+        if name == "other":
+            wanted = dict.fromkeys("ae", "xgood") | dict.fromkeys("bcd", "xbad")
+        assert by_text(made, "split") == wanted
+    # as a label it is none
+    made = imported(tmp_path / "label", "csv", short, {"media": "", "labels": {"part": "split"}})
+    assert {s.split for s in made.samples} == {None}
+
+
+def test_splits_of_a_written_table_are_not_renamed(tmp_path):
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    dataset.put([Sample(id=s, text=s, split=s) for s in ("dev", "validation", "val")])
+    format_of("csv").write(dataset, dataset.samples, tmp_path / "out.csv", format_of("csv").Options())
+    assert by_text(imported(tmp_path / "again", "csv", tmp_path / "out.csv"), "split") == {
+        s: s for s in ("dev", "validation", "val")
+    }
+
+
+def test_values_that_mean_no_label_make_no_class_of_numbers(tmp_path):
+    path = table(tmp_path, "text,angle\na,1.5\nb,NA\nc,2.5\nd,3\n")
+    made = imported(tmp_path / "set", "csv", path, {"media": "", "labels": {"angle": "angle"}, "missing": "NA;?"})
+    assert made.info.tasks["angle"].kind == "regression"
+    assert by_text(made, "labels") == {"a": {"angle": 1.5}, "b": {}, "c": {"angle": 2.5}, "d": {"angle": 3.0}}
+
+
+def test_decimal_commas_are_read_where_no_comma_parts_columns(tmp_path):
+    body = "text;angle;code;mixed;begin;until\na;-0,25;1,5x;1,234;0,5;1\nb;NA;2,5;0.5;0;2,5\nc;3;2;7;;\n"
+    options = {
+        "media": "", "labels": {n: n for n in ("angle", "code", "mixed")}, "missing": "NA", "start": "begin",
+        "end": "until",
+    }  # fmt: skip
+    made = imported(tmp_path / "set", "csv", table(tmp_path, body), options)
+    assert {n: t.kind for n, t in made.info.tasks.items()} == {"angle": "regression", "code": "class", "mixed": "class"}
+    assert {t: h.get("angle") for t, h in by_text(made, "labels").items()} == {"a": -0.25, "b": None, "c": 3.0}
+    assert by_text(made, "span") == {"a": (0.5, 1.0), "b": (0.0, 2.5), "c": None}
+    # what could be thousands is not guessed at
+    with pytest.raises(ConfigError, match=r"table.csv:2: row: m: .*'1,234'"):
+        imported(tmp_path / "again", "csv", tmp_path / "table.csv", {**options, "labels": {"m": "mixed:regression"}})

@@ -24,7 +24,7 @@ from onlooker.sources.identity import content_id
 __all__ = ["ImportReport", "ImportRequest", "import_samples"]
 
 MEDIA_FOLDER = "media"
-_ABOVE = "import them into a dataset of their own, or all into a new one from a folder that holds both (--media names it)"
+_ABOVE = "import them into a dataset of their own, or all into a new one, by --media of a folder that holds both"
 
 
 @dataclass(frozen=True, slots=True)

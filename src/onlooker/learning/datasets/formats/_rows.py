@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,27 @@ from typing import Any
 from onlooker.core.errors import ConfigError
 from onlooker.learning.datasets.formats.format import read_json, wrong
 
-__all__ = ["Row", "rows_of"]
+__all__ = ["Row", "read_commas", "rows_of"]
 
+_COMMA = re.compile(r"\s*[+-]?\d*(,\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
 _LARGEST = 2**31 - 1  # characters of a cell: the boxes of a long video
 
 
 @dataclass(slots=True)
 class Row:
-    """A row, or a record: its line where it has one, values by column, and what errors call it."""
+    """A row, or a record.
+
+    Args:
+        line: where it has one.
+        values: by column.
+        name: what errors call it.
+        commas: whether numbers in it may have decimal commas: another mark parts its columns.
+    """
 
     line: int | None
     values: dict[str, Any]
     name: str = "row"
+    commas: bool = False
 
     def text(self, column: str) -> str:
         """A value as text; what is none as JSON."""
@@ -59,7 +69,8 @@ def rows_of(path: Path) -> Iterator[Row]:
                 yield Row(number, values)
         return
     csv.field_size_limit(_LARGEST)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(suffix, text), strict=True)
+    mark = _delimiter(suffix, text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
     try:
         head = next((row for row in reader if row), [])
         if len(set(head)) != len(head) or not head:
@@ -69,9 +80,23 @@ def rows_of(path: Path) -> Iterator[Row]:
                 continue
             if len(row) != len(head):
                 raise wrong(path, f"{len(row)} fields, but {len(head)} columns", reader.line_num)
-            yield Row(reader.line_num, dict(zip(head, row, strict=True)))
+            yield Row(reader.line_num, dict(zip(head, row, strict=True)), commas=mark != ",")
     except csv.Error as error:
         raise wrong(path, f"no table: {error}", reader.line_num) from None
+
+
+def read_commas(rows: Sequence[Row], column: str, missing: Collection[str]) -> None:
+    """Write the numbers of a column with points, where all of them are with decimal commas or whole.
+
+    Args:
+        rows: of a table.
+        column: that may hold numbers.
+        missing: values that are none.
+    """
+    there = [(r, v) for r in rows if r.commas and (v := r.values.get(column)) not in ("", *missing)]
+    if all(isinstance(v, str) and _COMMA.fullmatch(v) for _, v in there):
+        for row, value in there:
+            row.values[column] = value.replace(",", ".")
 
 
 def _delimiter(suffix: str, text: str) -> str:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
-from onlooker.learning.datasets.formats._rows import Row, rows_of
+from onlooker.learning.datasets.formats._rows import Row, read_commas, rows_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
     Found,
@@ -27,16 +27,18 @@ from onlooker.learning.datasets.formats.format import (
     medium,
     no_label,
     parsing,
+    part_of,
     sample_id,
     video_rate,
     wrong,
 )
-from onlooker.learning.datasets.manifest import KINDS, Kind, MediaKind, Sample, Task
+from onlooker.learning.datasets.manifest import KINDS, Kind, MediaKind, Sample, Task, is_name
 from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "Table", "TableOptions"]
 
 _PREFIX, _GROUP = "label:", "group:"
+_HEAD = ("file", "id", "split", "start", "end", "at", "text")
 _MORE = ("status", "weight", "weights", "origin", "notes")
 
 
@@ -71,7 +73,10 @@ class TableOptions(FormatOptions):
 
 
 class Table:
-    """Rows with a column for each task."""
+    """Rows with a column for each task.
+
+    A column ``split`` is the samples' split: validation, training and testing are val, train and test.
+    """
 
     name: ClassVar[str] = "csv"
     description: ClassVar[str] = "tables: .csv, .tsv, .jsonl, .json"
@@ -95,7 +100,7 @@ class Table:
             made.notes.append(no_label("COLUMN", _could_be_labels(columns, rows, options)))
         for row in rows:
             with parsing(path, row.name, row.line):
-                found = _found(row, columns, wanted, options, root)
+                found = _found(row, columns, wanted, options, root, made)
             if found is None:
                 made.left_out["rows that name no medium"] += 1
             else:
@@ -112,7 +117,7 @@ class Table:
         """Everything, in columns that `read` knows by their names."""
         tasks = dataset.info.tasks
         sorts = sorted({g for s in samples for g in s.groups})
-        head = ["file", "id", "split", "start", "end", "at", "text", *(f"{_GROUP}{g}" for g in sorts)]
+        head = [*_HEAD, *(f"{_GROUP}{g}" for g in sorts)]
         head += [f"{_PREFIX}{name}:{task.kind}" for name, task in tasks.items()]
         usual = {f: Sample.model_fields[f].get_default(call_default_factory=True) for f in _MORE}
         more = [f for f in _MORE if any(getattr(s, f) != usual[f] for s in samples)]
@@ -167,19 +172,23 @@ def _wanted(
         named = next((k for k in KINDS if k == kind), None)
         if kind and named is None:
             raise UsageError(f"no kind of task is called {kind!r}", hint=f"there are {', '.join(KINDS)}")
-        wanted[task] = (column, named or _kind(column, rows))
+        if named in (None, "regression"):
+            read_commas(rows, column, _missing(options))
+        wanted[task] = (column, named or _kind(column, rows, _missing(options)))
     if options.media == TableOptions().media and "file" not in columns:
         said = f"it has {', '.join(columns)}; --set media={{COLUMN}} is that of the media, media= means none"
         raise UsageError(f"{path} has no column 'file'", hint=said)
     for column in (options.start, options.end, options.at, options.text):
         if column is not None and column not in columns:
             raise UsageError(f"{path} has no column {column!r}", hint=f"it has {', '.join(columns)}")
+    for column in (options.start or "start", options.end or "end", options.at or "at"):
+        read_commas(rows, column, ())
     return wanted
 
 
 def _could_be_labels(columns: Sequence[str], rows: Sequence[Row], options: TableOptions) -> list[str]:
     """Columns that say something and are not known to mean anything else."""
-    used = {"file", "id", "split", "start", "end", "at", "text", *_MORE}
+    used = {*_HEAD, *_MORE}
     used |= {c for c in (options.start, options.end, options.at, options.text) if c}
     for part in options.media.split(";"):
         name, mark, _ = part.partition("~")
@@ -188,10 +197,15 @@ def _could_be_labels(columns: Sequence[str], rows: Sequence[Row], options: Table
     return [c for c in columns if c in there - used and not c.startswith(_GROUP)]
 
 
-def _kind(column: str, rows: Sequence[Row]) -> Kind:
+def _missing(options: TableOptions) -> set[str]:
+    """Values that mean that there is no label."""
+    return {m for m in options.missing.split(";") if m}
+
+
+def _kind(column: str, rows: Sequence[Row], missing: Collection[str]) -> Kind:
     """Regression where all that is there are numbers, else class."""
     values = [r.values.get(column) for r in rows]
-    there = [v for v in values if v not in (None, "")]
+    there = [v for v in values if v not in (None, "", *missing)]
     if any(isinstance(v, bool) for v in there):
         return "class"
     try:
@@ -202,7 +216,12 @@ def _kind(column: str, rows: Sequence[Row]) -> Kind:
 
 
 def _found(
-    row: Row, columns: Sequence[str], wanted: dict[str, tuple[str, Kind]], options: TableOptions, root: Path
+    row: Row,
+    columns: Sequence[str],
+    wanted: dict[str, tuple[str, Kind]],
+    options: TableOptions,
+    root: Path,
+    made: Imported,
 ) -> Found | None:
     fields = {c: "" if row.values.get(c) is None else row.text(c) for c in columns}
     paths = _paths(fields, options, root)
@@ -210,7 +229,7 @@ def _found(
     text = fields.get(options.text or ("text" if "text" not in labelled else "")) or None
     if (not paths and text is None) or any(kind_of(p) is None for p in paths):
         return None
-    missing = {m for m in options.missing.split(";") if m}
+    missing = _missing(options)
     whole = _span(fields, options.start or "start", options.end or "end")
     at = _number(fields, options.at or "at")
     labels: dict[str, Any] = {}
@@ -227,6 +246,7 @@ def _found(
             said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise ValueError(f"{task}: {said.removeprefix('Value error, ')}; got {str(value)[:80]}") from None
     key = fields.get("id") if options.ids else None
+    split = None if "split" in labelled else _split(fields, made)
     sample = Sample(
         id=key or sample_id(";".join(paths) or (text or "")[:100], span=whole, at=at),
         media=tuple(medium(p) for p in paths),
@@ -234,6 +254,7 @@ def _found(
         at=at,
         text=text,
         groups={c.removeprefix(_GROUP): v for c, v in fields.items() if c.startswith(_GROUP) and v},
+        split=split,
         labels=labels,
         **({} if options.labels else _own(fields)),
     )
@@ -261,9 +282,20 @@ def _below(path: str, root: Path) -> str:
     raise ValueError(f"{path} is not below {root}: say --media FOLDER, above all of the files")
 
 
+def _split(fields: dict[str, str], made: Imported) -> str | None:
+    """What a column ``split`` says; of a table of ours as it stands."""
+    said = fields.get("split", "").strip()
+    if not said or set(_HEAD) <= fields.keys():
+        return said or None
+    if not is_name(said):
+        made.left_out["splits that are no names"] += 1
+        return None
+    return part_of(said) or said
+
+
 def _own(fields: dict[str, str]) -> dict[str, Any]:
-    """What `Table.write` says of a sample besides its files and labels."""
-    made: dict[str, Any] = {"split": fields.get("split") or None}
+    """What `Table.write` says of a sample besides its files, split and labels."""
+    made: dict[str, Any] = {}
     for name in _MORE:
         if fields.get(name):
             made[name] = json.loads(fields[name]) if name in ("weights", "origin") else fields[name]
