@@ -99,6 +99,25 @@ def test_lists_of_names_with_spaces_byte_order_mark_and_line_ends_of_windows(med
     assert [(s.id, s.split, s.labels) for s in dataset.samples] == [("走 路 1.mp4", "train", {"action": "walk"})]
 
 
+def test_classes_of_ucf_may_have_blanks_in_their_names(media, tmp_path):
+    for name in ("Eye Makeup/v_EyeMakeup_g01_c01.mp4", "Eye Makeup/v_EyeMakeup_g02_c01.mp4", "Run/a b.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(media / "walk.mp4", tmp_path / name)
+    test = "Eye Makeup/v_EyeMakeup_g02_c01.mp4\n"
+    train = "Eye Makeup/v_EyeMakeup_g01_c01.mp4 1\nRun/a b.mp4 2\n"
+    lists = listed(tmp_path / "lists", trainlist01=train, testlist01=test, classInd="1 Eye Makeup\n2 Run\n")
+    (tmp_path / "bare").mkdir()
+    shutil.copy(lists / "testlist01.txt", tmp_path / "bare")
+    for place in (lists, tmp_path / "bare"):
+        made = format_of("ucf").read(place, format_of("ucf").Options(), tmp_path, tmp_path)
+        held = {f.sample.id: (f.sample.split, f.sample.labels["action"]) for f in made.found}
+        assert held["Eye Makeup/v_EyeMakeup_g02_c01.mp4"] == ("test", "Eye Makeup")
+        if place == lists:
+            assert made.tasks["action"].classes == ("Eye Makeup", "Run")
+            assert held["Eye Makeup/v_EyeMakeup_g01_c01.mp4"] == ("train", "Eye Makeup")
+            assert held["Run/a b.mp4"] == ("train", "Run")
+
+
 def test_that_no_label_was_taken_is_told_with_keys_that_could_be_one(tmp_path, capsys):
     more = {"labels": np.arange(3), "people": np.array(["a", "b", "c"]), "offsets": np.arange(4), "rate": np.array(5)}
     path = archive(tmp_path, images=PICTURES, classes=np.array(["x", "y", "z"]), points=np.zeros((3, 2)), **more)

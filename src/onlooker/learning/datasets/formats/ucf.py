@@ -34,16 +34,14 @@ class Ucf(VideoList):
             word = re.match(r"[a-z]+?(?=list|_)", file.name.lower())
             split = part_of(word[0]) if word else None
             for line, parts in lines_of(file):
-                name = parts[0].replace("\\", "/")
-                label = Path(name).parent.name or None
-                if len(parts) > 1 and parts[1].isdecimal() and classes:
-                    label = classes.get(int(parts[1]))
+                number = parts[1] if len(parts) > 1 and parts[1].isdecimal() else None
+                # without a number, a blank is one of the name
+                name = (parts[0] if number else " ".join(parts)).replace("\\", "/")
+                label = Path(name).parent.name or number
+                if number and classes:
+                    label = classes.get(int(number))
                     if label is None:
-                        raise wrong(file, f"there is no class {parts[1]} in {folder / 'classInd.txt'}", line)
-                elif len(parts) > 1 and not parts[1].isdecimal():
-                    name = " ".join(parts)
-                elif len(parts) > 1 and label is None:
-                    label = parts[1]
+                        raise wrong(file, f"there is no class {number} in {folder / 'classInd.txt'}", line)
                 found = _GROUP.match(Path(name).stem)
                 rows.append((name, label, split, f"{found[1]}_{found[2]}" if found else None, None))
         return imported(path, media or folder, options.task, rows, options.absent, list(classes.values()))
@@ -54,7 +52,9 @@ def _classes(path: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
     made: dict[int, str] = {}
-    for line, parts in lines_of(path):
+    for line, cut in lines_of(path):
+        # names may have blanks
+        parts = " ".join(cut).split(None, 1)
         if len(parts) != 2 or not parts[0].isdecimal():
             raise wrong(path, "expected a number and a class name", line)
         if parts[1] in made.values():
