@@ -91,3 +91,14 @@ def test_media_that_are_the_same_or_not_there_are_those_of_the_dataset(sites):
     assert {s.id: s.labels.get("mood") for s in dataset.samples} == {
         "calm/1.jpg": "good", "fight/1.jpg": "bad", "fight/2.jpg": None,
     }  # fmt: skip
+
+
+def test_files_that_are_not_there_are_counted_whole(tmp_path, capsys):
+    picture(tmp_path / "one.jpg")
+    rows = "".join(f"gone{n}.jpg,a\n" for n in range(30))
+    (tmp_path / "table.csv").write_text(f"file,kind\none.jpg,a\n{rows}")
+    args = ("dataset", "import", "csv", tmp_path / "table.csv", "--into", tmp_path / "set", "--label", "kind=kind")
+    assert run(*args) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if line.startswith("cannot be used: gone")]) == 20
+    assert lines[-1] == "cannot be used: ... and 10 more, 30 in all"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["progress", "say"]
+__all__ = ["progress", "say", "unusable"]
+
+_MOST = 20
 
 
 def say(as_json: bool, values: dict[str, Any], lines: Sequence[str]) -> None:
@@ -17,6 +19,13 @@ def say(as_json: bool, values: dict[str, Any], lines: Sequence[str]) -> None:
         print(json.dumps(values, ensure_ascii=False))
     else:
         print("\n".join(line.encode("utf-8", "replace").decode() for line in lines))
+
+
+def unusable(failures: Mapping[str, str]) -> list[str]:
+    """Lines that tell of media that cannot be used, and how many more there are than those."""
+    lines = [f"cannot be used: {name}: {reason}" for name, reason in [*failures.items()][:_MOST]]
+    more = len(failures) - _MOST
+    return [*lines, f"cannot be used: ... and {more} more, {len(failures)} in all"] if more > 0 else lines
 
 
 @contextmanager

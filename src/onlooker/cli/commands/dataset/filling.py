@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onlooker.cli.commands.dataset.answers import progress, say
+from onlooker.cli.commands.dataset.answers import progress, say, unusable
 from onlooker.cli.commands.dataset.options import AsJson, Folder, Into, Settings
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets import asked
@@ -111,7 +111,7 @@ def import_(
     ]
     lines += report.notes
     lines += [f"left out: {n} {reason}" for reason, n in report.left_out.items() if n]
-    lines += [f"cannot be used: {name}: {reason}" for name, reason in [*report.failures.items()][:20]]
+    lines += unusable(report.failures)
     kinds = {name: task.kind for name, task in tasks.items()}
     say(as_json, {"samples": len(dataset.samples), **report.as_dict(), "tasks": kinds}, lines)
 
@@ -161,7 +161,7 @@ def from_library(
         store.close()
     taken = ", ".join(f"{n} {reason}" for reason, n in report.taken.items()) or "nothing"
     lines = [f"{into}: {report.new} new, {report.replaced} replaced ({taken})"]
-    lines += [f"cannot be used: {name}: {reason}" for name, reason in report.failures.items()]
+    lines += unusable(report.failures)
     say(as_json, report.as_dict(), lines)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from onlooker.cli.commands.dataset.answers import progress, say
+from onlooker.cli.commands.dataset.answers import progress, say, unusable
 from onlooker.cli.commands.dataset.options import AsJson, Folder, Settings, Split, load
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets import asked
@@ -206,7 +206,7 @@ def prepare(
             dataset, into, how, rename=names, cache_bytes=asked.bytes_of(cache), workers=workers, progress=told
         )
     lines = [f"{into}: {report.samples} samples, {report.decoded} decoded, {report.cache_bytes / 1e6:.1f} MB kept"]
-    lines += [f"cannot be used: {name}: {reason}" for name, reason in [*report.failures.items()][:20]]
+    lines += unusable(report.failures)
     say(as_json, report.as_dict(), lines)
     raise typer.Exit(1 if report.failures else 0)
 
