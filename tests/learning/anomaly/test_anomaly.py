@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -105,3 +106,89 @@ def test_what_is_not_compared_has_no_share_in_why() -> None:
     assert shares["motion",]["size"] == 0
     assert shares["size",]["size"] == pytest.approx(1, abs=1e-4)
     assert 0 < shares["motion", "size"]["size"] < 1
+
+
+def made_set(folder: Path, tasks: dict[str, Task], videos: list[tuple[str, dict[str, object]]]) -> Path:
+    """Six seconds each of a bar that goes across; the recipe that learns them."""
+    folder.mkdir()
+    dataset = Dataset.create(folder, name="bars", tasks=tasks)
+    random = np.random.default_rng(0)
+    back = random.integers(60, 90, (64, 96, 3), np.uint8)
+    for number, (split, labels) in enumerate(videos):
+        with av.open(str(folder / f"{number}.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            for at in range(60):
+                picture = back.copy()
+                picture[20:40, (at + number) % 80 : (at + number) % 80 + 10] = 230
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+        media = look_at(folder, Media(path=f"{number}.mp4", kind="video"))
+        dataset.put([Sample(id=str(number), media=(media,), split=split, labels=labels).with_labels(tasks)])
+    dataset.save()
+    recipe = folder.parent / "bars.yaml"
+    method = {"method": "neighbours", "memory": 200}
+    values = {"kind": "anomaly", "name": "bars", "dataset": str(folder), "method": method}
+    recipe.write_text(yaml.safe_dump({**values, "pictures": {"width": 96, "height": 64}}))
+    return recipe
+
+
+ODD = {"odd": Task(kind="spans", classes=("odd",))}
+
+
+def test_what_is_labelled_as_abnormal_is_not_learned_as_normal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def odd(start: float, end: float) -> dict[str, object]:
+        return {"odd": ({"label": "odd", "start": start, "end": end},)}
+
+    normal = ("train", {"odd": ()})
+    recipe = made_set(tmp_path / "set", ODD, [normal, ("train", odd(2.0, 3.0)), ("train", odd(0.0, 6.0))])
+    assert run("train", str(recipe), "--out", str(tmp_path / "run"), "--json") == 0
+    told = capsys.readouterr()
+    assert "2: 6 s are labelled as abnormal: not learned from" in told.err
+    fit = json.loads((tmp_path / "run" / "fit.json").read_text())
+    assert fit["left_out"] == {"1": 1.0, "2": 6.0}
+    # of 60 pictures three are needed before the first look; the cut takes its ten and the three looks after it
+    assert fit["hours"] == pytest.approx((57 + 57 - 13) / 10 / 3600, abs=1e-4)
+    assert "labelled as abnormal: 1 1 s, 2 6 s" in (tmp_path / "run" / "report.html").read_text()
+    dataset = Dataset.load(tmp_path / "set")
+    dataset.put(
+        [dataset.samples[1].model_copy(update={"labels": {"odd": (LabelledSpan(label="odd", start=0, end=6),)}})]
+    )
+    dataset.save()
+    assert run("train", str(recipe), "--out", str(tmp_path / "other")) == 1
+    assert "one clip of normal footage; all of 1, 2 is labelled as abnormal" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_own_recipe_and_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = made_set(tmp_path / "set", ODD, [("train", {}), ("train", {}), ("test", {"odd": ()})])
+    command = ["train", str(recipe), "--out", str(tmp_path / "run")]
+    assert run(*command) == 0
+    assert run(*command, "--resume", "--set", "threads=2") == 0
+    before = (tmp_path / "run" / "metrics.json").read_bytes()
+    capsys.readouterr()
+    assert run(*command, "--resume", "--set", "budget.false_alarms_per_hour=3", "--set", "pictures.rate=5") == 1
+    said = capsys.readouterr().err
+    assert "was begun by another recipe: budget.false_alarms_per_hour was 1.0 and is 3.0, pictures.rate was" in said
+    dataset = Dataset.load(tmp_path / "set")
+    dataset.put([dataset.samples[0].model_copy(update={"weight": 0.5})])
+    dataset.save()
+    assert run(*command, "--resume") == 1
+    assert "is not what it was when" in capsys.readouterr().err
+    assert (tmp_path / "run" / "metrics.json").read_bytes() == before
+
+
+def test_a_test_part_that_cannot_be_judged_is_told_before_anything_is_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mood = {"mood": Task(kind="class", classes=("calm",))}
+    parts: list[tuple[str, dict[str, object]]] = [("train", {}), ("train", {}), ("test", {"mood": "calm"})]
+    recipe = made_set(tmp_path / "set", mood, parts)
+    assert run("train", str(recipe), "--out", str(tmp_path / "run")) == 0
+    assert "no task of spans says what is abnormal: the part test is not measured" in capsys.readouterr().err
+    assert (tmp_path / "run" / "report.html").is_file()
+    for setting, said in (("task=odd", "no task 'odd' of spans"), ("splits.test=tets", "has no split 'tets'")):
+        assert run("train", str(recipe), "--out", str(tmp_path / "other"), "--set", setting) == 1
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "other" / "bundle").exists()

@@ -20,7 +20,7 @@ from onlooker.bundles.manifest import SCHEMA
 from onlooker.bundles.outputs import Spans
 from onlooker.core.errors import UsageError
 from onlooker.learning.anomaly.budget import false_alarm_table, past_mean
-from onlooker.learning.anomaly.footage import Clip, Looker, clip_facts, clips_of, videos_of
+from onlooker.learning.anomaly.footage import Clip, Looker, clip_facts
 from onlooker.learning.anomaly.motion import MotionCells, cell_grid
 from onlooker.learning.anomaly.neighbours import (
     REASONS,
@@ -31,6 +31,7 @@ from onlooker.learning.anomaly.neighbours import (
     held_out_scores,
     moving_regions,
 )
+from onlooker.learning.anomaly.normal import NormalFootage, normal_footage, stretches
 from onlooker.learning.anomaly.prediction import PREDICTION_REASONS, PredictionScore, train_predictor
 from onlooker.learning.anomaly.recipe import AnomalyRecipe, Neighbours, Prediction
 from onlooker.learning.datasets.dataset import Dataset
@@ -71,7 +72,7 @@ def fit_anomaly(recipe: AnomalyRecipe, run_folder: Path, progress: Progress = qu
     model had not seen when it scored it.
 
     Args:
-        recipe: what to learn; nothing but its normal split is looked at.
+        recipe: what to learn; nothing but its normal split is looked at, without what is labelled as abnormal in it.
         run_folder: the bundle must not be in it yet.
         progress: told how far it is.
 
@@ -81,17 +82,16 @@ def fit_anomaly(recipe: AnomalyRecipe, run_folder: Path, progress: Progress = qu
     """
     torch.set_num_threads(recipe.threads)
     dataset = Dataset.load(Path(recipe.dataset))
-    samples = videos_of(dataset, recipe.splits.normal)
-    if len(samples) < 2:
-        raise UsageError(f"{dataset.folder}: one clip of normal footage", hint="cut it in two: one is left out in turn")
+    footage = normal_footage(recipe, dataset)
     facts = clip_facts(recipe)
     if isinstance(recipe.method, Prediction):
-        model, scores, told = _fit_prediction(recipe, recipe.method, dataset, samples, facts, progress)
+        model, scores, told = _fit_prediction(recipe, recipe.method, footage, facts, progress)
     else:
-        model, scores, told = _fit_neighbours(recipe, recipe.method, dataset, samples, facts, progress)
+        model, scores, told = _fit_neighbours(recipe, recipe.method, footage, facts, progress)
     spans = Spans(smooth_seconds=recipe.smoothing.seconds)
     ticks = max(1, round(recipe.smoothing.seconds * facts.rate))
-    normal = [past_mean(s.values, ticks) for s in scores if len(s.values)]
+    parts = [part for s in scores for part in stretches(s.ticks, s.values)]
+    normal = [past_mean(part, ticks) for part in parts if len(part)]
     if not normal:
         raise UsageError(
             "all clips of normal footage are shorter than what the model looks at", hint="give longer ones"
@@ -99,25 +99,26 @@ def fit_anomaly(recipe: AnomalyRecipe, run_folder: Path, progress: Progress = qu
     table, counted = false_alarm_table(normal, facts.rate, spans, recipe.budget.false_alarms_per_hour)
     threshold = min(t for rate, t in table if rate <= recipe.budget.false_alarms_per_hour)
     told |= {"threshold": threshold, "false_alarms": table, **counted}
-    bundle = _export(recipe, model, dataset, samples, facts, table, threshold, spans, run_folder / "bundle")
+    if footage.cut:
+        told = {"abnormal_seconds_left_out": round(sum(footage.cut.values()), 3), **told, "left_out": footage.cut}
+    bundle = _export(recipe, model, footage, facts, table, threshold, spans, run_folder / "bundle")
     return Fitted(bundle, told)
 
 
 def _fit_neighbours(
     recipe: AnomalyRecipe,
     method: Neighbours,
-    dataset: Dataset,
-    samples: Sequence[Sample],
+    normal: NormalFootage,
     facts: ClipInput,
     progress: Progress,
 ) -> tuple[NeighbourScore, list[Scores], dict[str, Any]]:
     rows, columns = cell_grid(facts.width, facts.height)
     footage: list[Moving] = []
     with Looker(MotionCells(method), facts, ("facts",), threads=recipe.threads) as eye:
-        for number, sample in enumerate(samples):
-            looks = [(c.tick, eye.look(c)["facts"]) for c in clips_of(dataset, sample, facts)]
+        for number, sample in enumerate(normal.samples):
+            looks = [(c.tick, eye.look(c)["facts"]) for c in normal.clips(sample, facts)]
             footage.append(moving_regions(looks, columns, method.least))
-            progress("looking at normal footage", number + 1, len(samples))
+            progress("looking at normal footage", number + 1, len(normal.samples))
     scale = find_scale(footage, rows)
     model = NeighbourScore(method, recipe.pictures, scale)
     scores = held_out_scores(model, footage, recipe.folds, recipe.seed)
@@ -133,21 +134,21 @@ def _fit_neighbours(
 def _fit_prediction(
     recipe: AnomalyRecipe,
     method: Prediction,
-    dataset: Dataset,
-    samples: Sequence[Sample],
+    normal: NormalFootage,
     facts: ClipInput,
     progress: Progress,
 ) -> tuple[PredictionScore, list[Scores], dict[str, Any]]:
     torch.manual_seed(recipe.seed)
+    samples = normal.samples
     held = [s for n, s in enumerate(samples) if n % recipe.folds == recipe.folds - 1] or [samples[-1]]
     seen = [s for s in samples if s not in held]
     model = PredictionScore(method, recipe.pictures)
-    clips = _drawn_clips(dataset, seen, facts, method.windows, recipe.seed)
+    clips = _drawn_clips(normal, seen, facts, method.windows, recipe.seed)
     loss = train_predictor(model, clips, method, recipe.seed, lambda done, of: progress("training", done, of))
     errors: list[tuple[NDArray[np.int64], torch.Tensor]] = []
     for number, sample in enumerate(held):
         with torch.no_grad():
-            looks = [(c.tick, model.errors(torch.from_numpy(c.tensor))[0]) for c in clips_of(dataset, sample, facts)]
+            looks = [(c.tick, model.errors(torch.from_numpy(c.tensor))[0]) for c in normal.clips(sample, facts)]
         if looks:
             errors.append((np.array([t for t, _ in looks], np.int64), torch.stack([e for _, e in looks])))
         progress("looking at normal footage", number + 1, len(held))
@@ -166,14 +167,14 @@ def _fit_prediction(
 
 
 def _drawn_clips(
-    dataset: Dataset, samples: Sequence[Sample], facts: ClipInput, most: int, seed: int
+    normal: NormalFootage, samples: Sequence[Sample], facts: ClipInput, most: int, seed: int
 ) -> list[NDArray[np.float32]]:
     """At most so many clips of all footage, each equally likely (reservoir sampling: Vitter 1985)."""
     random = np.random.default_rng(seed)
     kept: list[NDArray[np.float32]] = []
     count = 0
     for sample in samples:
-        for clip in clips_of(dataset, sample, facts):
+        for clip in normal.clips(sample, facts):
             count += 1
             place = len(kept) if len(kept) < most else int(random.integers(count))
             if place < most:
@@ -188,8 +189,7 @@ def _drawn_clips(
 def _export(
     recipe: AnomalyRecipe,
     model: NeighbourScore | PredictionScore,
-    dataset: Dataset,
-    samples: Sequence[Sample],
+    footage: NormalFootage,
     facts: ClipInput,
     table: Sequence[tuple[float, float]],
     threshold: float,
@@ -229,21 +229,21 @@ def _export(
         "golden": {"tolerance": 1e-3, "relative": 1e-3},
         "provenance": {
             "recipe": hashlib.sha256(recipe.model_dump_json(exclude={"dataset"}).encode()).hexdigest(),
-            "dataset": dataset_digest(dataset),
+            "dataset": dataset_digest(footage.dataset),
             "software": software(),
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "steps": [{"name": "fit_anomaly", "settings": settings}],
             "source": f"onlooker train {recipe.name}",
         },
     }
-    return export_bundle(target, fields, {"model.onnx": onnx}, golden={"in.eye": _golden(dataset, samples, facts)})
+    return export_bundle(target, fields, {"model.onnx": onnx}, golden={"in.eye": _golden(footage, facts)})
 
 
-def _golden(dataset: Dataset, samples: Sequence[Sample], facts: ClipInput) -> NDArray[np.uint8]:
+def _golden(footage: NormalFootage, facts: ClipInput) -> NDArray[np.uint8]:
     """(steps, frames, height, width, 3) bytes of the first clip of footage that is long enough."""
-    for sample in samples:
+    for sample in footage.samples:
         clips: list[Clip] = []
-        for clip in clips_of(dataset, sample, facts):
+        for clip in footage.clips(sample, facts):
             clips.append(clip)
             if len(clips) == _GOLDEN:
                 grey = np.stack([np.rint(c.tensor[0, :, 0] * 255) for c in clips]).astype(np.uint8)

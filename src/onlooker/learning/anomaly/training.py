@@ -48,8 +48,8 @@ def train(recipe_path: Path, *, overrides: Sequence[str] = (), out: Path, resume
         The run folder.
 
     Raises:
-        ConfigError, UsageError: the recipe or its dataset is wrong, ``out`` holds a run and ``resume`` is not set, or one
-            of another recipe or dataset.
+        ConfigError, UsageError: the recipe or its dataset is wrong, ``out`` holds a run and ``resume`` is not set, or
+            one of another recipe or dataset.
         SourceError: footage cannot be read.
     """
     recipe = load_anomaly_recipe(recipe_path, overrides)
