@@ -20,10 +20,14 @@ from onlooker.learning.datasets.manifest import LabelledSpan, Media, Sample
 from onlooker.learning.datasets.media import look_at
 from onlooker.shadow.compare import Span, overlap
 
-__all__ = ["PACE", "Material", "Taught", "output_of", "samples_of", "taught_of", "windows"]
+__all__ = ["KEPT", "PACE", "Material", "Taught", "output_of", "samples_of", "taught_of", "windows", "without"]
 
 _INSIDE = 0.8
 """Share of a sample that must lie in an observation for its label to hold."""
+_MOSTLY = 0.5
+"""Share of a sample in which a label must hold, where labels hold side by side."""
+KEPT = "kept as observed"
+"""Reason of a sample of what the bundle in use says."""
 _MOST_KEPT = 240
 _MOST_WINDOWS = 24
 """Of one stretch."""
@@ -43,18 +47,26 @@ class Taught:
     output: Output
     task: str
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All of the output."""
+        return self.output.labels  # pyright: ignore[reportAttributeAccessIssue]
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Those that are not observed."""
+        return self.output.ignore  # pyright: ignore[reportAttributeAccessIssue]
+
     def sure(self, said: Said) -> str | None:
         """The one label that holds where ``said`` speaks, for outputs of which one label holds; None: not known."""
         if said.verdict != "wrong":
             return said.label
         if said.instead is not None:
             return said.instead
-        labels: tuple[str, ...] = self.output.labels  # pyright: ignore[reportAttributeAccessIssue]
-        others = [label for label in labels if label != said.label]
+        others = [label for label in self.labels if label != said.label]
         if len(others) == 1:
             return others[0]
-        ignored: tuple[str, ...] = self.output.ignore  # pyright: ignore[reportAttributeAccessIssue]
-        return ignored[0] if len(ignored) == 1 and said.label not in ignored else None
+        return self.ignored[0] if len(self.ignored) == 1 and said.label not in self.ignored else None
 
 
 @dataclass(slots=True)
@@ -94,12 +106,28 @@ def output_of(said: Said, taught: Iterable[Taught]) -> Taught:
         UsageError: there is none that can learn it.
     """
     for one in taught:
-        if said.label in one.output.labels and said.kind in (None, one.output.kind):  # pyright: ignore[reportAttributeAccessIssue]
+        if said.label in one.labels and said.kind in (None, one.output.kind):
             return one
     raise UsageError(
         f"{said.analyzer}: feedback on {said.kind or 'observations'} {said.label!r} cannot be learned from",
         hint="improve teaches labels of stretches and moments; for boxes use onlooker dataset from-library",
     )
+
+
+def _learned_by(one: Feedback, taught: Iterable[Taught]) -> Taught:
+    """The output that learns from feedback.
+
+    Raises:
+        UsageError: none does, or what is said to hold instead is no label of it.
+    """
+    about, instead = output_of(one.said, taught), one.said.instead
+    if instead is not None and instead not in about.labels:
+        raise UsageError(
+            f"feedback {one.key}: {instead!r} cannot hold instead of {one.said.label!r}: {about.output.name} has "
+            f"{', '.join(about.labels)}",
+            hint=f"onlooker feedback remove {one.key}, and say it again",
+        )
+    return about
 
 
 def windows(span: Span, length: float, limit: float, *, most: int = _MOST_WINDOWS) -> list[Span]:
@@ -142,9 +170,11 @@ def samples_of(
     """
     made, media = Material(), {source: _media(*file, measured) for source, file in files.items()}
     pace = length if length is not None else PACE
+    outputs = {one.key: _learned_by(one, taught) for one in feedback}
     for one in feedback:
         own, limit = media[one.said.source], files[one.said.source][1]
-        about = output_of(one.said, taught)
+        about = outputs[one.key]
+        beside = [f for f in feedback if f.said.source == one.said.source and outputs[f.key] is about]
         single = not isinstance(about.output, MultiLabel | Dense | Events)
         if single and about.sure(one.said) is None:
             labels = {about.task: one.said.label}
@@ -154,7 +184,7 @@ def samples_of(
         made.new[one.key] = [
             _sample(
                 f"feedback {one.key} {n}", own, cut, length,
-                {about.task: _label(about, cut, observed.get(one.said.source, ()), feedback, one)}, one,
+                {about.task: _label(about, cut, observed.get(one.said.source, ()), beside, one)}, one,
             )
             for n, cut in enumerate(cuts)
         ]  # fmt: skip
@@ -189,7 +219,7 @@ def _sample(
     place: dict[str, Any] = {"span": span}
     if length is None and not proposed:
         place = {"at": round((span[0] + span[1]) / 2, 3)}
-    origin: dict[str, Any] = {"reason": "kept as observed"} if one is None else {"feedback": one.key}
+    origin: dict[str, Any] = {"reason": KEPT} if one is None else {"feedback": one.key}
     return Sample(
         id=id, media=media, labels=labels, split="train", status="proposed" if proposed else "labelled",
         origin=origin, notes="" if one is None else json.dumps(one.as_dict(), ensure_ascii=False), **place,
@@ -199,21 +229,48 @@ def _sample(
 def _label(
     about: Taught, cut: Span, observed: Sequence[Observation], feedback: Sequence[Feedback], one: Feedback
 ) -> Any:
-    """The label of a stretch: what was said, and beside it what was observed and not called wrong."""
-    if not isinstance(about.output, MultiLabel | Dense | Events):
+    """The label of a stretch: what was said of this output, and beside it what was observed and not called wrong."""
+    output = about.output
+    if not isinstance(output, MultiLabel | Dense | Events):
         return about.sure(one.said)
-    said = [f.said for f in feedback if f.said.source == one.said.source and overlap(f.span, cut) > 0]
+    said = [f.said for f in feedback if overlap(f.span, cut) > 0]
     wrong = [(s.label, (s.start, s.end)) for s in said if s.verdict == "wrong"]
-    spans = [
-        (o.label or "", _span(o))
-        for o in observed
-        if o.kind == about.output.kind and o.data.get("task") == about.output.name and overlap(_span(o), cut) > 0
-    ]
-    spans = [(n, s) for n, s in spans if not any(n == w and overlap(s, t) > 0 for w, t in wrong)]
+    spans: list[tuple[str, Span]] = []
+    for o in observed:
+        if o.kind != output.kind or o.data.get("task") != output.name or overlap(_span(o), cut) <= 0:
+            continue
+        gone = [stretch for label, stretch in wrong if label == o.label]
+        if not isinstance(output, Events):
+            spans += [(o.label or "", part) for part in without(_span(o), gone) if overlap(part, cut) > 0]
+        elif not any(overlap(_span(o), stretch) > 0 for stretch in gone):
+            # of a moment no part is left
+            spans.append((o.label or "", _span(o)))
     spans += [(s.label, (s.start, s.end)) for s in said if s.verdict != "wrong"]
-    if isinstance(about.output, MultiLabel):
-        return tuple(dict.fromkeys(n for n, s in spans if overlap(s, cut) >= 0.5 * (cut[1] - cut[0])))
+    spans += [(s.instead, (s.start, s.end)) for s in said if s.verdict == "wrong" and s.instead is not None]
+    if isinstance(output, MultiLabel):
+        # however short: what was said to be there is there
+        own = one.said.instead if one.said.verdict == "wrong" else one.said.label
+        labels = dict.fromkeys(n for n, _ in spans)
+        return tuple(n for n in labels if n == own or _share(cut, [s for x, s in spans if x == n]) >= _MOSTLY)
     return tuple(LabelledSpan(label=n, start=s[0], end=s[1]) for n, s in dict.fromkeys(spans))
+
+
+def without(span: Span, stretches: Iterable[Span]) -> list[Span]:
+    """What is left of a span.
+
+    >>> without((0.0, 60.0), [(11.0, 12.0)])
+    [(0.0, 11.0), (12.0, 60.0)]
+    """
+    left = [span]
+    for start, end in stretches:
+        left = [p for a, b in left for p in ((a, min(b, start)), (max(a, end), b)) if p[1] > p[0]]
+    return left
+
+
+def _share(cut: Span, parts: Iterable[Span]) -> float:
+    """The share of a stretch that parts cover, which may overlap."""
+    left = without(cut, parts)
+    return 1 - sum(end - start for start, end in left) / (cut[1] - cut[0])
 
 
 def _span(o: Observation) -> Span:
