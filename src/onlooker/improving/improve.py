@@ -4,163 +4,38 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from onlooker.bundles.added import add, added_bundle
-from onlooker.bundles.folder import Bundle, load_bundle
+from onlooker.bundles.folder import Bundle
 from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesInput, WaveformInput
 from onlooker.core.errors import ConfigError, Interrupted, UsageError
-from onlooker.improving.labels import samples_of, taught_of
-from onlooker.improving.lessons import key_of, labelled, lessons, write_labels
-from onlooker.improving.stored import Footage, look_back, open_footage
+from onlooker.core.observation import Observation
+from onlooker.improving.improvement import Improvement, ImproveRequest, Round, Told
+from onlooker.improving.labels import Taught, samples_of, taught_of
+from onlooker.improving.lessons import key_of, labelled, write_labels
+from onlooker.improving.lessons import lessons as put_together
+from onlooker.improving.origin import began_from, check_run, data_of, run_of
+from onlooker.improving.stored import look_back, open_footage
 from onlooker.improving.verdicts import Verdicts, judge
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.improve.finetune import STRENGTHS, finetune
-from onlooker.learning.improve.held_out import held_out, worse
+from onlooker.learning.improve.held_out import apart, held_out, worse
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.run_folder import RunFolder
-from onlooker.pipeline.run_source import Progress
 from onlooker.shadow.candidate import Pair
 from onlooker.shadow.stored import Shadow, ShadowRequest, run_shadow
 
-__all__ = ["ImproveRequest", "Improvement", "Round", "improve"]
+__all__ = ["ImproveRequest", "Told", "improve"]
 
 _LEAST_TRAINING = 5.0
 """Seconds that a round of training must have left."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImproveRequest:
-    """What is to be improved.
-
-    Args:
-        name: of the added bundle; its version in use is the beginning.
-        library: whose feedback and stored video.
-        folder: where everything is kept; the same request goes on there.
-        run: folder of the run that made the bundle; None: it is looked for.
-        data: folder of the dataset that it learned from; None: as the run says, where that is there.
-        budget: seconds for all rounds together.
-        replay: at most so many old samples in an epoch.
-        hidden: see `open_footage`.
-        seed: of all chances.
-        threads: of training; None: as the recipe says.
-        workers: processes of the shadow.
-    """
-
-    name: str
-    library: Path
-    folder: Path
-    run: Path | None = None
-    data: Path | None = None
-    budget: float = 600.0
-    replay: int = 400
-    hidden: bool = False
-    seed: int = 0
-    threads: int | None = None
-    workers: int | None = None
-
-
-@dataclass(slots=True)
-class Round:
-    """One strength that was tried.
-
-    Args:
-        number: from 1.
-        strength: settings of the fine-tuning.
-        bundle: what came of it.
-        verdicts: over the stored video.
-        shadow: of it.
-        seconds: that it took in this process.
-    """
-
-    number: int
-    strength: dict[str, Any]
-    bundle: Bundle
-    verdicts: Verdicts
-    shadow: Shadow
-    seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """The public JSON form."""
-        told = self.verdicts.as_dict()
-        counts = {k: told[k] for k in ("fixed", "asked", "kept", "broken", "lost", "new")}
-        return {"round": self.number, **self.strength, "candidate": self.bundle.digest, **counts,
-                "agreement": self.shadow.whole.agreement, "seconds": round(self.seconds, 2)}  # fmt: skip
-
-
-@dataclass(slots=True)
-class Improvement:
-    """What came of it.
-
-    Args:
-        request: what was asked for.
-        used: the version in use at the beginning.
-        run, data: what it was made by and from; data None: it was not at hand.
-        footage: the stored video and what was said of it.
-        taught: how many samples teach each piece of feedback, by its key.
-        waiting: keys of feedback that awaits a label by a person.
-        rounds: all that was tried.
-        best: the round that is proposed, or None where there is nothing to learn from.
-        held_out: measures on data that nothing was learned from, before and after.
-        reasons: why it is not put to use by itself; empty: nothing speaks against it.
-        decision: ``ready``, ``promoted``, ``left`` or ``nothing to learn``.
-        seconds: that it took in this process.
-    """
-
-    request: ImproveRequest
-    used: Bundle
-    run: Path
-    data: Path | None
-    footage: Footage
-    taught: dict[str, int] = field(default_factory=dict[str, int])
-    waiting: tuple[str, ...] = ()
-    rounds: list[Round] = field(default_factory=list[Round])
-    best: Round | None = None
-    held_out: dict[str, Any] = field(default_factory=dict[str, Any])
-    reasons: list[str] = field(default_factory=list[str])
-    decision: str = "nothing to learn"
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """The public JSON form."""
-        best = self.best
-        return {
-            "name": self.request.name,
-            "library": str(self.request.library),
-            "folder": str(self.request.folder),
-            "used": self.used.digest,
-            "candidate": None if best is None else best.bundle.digest,
-            "decision": self.decision,
-            "reasons": self.reasons,
-            "run": str(self.run),
-            "data": None if self.data is None else str(self.data),
-            "samples": self.taught,
-            "waiting": list(self.waiting),
-            "unusable": dict(self.footage.unusable),
-            "rounds": [r.as_dict() for r in self.rounds],
-            "verdicts": None if best is None else best.verdicts.as_dict(),
-            "held_out": self.held_out,
-            "seconds": round(self.seconds, 2),
-            "labels": str(self.request.folder / "labels"),
-            "report": str(self.request.folder / "report.html"),
-        }
-
-
-@dataclass(slots=True)
-class Told:
-    """Who is told how it goes: a line of text, a video's progress, and the training's (see `Quiet`)."""
-
-    say: Callable[[str], None] = lambda _: None
-    video: Callable[[Progress], None] | None = None
-    training: Any = None
-    stop: threading.Event | None = None
 
 
 def improve(request: ImproveRequest, told: Told | None = None) -> Improvement:
@@ -173,50 +48,22 @@ def improve(request: ImproveRequest, told: Told | None = None) -> Improvement:
     told, begun = told or Told(), time.monotonic()
     used = added_bundle(request.name, check=True)
     footage = open_footage(request.library, request.name, hidden=request.hidden)
-    run = request.run or _run_of(used, request)
+    run = request.run or run_of(request.name, used, request.library)
     recipe = RunFolder(run).recipe()
-    _check_run(run, recipe, used)
-    data = request.data or _data_of(recipe)
+    check_run(run, recipe, request.name, used)
+    data = request.data or data_of(recipe)
     _begin(request, used)
     made = Improvement(request, used, run, data, footage)
-    samples, kept, base = _taught(made, recipe, told)
-    if samples:
-        _try(made, _lessons(made, recipe, samples, kept, base), begun, told)
-        _measure(made, told)
+    lessons = _taught(made, recipe, told)
+    before = _judged(made, {source: (seen, seen) for source, seen in lessons.observed.items()}, lessons)
+    if len(before.fixes) == len(footage.feedback) and not before.asked:
+        made.decision, made.heeded = "nothing to do", before.fixes
+    elif lessons.samples:
+        _try(made, lessons, _learned(made, recipe, lessons), begun, told)
+        _measure(made, recipe, told)
         made.decision = "ready" if not made.reasons else "left"
     made.seconds = time.monotonic() - begun
     return made
-
-
-def _run_of(used: Bundle, request: ImproveRequest) -> Path:
-    """The folder of the run that made a bundle: below ``runs`` here, or an earlier improvement's."""
-    places = [Path("runs").glob("*/bundle/bundle.json"), request.library.glob("improve/*/*/round-*/bundle/bundle.json")]
-    for found in (path for place in places for path in sorted(place)):
-        if load_bundle(found.parent, check=False).digest == used.digest:
-            return found.parent.parent
-    raise UsageError(
-        f"the run that made {request.name} {used.digest[:16]} was not found", hint="say --run FOLDER of onlooker train"
-    )
-
-
-def _check_run(run: Path, recipe: Recipe, used: Bundle) -> None:
-    """What is learned has to come out of the bundle that it began from.
-
-    Raises:
-        UsageError: the run answers something else than the bundle.
-    """
-    outputs = [o.name for o in used.manifest.outputs]
-    if missing := [name for name in outputs if name not in recipe.tasks]:
-        raise UsageError(
-            f"{run} is not the run that made {used.manifest.name}: it has no task {missing[0]!r}, it has "
-            f"{', '.join(recipe.tasks)}",
-            hint="say --run FOLDER of the run that did",
-        )
-
-
-def _data_of(recipe: Recipe) -> Path | None:
-    folder = Path(recipe.dataset)
-    return folder if (folder / "dataset.yaml").is_file() else None
 
 
 def _begin(request: ImproveRequest, used: Bundle) -> None:
@@ -231,10 +78,37 @@ def _begin(request: ImproveRequest, used: Bundle) -> None:
     write_whole(state, json.dumps(key))
 
 
-def _taught(
-    made: Improvement, recipe: Recipe, told: Told
-) -> tuple[dict[str, list[Sample]], list[Sample], Dataset | None]:
-    """The samples that teach, those that shall stay, and the dataset of old ones."""
+@dataclass(frozen=True, slots=True)
+class _Lessons:
+    """What feedback comes to.
+
+    Args:
+        samples: by the key of the feedback, those that teach it.
+        kept: those of what shall stay.
+        base: the dataset of old samples, or None.
+        observed: by source id, what the bundle in use observes.
+        outputs: that feedback can teach.
+    """
+
+    samples: dict[str, list[Sample]]
+    kept: list[Sample]
+    base: Dataset | None
+    observed: Mapping[str, Sequence[Observation]]
+    outputs: Sequence[Taught]
+
+    @property
+    def labelled(self) -> dict[str, str]:
+        """By the key of feedback, the one label that its samples have."""
+        made: dict[str, str] = {}
+        for key, some in self.samples.items():
+            labels = {label for s in some for label in s.labels.values() if isinstance(label, str)}
+            if len(labels) == 1:
+                made[key] = labels.pop()
+        return made
+
+
+def _taught(made: Improvement, recipe: Recipe, told: Told) -> _Lessons:
+    """The samples that teach and those that shall stay."""
     request, footage = made.request, made.footage
     base = Dataset.load(made.data) if made.data is not None else None
     told.say(f"{len(footage.feedback)} pieces of feedback; looking through {len(footage.files)} stored videos")
@@ -253,7 +127,14 @@ def _taught(
     samples = labelled(labels, length, limits)
     made.taught = {key: len(some) for key, some in samples.items()}
     made.waiting = tuple(sorted(set(material.proposed) - set(samples)))
-    return samples, material.kept, base
+    return _Lessons(samples, material.kept, base, observed, taught)
+
+
+def _judged(made: Improvement, observations: Mapping[str, Any], lessons: _Lessons) -> Verdicts:
+    return judge(
+        made.footage.feedback, observations, made.used.manifest.kinds, taught=lessons.outputs,
+        labelled=lessons.labelled,
+    )  # fmt: skip
 
 
 def clip_seconds(run: Path) -> float | None:
@@ -283,27 +164,29 @@ def _recipe_task(recipe: Recipe, task: str) -> str:
     return next(name for name, head in recipe.tasks.items() if (head.of or name) == task)
 
 
-def _lessons(
-    made: Improvement, recipe: Recipe, samples: dict[str, list[Sample]], kept: list[Sample], base: Dataset | None
-) -> tuple[Dataset, str]:
+def _learned(made: Improvement, recipe: Recipe, lessons: _Lessons) -> tuple[Dataset, str]:
     """What is learned from, and a key of all that decides it."""
     request = made.request
-    new = [s for some in samples.values() for s in some]
+    new = [s for some in lessons.samples.values() for s in some]
     parts = {"train": recipe.splits.train, "val": recipe.splits.validation, "test": recipe.splits.test}
+    parts = {n: p for n, p in parts.items() if n == "train" or (p is not None and apart(p, recipe.splits.train))}
     key = key_of(
-        [s.model_dump(mode="json") for s in [*new, *kept]], request.replay, request.seed,
-        None if made.data is None else str(made.data.resolve()),
+        [s.model_dump(mode="json") for s in [*new, *lessons.kept]], request.replay, request.seed,
+        None if made.data is None else str(made.data.resolve()), parts,
     )  # fmt: skip
     folder, known = request.folder / "lessons", request.folder / "lessons.key"
     if known.is_file() and known.read_text() == key and (folder / "dataset.yaml").is_file():
         return Dataset.load(folder), key
     tasks = Dataset.load(request.folder / "labels").info.tasks
-    dataset = lessons(folder, base, parts, new, kept, tasks, replay=request.replay, seed=request.seed)
+    videos = {str(path)[1:] for path, _ in made.footage.files.values()}
+    dataset = put_together(
+        folder, lessons.base, parts, new, lessons.kept, tasks, replay=request.replay, seed=request.seed, videos=videos
+    )
     write_whole(known, key)
     return dataset, key
 
 
-def _try(made: Improvement, learned: tuple[Dataset, str], begun: float, told: Told) -> None:
+def _try(made: Improvement, lessons: _Lessons, learned: tuple[Dataset, str], begun: float, told: Told) -> None:
     """Fine-tune ever stronger until all is fixed and nothing broken, or the time is over; keeps the best."""
     request = made.request
     end = begun + request.budget
@@ -318,13 +201,16 @@ def _try(made: Improvement, learned: tuple[Dataset, str], begun: float, told: To
         # the shadow after it takes its share
         deadline = began + max(_LEAST_TRAINING, 0.7 * (end - began))
         bundle = finetune(
-            made.run, made.used.folder, learned[0], folder / "run", strength, deadline=deadline, seed=request.seed,
-            threads=request.threads, progress=told.training,
+            made.run, began_from(made.run, made.used), learned[0], folder / "run", strength, deadline=deadline,
+            seed=request.seed, threads=request.threads, progress=told.training,
         )  # fmt: skip
+        trained = len(RunFolder(folder / "run").history())
+        if trained < strength.epochs:
+            told.say(f"round {number}: ended by --budget after {trained} of {strength.epochs} passes; it can go on")
         told.say(f"round {number}: shadow over the stored video")
         shadow = _shadow(made, bundle, told)
-        verdicts = judge(made.footage.feedback, shadow.observations, made.used.manifest.kinds)
-        one = Round(number, vars_of(strength), bundle, verdicts, shadow, time.monotonic() - began)
+        verdicts = _judged(made, shadow.observations, lessons)
+        one = Round(number, vars_of(strength), trained, bundle, verdicts, shadow, time.monotonic() - began)
         made.rounds.append(one)
         told.say(f"round {number}: {verdicts.fixed} of {verdicts.asked} fixed, {verdicts.broken} broken")
         if verdicts.broken == 0 and verdicts.fixed == verdicts.asked:
@@ -359,14 +245,16 @@ def _shadow(made: Improvement, bundle: Bundle, told: Told) -> Shadow:
     return shadow
 
 
-def _measure(made: Improvement, told: Told) -> None:
+def _measure(made: Improvement, recipe: Recipe, told: Told) -> None:
     """Held-out measures, and what speaks against the candidate."""
     best = made.best
     assert best is not None
     if made.data is not None:
         told.say("measuring on held-out data")
         try:
-            made.held_out = held_out(best.bundle.folder, made.used.folder, made.data, seed=made.request.seed)
+            made.held_out = held_out(
+                best.bundle.folder, made.used.folder, made.data, recipe.splits, seed=made.request.seed
+            )
         except (UsageError, ConfigError) as error:
             made.held_out = {"error": error.message}
     verdicts = best.verdicts
@@ -374,6 +262,9 @@ def _measure(made: Improvement, told: Told) -> None:
         made.reasons.append("nothing of the feedback is fixed")
     if verdicts.broken:
         made.reasons.append(f"{verdicts.broken} observations elsewhere are lost, or new")
+    if blind := [f.message for f in best.shadow.failures if f.analyzer == best.shadow.pair.other]:
+        made.reasons.append(f"the candidate could not look at stored video: {blind[0]} ({len(blind)} in all)")
     made.reasons += [f"{name}: {said}" for name, said in worse(made.held_out).items()]
     if not made.held_out.get("tasks"):
-        made.reasons.append("nothing was measured on held-out data")
+        why = made.held_out.get("error", "its dataset is not at hand: --data" if made.data is None else "")
+        made.reasons.append(f"nothing was measured on held-out data{f': {why}' if why else ''}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from onlooker.core.errors import UsageError
-from onlooker.improving.labels import PACE, Material, windows
+from onlooker.improving.labels import KEPT, PACE, Material, windows
 from onlooker.learning.datasets.dataset import MANIFEST, Dataset
 from onlooker.learning.datasets.manifest import Sample, Task
 
@@ -81,6 +81,7 @@ def lessons(
     *,
     replay: int,
     seed: int = 0,
+    videos: Collection[str] = (),
 ) -> Dataset:
     """What is learned from: old samples, what shall stay, and the new ones as often as makes them count.
 
@@ -93,6 +94,8 @@ def lessons(
         tasks: of the dataset.
         replay: at most so many old samples.
         seed: of their choice.
+        videos: paths from the root of the file system; what an earlier improvement taught of them is told anew by
+            ``new`` and ``kept``, and not replayed.
 
     Raises:
         UsageError: the dataset lacks a part.
@@ -106,7 +109,7 @@ def lessons(
     old: list[Sample] = []
     for part, split in parts.items():
         if base is not None and split is not None and set(split.split("+")) <= set(base.info.splits):
-            some = [s for s in base.of_split(split) if s.status == "labelled"]
+            some = [s for s in base.of_split(split) if s.status == "labelled" and not _earlier(s, base, videos)]
             old += _rooted(_some(some, replay, seed) if part == "train" else some, base, part)
     train = sum(s.split == "train" for s in old) + len(kept)
     times = min(_MOST_TIMES, max(1, round(_SHARE / (1 - _SHARE) * train / len(new))))
@@ -122,6 +125,12 @@ def _some(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
         return list(samples)
     chosen = np.random.default_rng(seed).choice(len(samples), most, replace=False)
     return [samples[n] for n in sorted(chosen.tolist())]
+
+
+def _earlier(sample: Sample, base: Dataset, videos: Collection[str]) -> bool:
+    """Whether an earlier improvement made it, of a video that is looked at again."""
+    taught = "feedback" in sample.origin or sample.origin.get("reason") == KEPT
+    return taught and any(str(base.root.resolve() / m.path)[1:] in videos for m in sample.media)
 
 
 def _rooted(samples: Iterable[Sample], base: Dataset, part: str) -> Iterable[Sample]:

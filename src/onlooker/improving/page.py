@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from onlooker.improving.feedback import Feedback
-from onlooker.improving.improve import Improvement, Round
+from onlooker.improving.improvement import Improvement, Round
 from onlooker.improving.verdicts import Changed
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.page import Cell, data_address, document, escaped, section, table
@@ -42,6 +42,7 @@ def _decision(made: Improvement) -> str:
         "ready": "Nothing speaks against the candidate; it is not in use yet.",
         "left": "The candidate is not put to use by itself.",
         "nothing to learn": "Nothing was learned.",
+        "nothing to do": "The version in use does already all that was asked for.",
     }[made.decision]
     name = made.request.name
     rows = [f"<li>{escaped(reason)}</li>" for reason in made.reasons]
@@ -53,9 +54,9 @@ def _decision(made: Improvement) -> str:
         parts.append(f"<p>Use it: <code>onlooker models promote {escaped(name)} {digest}</code></p>")
     if made.best is not None:
         v = made.best.verdicts
-        head = ["feedback fixed", "of", "earlier observations kept", "lost", "new"]
+        head = ["feedback fixed", "of", "already so", "earlier observations kept", "lost", "new"]
         told = v.as_dict()
-        parts.append(table(head, [[v.fixed, v.asked, v.kept, told["lost"], told["new"]]]))
+        parts.append(table(head, [[v.fixed, v.asked, v.already, v.kept, told["lost"], told["new"]]]))
     return section("Decision", *parts)
 
 
@@ -84,26 +85,19 @@ def _feedback(made: Improvement) -> str:
     """Each piece: what was said, by whom, how many samples teach it, whether it is fixed."""
     some = made.footage.feedback[:_MOST]
     pictures = _pictures(made, [(f.said.source, f.span) for f in some])
-    fixes = {f.feedback.key: f for f in made.best.verdicts.fixes} if made.best is not None else {}
+    fixes = {f.feedback.key: f for f in (made.heeded if made.best is None else made.best.verdicts.fixes)}
     cards = []
     for place, one in enumerate(some):
         fix = fixes.get(one.key)
-        state = (
-            "waits for a label" if one.key in made.waiting else "not tried" if fix is None else _state(one, fix.fixed)
-        )
+        state = "waits for a label" if one.key in made.waiting else "not tried" if fix is None else fix.state
         look = "good" if fix is not None and fix.fixed else "bad"
         lines = [*_told(made, one), f"{made.taught.get(one.key, 0)} samples teach it"]
-        lines += [f"the candidate says {one.said.label} in {fix.covered:.0%} of it"] if fix is not None else []
+        who = "the version in use" if made.best is None else "the candidate"
+        lines += [f"{who} says {one.said.label} in {fix.covered:.0%} of it"] if fix is not None else []
         cards.append(_card(pictures.get(place), state, look, lines))
     unusable = [[key, Cell(why, "word")] for key, why in made.footage.unusable.items()]
     more = table(["cannot be used", Cell("why", "word")], unusable) if unusable else ""
     return section("Feedback", f'<div class="cards">{"".join(cards)}</div>', more)
-
-
-def _state(one: Feedback, fixed: bool) -> str:
-    if one.said.verdict == "right":
-        return "kept" if fixed else "lost"
-    return "fixed" if fixed else "not fixed"
 
 
 def _told(made: Improvement, one: Feedback) -> list[str]:
@@ -158,7 +152,8 @@ def _rounds(made: Improvement) -> str:
     rows = []
     for one in made.rounds:
         s, v = one.strength, one.verdicts
-        rows.append([one.number, s["rate"], s["frozen"], s["layer_decay"], s["epochs"], f"{v.fixed} of {v.asked}",
+        passes = f"{one.trained} of {s['epochs']}"
+        rows.append([one.number, s["rate"], s["frozen"], s["layer_decay"], passes, f"{v.fixed} of {v.asked}",
                      v.broken, v.kept, round(one.seconds, 1), one.bundle.digest[:16]])  # fmt: skip
     best = None if made.best is None else made.rounds.index(made.best)
     said = (

@@ -87,6 +87,8 @@ def look_back(
 ) -> dict[str, list[Observation]]:
     """What the bundle in use observes of the stored video, by source id; kept for the shadows that come.
 
+    Videos at which it could not look are left out.
+
     Raises:
         Interrupted: it was stopped.
     """
@@ -96,7 +98,8 @@ def look_back(
     if report.stopped:
         raise Interrupted("stopped", hint="the same command goes on from here")
     with closing(open_store(options.folder, create=False)) as store:
-        return {s.source: observed(store, s.source, name) for s in report.sources if s.source in files}
+        looked = [s for s in report.sources if s.source in files and all(f.analyzer != name for f in s.failures)]
+        return {s.source: observed(store, s.source, name) for s in looked}
 
 
 def _paths(files: Iterable[tuple[Path, float]]) -> Sequence[str]:

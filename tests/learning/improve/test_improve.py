@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import torch
@@ -14,8 +15,12 @@ from learning.improve._material import labelled, onlooker, told
 from learning.improve.conftest import tinted
 from onlooker.bundles import added
 from onlooker.improving.improve import ImproveRequest, Told, improve
+from onlooker.improving.origin import began_from, check_run
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Media, Sample, Task
+from onlooker.learning.export import export_run
+from onlooker.learning.improve.finetune import Strength, finetune
+from onlooker.learning.run_folder import RunFolder
 
 RECIPE = {
     "name": "alarms",
@@ -68,7 +73,7 @@ def planted(shown, striped, tmp_path):
     return ("--library", tmp_path / "lib", "--run", tmp_path / "run", "--data", clean, "--threads", "1")
 
 
-def test_it_is_fixed_promoted_and_rolled_back(planted, tmp_path):
+def test_it_is_fixed_promoted_and_rolled_back(planted, tmp_path, capsys):
     before = added.versions("alarms")[1]
     made = told("improve", "alarms", *planted, "--workers", "1", "--yes")
     verdicts = made["verdicts"]
@@ -87,6 +92,16 @@ def test_it_is_fixed_promoted_and_rolled_back(planted, tmp_path):
     page = (tmp_path / "lib" / "improve" / "alarms" / before[:16] / "report.html").read_text()
     for said in ("fixed", candidate.digest, "Held-out data", "data:image/jpeg", "models rollback alarms"):
         assert said in page
+    # the run of the new version is found among the library's improvements, and all that was said is heeded
+    (run,) = (tmp_path / "lib" / "improve" / "alarms" / before[:16]).glob(f"round-{len(made['rounds'])}/run")
+    again = told("improve", "alarms", *planted[:2], *planted[4:], "--workers", "1", "--yes")
+    assert (again["decision"], again["run"], again["rounds"]) == ("nothing to do", str(run), [])
+    assert [f["already"] for f in again["heeded"]] == [True]
+    # the old run's weights are not those in use
+    onlooker("improve", "alarms", *planted, code=1)
+    said = capsys.readouterr().err
+    assert f"is not the run that made alarms {candidate.digest[:16]}, which is in use: it made {before[:16]}" in said
+    assert f"onlooker models promote alarms {before[:16]}" in said
     onlooker("models", "rollback", "alarms")
     assert added.versions("alarms")[1] == before
 
@@ -116,6 +131,22 @@ def test_what_was_stopped_goes_on(planted, tmp_path):
     assert added.versions("alarms")[1] == again["used"]
     third = told("improve", "alarms", *planted, "--workers", "1", "--out", tmp_path / "out")
     assert third["candidate"] == again["candidate"]
+
+
+def test_a_round_that_the_budget_cut_short_goes_on(planted, tmp_path):
+    run, dataset, out = tmp_path / "run", Dataset.load(tmp_path / "taught"), tmp_path / "round"
+    strength = Strength(epochs=2)
+
+    def made(deadline):
+        bundle = finetune(run, run / "bundle", dataset, out, strength, deadline=deadline, threads=1)
+        return bundle.digest, len(RunFolder(out).history())
+
+    # one step is made however late it is
+    cut, one = made(time.monotonic())
+    whole, both = made(None)
+    assert (one, both) == (1, 2)
+    assert whole != cut
+    assert made(None) == (whole, 2)
 
 
 def test_what_is_not_known_becomes_a_labelling_task(planted, tmp_path):
@@ -156,6 +187,12 @@ def test_what_cannot_be_improved_is_refused(planted, tmp_path, capsys):
     onlooker("improve", "alarms", "--library", library, "--run", other, "--out", tmp_path / "a", code=1)
     assert "is not the run that made alarms: it has no task 'alarm', it has action (" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
+    # what was exported anew, or compressed, goes on from the run that was trained, and descends from its bundle
+    run, used = tmp_path / "run", added.added_bundle("alarms")
+    anew = export_run(run, tmp_path / "anew")
+    assert anew.digest != used.digest
+    check_run(run, RunFolder(run).recipe(), "alarms", anew)
+    assert began_from(run, anew) == run / "bundle"
     for one in told("feedback", "list", "--library", library)["feedback"]:
         onlooker("feedback", "remove", one["key"], "--library", library)
     onlooker("improve", "alarms", *planted, code=1)

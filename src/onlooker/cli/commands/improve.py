@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onlooker.core.errors import UsageError
 from onlooker.core.time import parse_seconds
 
 if TYPE_CHECKING:
-    from onlooker.improving.improve import Improvement
+    from onlooker.improving.improvement import Improvement
 
 __all__ = ["command"]
 
@@ -47,8 +48,8 @@ def command(
 
     Old samples are replayed and what the model says elsewhere is kept. Without regressions it is put to use with --yes,
     or after a question; with them only if you say so. Ctrl-C stops, the same command goes on; onlooker models rollback
-    undoes. Exit code: 0 promoted or ready, 2 nothing to learn until you label, 4 regressions or nothing fixed, 130
-    stopped.
+    undoes. Exit code: 0 promoted, ready or nothing to do, 2 nothing to learn until you label, 4 regressions or nothing
+    fixed, 130 stopped.
 
     \b
     Examples:
@@ -57,7 +58,7 @@ def command(
       onlooker improve fights --library lib --yes
       onlooker improve fights --library lib --run runs/fights --data datasets/fights --budget 5m --json
     """
-    from onlooker.bundles.added import added_bundle, promote
+    from onlooker.bundles.added import added_bundle
     from onlooker.improving.improve import ImproveRequest, Told, improve
     from onlooker.improving.page import write_improvement
     from onlooker.learning.parts import require_torch
@@ -71,11 +72,23 @@ def command(
         made = improve(request, Told(*told))
     write_improvement(made)
     if made.best is not None and made.decision in ("ready", "left") and _wanted(made, yes, as_json):
-        promote(name, made.best.bundle.digest)
-        made.decision = "promoted"
+        _promote(made)
         write_improvement(made)
     _say(made, as_json)
-    raise typer.Exit({"promoted": 0, "ready": 0, "nothing to learn": 2}.get(made.decision, 4))
+    raise typer.Exit({"promoted": 0, "ready": 0, "nothing to do": 0, "nothing to learn": 2}.get(made.decision, 4))
+
+
+def _promote(made: Improvement) -> None:
+    """Put the candidate to use, unless another version came into use while it was made."""
+    from onlooker.bundles.added import promote
+
+    assert made.best is not None
+    try:
+        promote(made.request.name, made.best.bundle.digest, after=made.used.digest)
+        made.decision = "promoted"
+    except UsageError as error:
+        made.decision = "left"
+        made.reasons.append(error.message)
 
 
 def _wanted(made: Improvement, yes: bool, as_json: bool) -> bool:
@@ -102,16 +115,15 @@ def _telling(quiet: bool) -> Iterator[tuple[Any, Any, Any, Any]]:
 
 def _table(made: Improvement) -> None:
     """Feedback and regressions, a line each."""
-    assert made.best is not None
     names = {source: path.name for source, (path, _) in made.footage.files.items()}
-    for fix in made.best.verdicts.fixes:
+    for fix in made.heeded if made.best is None else made.best.verdicts.fixes:
         said = fix.feedback.said
-        state = (
-            ("kept " if fix.fixed else "LOST ") if said.verdict == "right" else "fixed" if fix.fixed else "NOT FIXED"
-        )
-        print(f"{state:9} {said.verdict:6} {said.label} [{names[said.source]} {said.start:.2f} to {said.end:.2f} s]")
+        state = fix.state if fix.fixed else fix.state.upper()
+        print(f"{state:10} {said.verdict:6} {said.label} [{names[said.source]} {said.start:.2f} to {said.end:.2f} s]")
+    if made.best is None:
+        return
     for c in made.best.verdicts.changed:
-        print(f"{'LOST' if c.lost else 'NEW':9} {c.kind} {c.label} [{names[c.source]} {c.start:.2f} to {c.end:.2f} s]")
+        print(f"{'LOST' if c.lost else 'NEW':10} {c.kind} {c.label} [{names[c.source]} {c.start:.2f} to {c.end:.2f} s]")
     print(f"{made.best.verdicts.kept} other observations are kept")
     for name, task in made.held_out.get("tasks", {}).items():
         print(f"{name}: {task['metric']} on held-out data {task['other']:.4g} before, {task['value']:.4g} after")
@@ -121,8 +133,9 @@ def _say(made: Improvement, as_json: bool) -> None:
     if as_json:
         print(json.dumps(made.as_dict(), ensure_ascii=False))
         return
-    if made.best is not None:
-        _table(made)
+    _table(made)
+    if made.decision == "nothing to do":
+        print("nothing to do: the version in use does already all that was asked for")
     for reason in made.reasons:
         print(f"against it: {reason}")
     if made.waiting:

@@ -8,7 +8,7 @@ and Ruder 2018, arXiv 1801.06146), all from the weights that are deployed and wi
 from __future__ import annotations
 
 import hashlib
-import time
+import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,7 @@ def finetune(
     threads: int | None = None,
     progress: Any = None,
 ) -> Bundle:
-    """A new bundle from a run's weights; what was stopped goes on where it was.
+    """A new bundle from a run's weights; what was stopped, or cut short by a deadline, goes on where it was.
 
     Args:
         run: folder of the run that made the bundle in use.
@@ -76,7 +76,7 @@ def finetune(
         dataset: old and new samples; its part ``train`` is learned from, ``val`` calibrates, ``test`` is measured.
         folder: of the new run.
         strength: how.
-        deadline: by `time.monotonic`; the epoch that is under way then is the last.
+        deadline: by `time.monotonic`; the epoch that is under way then is the last, one step is made in any case.
         seed: of the order and the augmentation.
         threads: of PyTorch; None: as the recipe says.
         progress: who is told; see `onlooker.learning.training.train.Quiet`.
@@ -88,7 +88,10 @@ def finetune(
     """
     out = RunFolder(folder)
     if (folder / "bundle" / "bundle.json").is_file():
-        return load_bundle(folder / "bundle")
+        if len(out.history()) >= strength.epochs:
+            return load_bundle(folder / "bundle")
+        # of a run that is killed from here on, this bundle must not be taken for its end
+        shutil.rmtree(folder / "bundle")
     model, base, facts = load_model(run)
     recipe = _recipe(base, model, parent, dataset, strength, seed, threads)
     narrow = read_tensors(run / "model.safetensors")[1].get("narrow")
@@ -105,8 +108,7 @@ def finetune(
         else:
             out.begin(recipe, facts, dataset, hashlib.sha256(recipe.model_dump_json().encode()).hexdigest())
         tuned.deadline = deadline
-        if deadline is None or time.monotonic() < deadline:
-            fit(tuned)
+        fit(tuned)
         said = {"narrow": narrow} if narrow is not None else None
         finish(tuned, made.test, bundle=made.validation is not None, narrow=said)
     if made.validation is None:
