@@ -19,6 +19,7 @@ from onlooker.core.errors import ConfigError, UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._checked import a_number
 from onlooker.learning.datasets.formats._kept import parted, sequences, tell_losses, write_index
+from onlooker.learning.datasets.formats._numbered import numbered_pictures
 from onlooker.learning.datasets.formats._seqinfo import LONGEST, SEQINFO, facts_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
@@ -165,6 +166,8 @@ def _boxes(path: Path, options: MotOptions, facts: dict[str, Any], made: Importe
             if not 1 <= frame <= LONGEST:
                 raise ValueError(f"frames count from 1 to {LONGEST}, got {frame}")
             crowd = said.get("conf") == 0
+            # what a detector wrote
+            made.left_out["scores of boxes"] += said.get("conf", 1) not in (-1, 0, 1)
             if crowd and not (options.ignored or ours):
                 made.left_out["boxes not to be counted"] += 1
                 continue
@@ -195,7 +198,9 @@ def _samples(
     video = _video(folder, facts, root)
     if video is None:
         like = Found(Sample(id="-", text="-", split=split, groups=groups), fields)
-        return _pictures(_shown(folder, facts)[:count], root, boxes, options, like)
+        count = max(count, max(boxes, default=-1) + 1)
+        pictures = numbered_pictures(folder, facts.get("imdir", "img1"), count, made)
+        return _pictures(pictures, made, boxes, options, like)
     if not video.is_relative_to(root):
         raise wrong(folder, f"its video {video.name} is not below {root}", hint="--media names the folder above all")
     path = video.relative_to(root).as_posix()
@@ -226,21 +231,19 @@ def _samples(
     return found
 
 
-def _shown(folder: Path, facts: dict[str, Any]) -> list[Path]:
-    """The pictures of a sequence that has no video."""
-    pictures = sorted(p for p in (folder / facts.get("imdir", "img1")).glob("*") if kind_of(p) == "image")
-    if not pictures:
-        raise wrong(folder, "no video and no pictures (img1)", hint="name the video in seqinfo.ini: video=FILE")
-    return pictures
-
-
 def _pictures(
-    pictures: Sequence[Path], root: Path, boxes: dict[int, list[LabelledBox]], options: MotOptions, like: Found
+    pictures: Sequence[tuple[int, Path]],
+    made: Imported,
+    boxes: dict[int, list[LabelledBox]],
+    options: MotOptions,
+    like: Found,
 ) -> list[Found]:
     """A sample for each picture of a sequence, of a split and with groups and fields like another."""
+    shown = {frame for frame, _ in pictures}
+    made.left_out["boxes of frames without a picture"] += sum(len(boxes[f]) for f in boxes if f not in shown)
     found: list[Found] = []
-    for frame in range(0, len(pictures), options.every or 1):
-        path = pictures[frame].relative_to(root).as_posix()
+    for frame, picture in pictures[:: options.every or 1]:
+        path = picture.relative_to(made.root).as_posix()
         labels = {options.task: tuple(b.model_copy(update={"at": None}) for b in boxes.get(frame, ()))}
         more = {"id": path, "media": (medium(path, "image"),), "labels": labels, "text": None}
         found.append(Found(like.sample.model_copy(update=more), like.fields))
@@ -256,7 +259,7 @@ def _video(folder: Path, facts: dict[str, Any], root: Path) -> Path | None:
         if not found:
             raise wrong(folder / SEQINFO, f"video: {named} is not there", hint="or say --media FOLDER")
         return found[0]
-    return next((p for p in sorted(folder.iterdir()) if kind_of(p) == "video"), None)
+    return next((p for p in sorted(folder.iterdir()) if kind_of(p) == "video" and p.name[0] != "."), None)
 
 
 def _rows(samples: Sequence[Sample], name: str, task: Task, done: Written) -> tuple[list[str], dict[str, int]]:
