@@ -34,14 +34,15 @@ def found() -> dict[str, Any]:
         {"steps": [{"step": "qat"}], "accuracy": None, "kept": False, "error": "qat: <no> layer", "front": False},
         row([PRUNE, INT8], 0.88, 3.0, 0.3),
     ]
-    tasks = {"baseline_tasks": base["tasks"], "against_baseline": {}, "collapsed": []}
+    leak = {"code": "same-group", "message": "2 share their <person>", "samples": ["a"], "count": 2}
+    tasks = {"baseline_tasks": base["tasks"], "against_baseline": {}, "collapsed": [], "leaks": [leak], "notes": ["n"]}
     chosen = {**rows[2], **tasks, "pipeline": None, "by_step": [row([PRUNE], 0.5, 2.0, 1.1), rows[2]]}
     return {
         "baseline": base, "candidates": rows, "chosen": chosen, "confirmed": [chosen], "not_tried": 2,
         "contract": {"max_drop": 5.0, "max_latency_ms": None, "speed_up": 2.0, "max_size_mb": None},
         "dataset": {"folder": "data", "validation": "val", "test": "test"},
         "device": {"timed": "cpu", "trained": "cpu", "not_run": {"cuda": "there is none"}},
-        "pipeline": {"clip": None, "note": "no clips"},
+        "pipeline": {"clip": None, "note": "no clips"}, "warnings": ["val was learned from"],
     }  # fmt: skip
 
 
@@ -55,6 +56,8 @@ def test_the_page_tells_every_candidate_each_step_and_what_was_not_done() -> Non
     assert "2 more were not tried" in text
     assert re.search(r"after\s+accuracy.*the baseline\s+0.9.*prune 0.5\s+0.5\s+40 .*int8\s+0.88", text, re.S)
     assert "Not measured: no clips" in text
+    assert "2 share their &lt;person&gt;" in text, "what the test part may not tell"
+    assert "Note: val was learned from." in text
     assert "Nothing was run on cuda: there is none." in text
     assert page.count("<svg") == 2
     assert page.count(">chosen</text>") == page.count(">baseline</text>") == 2

@@ -131,6 +131,9 @@ def command(
     with _progress(as_json) as told:
         found = compress(request, told, at_work)
     print(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(_lines(found)))
+    leaks = [leak["message"] for leak in found["confirmed"][-1]["leaks"]] if found["confirmed"] else []
+    for text in (*found["warnings"], *(f"test part: {message}" for message in leaks)):
+        print(f"onlooker: warning: {text}", file=sys.stderr)
     if found["chosen"] is None:
         print("onlooker: no candidate keeps the contract", file=sys.stderr)
         raise typer.Exit(_BROKEN)
@@ -162,7 +165,8 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
         made.append(f"{found['not_tried']} more were not tried: the budget was used up")
     if chosen is not None:
         what = said(tuple(chosen["steps"])) or "the baseline itself"
-        made.append(f"chosen: {what}, {chosen['speed_up']:g} times as fast; kept on the test part too")
+        short = "; the budget cut its training short" if chosen["cut_short"] else ""
+        made.append(f"chosen: {what}, {chosen['speed_up']:g} times as fast; kept on the test part too{short}")
         made += [f"  {n}: {t['metric']} {t['value']:.4g}" for n, t in chosen["tasks"].items()]
         made += [
             f"  fell far more: {c['kind']} {c['name']} of {c['task']}: {c['before']:.3g} to {c['after']:.3g}"
@@ -172,6 +176,9 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     else:
         made += [f"near: {said(tuple(r['steps']))}: {'; '.join(r['broken'])}" for r in found["nearest"]]
         made += [f"on the test part: {said(tuple(c['steps']))}: {'; '.join(c['broken'])}" for c in found["confirmed"]]
+    if found["confirmed"]:
+        made += [f"leak into the test part: {leak['message']}" for leak in found["confirmed"][-1]["leaks"]]
+        made += [f"note on the test part: {note}" for note in found["confirmed"][-1]["notes"]]
     made += _pipeline_lines(found)
     made += [f"not run on {name}: {reason}" for name, reason in found["device"]["not_run"].items()]
     return [*made, f"report  {found['folder']}/report.html"]

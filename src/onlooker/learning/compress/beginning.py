@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,39 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.compress.request import Request
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.typed_yaml import write_whole
+from onlooker.learning.evaluate.opening import Subject as Opened
 from onlooker.learning.run_folder import dataset_digest
 
-__all__ = ["kept_baseline", "parts_of", "same_as_before"]
+__all__ = ["Parts", "kept_baseline", "parts_of", "same_as_before"]
 
 
-def parts_of(dataset: Dataset, recipe: Mapping[str, Any]) -> tuple[str, str, str]:
-    """The parts that are learned from, chosen by, and kept to the end, as the run's recipe says.
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a dataset that are learned from, chosen by, and kept to the end.
+
+    Args:
+        training, validation, test: their names; ``train+val`` are both.
+        warnings: what they are not good for, for people.
+    """
+
+    training: str
+    validation: str
+    test: str
+    warnings: tuple[str, ...] = ()
+
+
+def parts_of(dataset: Dataset, opened: Opened) -> Parts:
+    """The parts as the run's recipe says, and what the bundle is known to have learned from.
 
     Args:
         dataset: the samples.
-        recipe: values of it; none where only the bundle is known.
+        opened: the bundle, with its run where that is known.
 
     Raises:
-        UsageError: there is no such part.
+        UsageError: there is no such part, or nothing is left to hold a contract to: what is tested on was learned from
+            or chosen by.
     """
-    splits: Mapping[str, Any] = recipe.get("splits") or {}
+    splits: Mapping[str, Any] = opened.recipe.get("splits") or {}
     found = (splits.get("train") or "train", splits.get("validation") or "val", splits.get("test") or "test")
     for part in found:
         if any(name not in dataset.info.splits for name in part.split("+")):
@@ -37,7 +55,28 @@ def parts_of(dataset: Dataset, recipe: Mapping[str, Any]) -> tuple[str, str, str
                 f"{dataset.folder} has no part {part!r}: one is learned from, one is chosen by, one is kept to the end",
                 hint="onlooker dataset split DATASET train=0.7 val=0.15 test=0.15",
             )
-    return found
+    training, validation, test = found
+    learned = training
+    if opened.bundle.manifest.provenance.dataset == dataset_digest(dataset):
+        learned += f"+{opened.train_split}"
+    for what, other in (("learned from", learned), ("chosen by", validation)):
+        if both := _common(test, other):
+            raise UsageError(
+                f"the part {both} of {dataset.folder} was {what} and is the one to test on: nothing is held out",
+                hint="train with three parts that share nothing, such as splits: {train: train, validation: val, "
+                "test: test}; onlooker dataset split makes them",
+            )
+    if both := _common(validation, learned):
+        told = (
+            f"{both} was learned from and candidates are chosen by it: only the part {test} tells what they are worth"
+        )
+        return Parts(*found, (told,))
+    return Parts(*found)
+
+
+def _common(one: str, other: str) -> str:
+    """The parts that two names have in common, joined as they are."""
+    return "+".join(name for name in one.split("+") if name in other.split("+"))
 
 
 def kept_baseline(bundle: Bundle, folder: Path) -> Path:

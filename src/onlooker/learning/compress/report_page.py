@@ -148,6 +148,8 @@ def _confirmed(one: Mapping[str, Any]) -> str:
     made = f"<h3>{escaped(_said(one['steps']))}</h3>"
     made += f'<p><span class="{look}">{escaped(verdict)}</span>; {one["speed_up"]:g} times as fast</p>'
     made += table(["task", "metric", "baseline", "compressed", "difference", "95 % interval"], rows)
+    made += "".join(f'<p class="bad">{escaped(leak["message"])}</p>' for leak in one["leaks"])
+    made += "".join(f'<p class="soft">{escaped(note)}</p>' for note in one["notes"])
     if one["collapsed"]:
         fallen = [[c["task"], c["kind"], Cell(c["name"], "lower"), c["before"], c["after"]] for c in one["collapsed"]]
         made += "<p>Fell far more than the average:</p>" + table(["task", "what", "name", "before", "after"], fallen)
@@ -180,6 +182,7 @@ def _how(found: Mapping[str, Any]) -> str:
         "'times as fast', as the machine may have been slower for one than for another.",
         f"Looks were timed on {device['timed']}, models trained on {device['trained']}.",
     ]
+    told += [f"Note: {warning}." for warning in found["warnings"]]
     told += [f"Nothing was run on {name}: {reason}." for name, reason in device["not_run"].items()]
     if base["eager_ms"] is not None:
         told.append(f"In eager PyTorch, float32, a look of the baseline takes {base['eager_ms']:.4g} ms.")

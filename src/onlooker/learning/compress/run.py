@@ -48,7 +48,8 @@ def compress(request: Request, told: Told | None = None, at_work: AtWork | None 
         The public JSON form, which is also written to ``compression.json`` and shown in ``report.html``: ``baseline``,
         ``candidates`` with ``steps``, ``accuracy`` (mean of the tasks' main metrics on the validation part, errors
         taken as negative), ``latency_ms``, ``size_mb``, ``kept``; ``chosen``, with each step ``by_step``, or None;
-        ``nearest``, where none was; ``pipeline``, the clip on which ``baseline`` and ``chosen`` were measured under the
+        ``nearest``, where none was; ``confirmed``, what the test part said, with ``leaks`` of it into what was learned
+        from; ``warnings``; ``pipeline``, the clip on which ``baseline`` and ``chosen`` were measured under the
         same name, or why they were not.
 
     Raises:
@@ -191,6 +192,8 @@ def _held_to_it(search: Search, one: Candidate, base: dict[str, Worth], before: 
         "engine": engine,
         "baseline_tasks": _worths(base),
         "tasks": _worths(worth),
+        "leaks": [leak.as_dict() for leak in after.leaks],
+        "notes": after.notes,
         "against_baseline": {name: d.as_dict() for name, d in after.against.items()},
         "collapsed": collapsed(base, worth, before.robustness, after.robustness),
     }
@@ -238,7 +241,13 @@ def _told(search: Search, confirmed: list[dict[str, Any]], skipped: int) -> dict
         "confirmed": confirmed,
         "not_tried": skipped,
         "device": device_facts(request.device),
-        "dataset": {"folder": str(request.dataset), "validation": search.validation, "test": search.test},
+        "dataset": {
+            "folder": str(request.dataset),
+            "training": search.training,
+            "validation": search.validation,
+            "test": search.test,
+        },
+        "warnings": search.warnings,
         "folder": str(request.out),
     }
     if chosen is not None:

@@ -95,6 +95,8 @@ class Search:
 
     Attributes:
         candidates: tried so far, the baseline first.
+        training, validation, test: the parts that are learned from, chosen by, and kept to the end.
+        warnings: what the search cannot tell, for people.
 
     Raises:
         UsageError: there is no such bundle, or it does not fit the dataset.
@@ -109,7 +111,9 @@ class Search:
         with ExitStack() as stack:
             opened = open_subject(request.bundle, stack)
             check_students(Subject(opened.bundle.folder, opened.run), request.students or ())
-            self.training, self.validation, self.test = parts_of(self.dataset, opened.recipe)
+            parts = parts_of(self.dataset, opened)
+            self.training, self.validation, self.test = parts.training, parts.validation, parts.test
+            self.warnings = list(parts.warnings)
             self.original = Subject(kept_baseline(opened.bundle, request.out / _BASE), opened.run)
         same_as_before(request, self.dataset)
         self.base = load_bundle(self.original.bundle)
