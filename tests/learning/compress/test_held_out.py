@@ -11,8 +11,9 @@ import pytest
 from cli.sample_library import run
 from learning._tiny import tiny_dataset, tiny_recipe
 from onlooker.learning.compress.contract import Contract
-from onlooker.learning.compress.run import compress
-from onlooker.learning.compress.search import Request
+from onlooker.learning.compress.measure import worth_of
+from onlooker.learning.compress.run import _held_to_it, compress, hopeful
+from onlooker.learning.compress.search import Request, Search
 from onlooker.learning.training.train import train
 
 GRAPH = {"steps": ("graph",), "slices": False, "threads": 1}
@@ -81,3 +82,44 @@ def test_samples_of_the_test_part_that_go_with_what_was_learned_from_are_told(
     assert leak["message"] in (tmp_path / "out" / "report.html").read_text()
     whole = Request(str(tiny_subject[0].run), tiny_subject[1].folder, Contract(100), tmp_path / "clean", **GRAPH)
     assert compress(whole)["chosen"]["leaks"] == []
+
+
+def test_a_task_that_the_test_part_cannot_measure_is_refused_before_the_search(
+    tiny_subject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subject, _ = tiny_subject
+    less = tiny_dataset(tmp_path / "data")
+    less.put([s.model_copy(update={"labels": {"side": s.labels["side"]}}) for s in less.of_split("test")])
+    less.save()
+    given = ("--out", tmp_path / "out", "--steps", "graph", "--max-drop", 100, "--threads", 1, "--no-slices", "--json")
+    assert run("compress", subject.run, "--data", less.folder, *given) == 1
+    told = capsys.readouterr().err
+    assert "no sample of the part test of " in told
+    assert "has a label of shade" in told
+    assert not list((tmp_path / "out").rglob("*.json"))
+
+
+def test_a_task_is_not_kept_where_its_labels_on_the_test_part_measure_nothing(tiny_subject, tmp_path: Path) -> None:
+    """There may be labels, and of one kind alone, by which nothing can be ranked."""
+    subject, dataset = tiny_subject
+    request = Request(str(subject.run), dataset.folder, Contract(100), tmp_path / "out", **GRAPH)
+    search = Search(request)
+    search.tried(({"step": "graph"},))
+    whole = worth_of(search.original.bundle, dataset.folder, "test", like=subject.run)
+    one = hopeful(search.candidates, search.base_worth)[0]
+    told = _held_to_it(search, one, {n: w for n, w in whole[0].items() if n != "shade"}, whole[1])
+    assert told["broken"] == ["shade could not be measured on the part test"]
+    assert not told["kept"]
+    assert not (tmp_path / "out" / "bundle").exists()
+
+
+def test_an_output_that_no_sample_measures_is_told(tiny_subject, tmp_path: Path, capsys) -> None:
+    subject, _ = tiny_subject
+    less = tiny_dataset(tmp_path / "data")
+    less.put([s.model_copy(update={"labels": {"side": s.labels["side"]}}) for s in less.samples])
+    less.save()
+    given = ("--out", tmp_path / "out", "--steps", "graph", "--max-drop", 100, "--threads", 1, "--no-slices")
+    assert run("compress", subject.run, "--data", less.folder, *given) == 0
+    assert (
+        "warning: shade could not be measured on the part val: no candidate is judged by it" in capsys.readouterr().err
+    )

@@ -11,14 +11,16 @@ from typing import Any
 
 from onlooker.bundles import Bundle, load_bundle
 from onlooker.bundles.folder import MANIFEST
+from onlooker.bundles.outputs import Anomaly
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.request import Request
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.opening import Subject as Opened
+from onlooker.learning.evaluate.tasks import judges_of
 from onlooker.learning.run_folder import dataset_digest
 
-__all__ = ["Parts", "kept_baseline", "parts_of", "same_as_before"]
+__all__ = ["Parts", "check_tested", "kept_baseline", "parts_of", "same_as_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,28 @@ def parts_of(dataset: Dataset, opened: Opened) -> Parts:
 def _common(one: str, other: str) -> str:
     """The parts that two names have in common, joined as they are."""
     return "+".join(name for name in one.split("+") if name in other.split("+"))
+
+
+def check_tested(dataset: Dataset, opened: Opened, parts: Parts) -> None:
+    """Try that each task by which candidates are judged can be measured on the test part too.
+
+    Raises:
+        UsageError: one has no label there.
+    """
+    outputs = opened.bundle.manifest.outputs
+    if all(isinstance(output, Anomaly) for output in outputs):
+        return
+    known = [
+        {name for s in dataset.of_split(part) if s.status == "labelled" for name in s.labels}
+        for part in (parts.validation, parts.test)
+    ]
+    for judge in judges_of(opened.bundle.manifest, dataset, {}, opened.calibration, opened.recipe.get("tasks") or {}):
+        if judge.of in known[0] and judge.of not in known[1]:
+            raise UsageError(
+                f"no sample of the part {parts.test} of {dataset.folder} has a label of {judge.of}: whether "
+                f"{judge.name} keeps the contract could not be told there",
+                hint="label some; or spread what is labelled over all parts: onlooker dataset split",
+            )
 
 
 def kept_baseline(bundle: Bundle, folder: Path) -> Path:

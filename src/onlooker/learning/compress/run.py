@@ -178,7 +178,8 @@ def _held_to_it(search: Search, one: Candidate, base: dict[str, Worth], before: 
         device=request.device,
     )  # fmt: skip
     speed_up = round(costs["baseline"].latency_ms / costs["it"].latency_ms, 3)
-    wrong = broken(request.contract, base, worth, costs["it"], speed_up)
+    wrong = [f"{n} could not be measured on the part {search.test}" for n in search.base_worth if n not in base]
+    wrong += broken(request.contract, base, worth, costs["it"], speed_up)
     target = request.out / "bundle"
     wrong = wrong or _put(bundle, engine, target)
     told = {

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from onlooker.bundles import load_bundle
 from onlooker.bundles.manifest import Step
 from onlooker.core.errors import OnlookerError, UsageError
-from onlooker.learning.compress.beginning import kept_baseline, parts_of, same_as_before
+from onlooker.learning.compress.beginning import check_tested, kept_baseline, parts_of, same_as_before
 from onlooker.learning.compress.contract import Costs, Worth, broken, distance, drop_of
 from onlooker.learning.compress.devices import check_device
 from onlooker.learning.compress.measure import costs_beside, with_load, worth_of
@@ -114,6 +114,7 @@ class Search:
             parts = parts_of(self.dataset, opened)
             self.training, self.validation, self.test = parts.training, parts.validation, parts.test
             self.warnings = list(parts.warnings)
+            check_tested(self.dataset, opened, parts)
             self.original = Subject(kept_baseline(opened.bundle, request.out / _BASE), opened.run)
         same_as_before(request, self.dataset)
         self.base = load_bundle(self.original.bundle)
@@ -148,6 +149,10 @@ class Search:
                 f"{self.request.dataset} has no task that {self.base.manifest.name} answers",
                 hint="its tasks must be called as the bundle's outputs: onlooker bundles show, onlooker dataset stats",
             )
+        self.warnings += [
+            f"{output.name} could not be measured on the part {self.validation}: no candidate is judged by it"
+            for output in self.base.manifest.outputs if output.name not in one.worth
+        ]  # fmt: skip
         one.broken = broken(self.request.contract, one.worth, one.worth, one.costs, 1.0)  # type: ignore[arg-type]
         self.candidates.append(one)
 
