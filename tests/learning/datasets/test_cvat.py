@@ -236,3 +236,44 @@ def test_images_of_a_video_that_is_not_there_are_told(films, tmp_path, capsys):
     # what is no number of a frame is a picture that is looked for by its name
     assert run(*[a if a != str(path) else str(one_video(tmp_path, image(0, "other"))) for a in args]) == 1
     assert "other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ('<polygon label="car" points="36,24;72,24;72.0,48"/>', (0.1, 0.1, 0.2, 0.2)),
+        ('<polyline label="car" points="72,24;36,48"/>', (0.1, 0.1, 0.2, 0.2)),
+        ('<mask label="car" rle="1, 9" left="36" top="24" width="36" height="24"/>', (0.1, 0.1, 0.2, 0.2)),
+        ('<ellipse label="car" cx="72" cy="48" rx="36" ry="24"/>', (0.1, 0.1, 0.3, 0.3)),
+        ('<ellipse label="car" cx="72" cy="120" rx="24" ry="36" rotation="90"/>', (0.1, 0.4, 0.3, 0.6)),
+        ('<cuboid label="car" xtl1="36" ytl1="24" xbl1="36" ybl1="48" xtr1="54" ytr1="24" xbr1="54" ybr1="48" '
+         'xtl2="60" ytl2="30" xbl2="60" ybl2="40" xtr2="72" ytr2="30" xbr2="72" ybr2="40"/>', (0.1, 0.1, 0.2, 0.2)),
+    ],
+)  # fmt: skip
+def test_of_outlines_the_box_around_them_is_taken(shape, expected, tmp_path):
+    made = read(xml_of(tmp_path, f'<image id="0" name="one.jpg" width="360" height="240">{shape}</image>'))
+    (box,) = made.found[0].sample.labels["objects"]
+    assert (box.label, box.box) == ("car", pytest.approx(expected))
+    assert +made.left_out == {"outlines, of which the box is taken": 1}
+    bad = shape.replace("24", "x")
+    with pytest.raises(ConfigError, match=rf"annotations.xml:1: {shape[1:].split()[0]}: .* expected"):
+        read(xml_of(tmp_path, f'<image id="0" name="one.jpg" width="360" height="240">{bad}</image>'))
+
+
+def test_images_and_videos_of_which_not_all_could_be_taken_stay_unlabelled(media, tmp_path):
+    points = '<points label="nose" frame="3" outside="0" points="36,24"/>'
+    skeleton = f'<skeleton label="body" frame="3" outside="0">{points}</skeleton>'
+    rest = image(0, "one.jpg") + '<image id="2" name="three.jpg" width="360" height="240"></image>'
+    for shape in (points, skeleton):
+        body = image(1, "two.jpg").replace("</image>", f"{shape}</image>")
+        path = xml_of(tmp_path, rest + body)
+        made = read(path)
+        held = {f.sample.id: [len(v) for v in f.sample.labels.values()] for f in made.found}
+        assert held == {"one.jpg": [1], "three.jpg": [0], "two.jpg": []}
+        assert made.left_out["points and skeletons, which have no box"] == 1
+        assert any("--set pass_over=true" in reason for reason in +made.left_out)
+        made = read(path, pass_over=True)
+        assert [len(f.sample.labels["objects"]) for f in made.found] == [1, 0, 1]
+        path = one_video(tmp_path, track(0, box(3)) + track(1, shape))
+        assert read(path, media).found[0].sample.labels == {}
+        assert len(read(path, media, pass_over=True).found[0].sample.labels["objects"]) == 1

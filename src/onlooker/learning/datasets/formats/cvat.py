@@ -16,6 +16,7 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._checked import a_number, an_object, shown
 from onlooker.learning.datasets.formats._cvat import write_images, write_videos
 from onlooker.learning.datasets.formats._cvat_frames import Frames
+from onlooker.learning.datasets.formats._cvat_shapes import OUTLINES, WITHOUT_A_BOX, sides_of
 from onlooker.learning.datasets.formats._cvat_tasks import VideoTask, size_of, split_of, video_tasks, whole
 from onlooker.learning.datasets.formats._kept import parted, restored
 from onlooker.learning.datasets.formats._xml import Element, read_xml
@@ -24,7 +25,6 @@ from onlooker.learning.datasets.formats.format import (
     Found,
     Imported,
     Written,
-    around,
     box_of_pixels,
     classes_of,
     filled,
@@ -41,7 +41,7 @@ __all__ = ["FORMAT", "Cvat", "CvatOptions"]
 
 _UNSET = ("", "__undefined__")
 _CROWD = ("crowd", "is_crowd", "iscrowd")
-_OTHERS = ("polygon", "polyline", "points", "cuboid", "mask", "ellipse", "skeleton")
+_BOXED = ("box", *OUTLINES)
 
 
 class CvatOptions(FormatOptions):
@@ -53,6 +53,7 @@ class CvatOptions(FormatOptions):
         label: class of a box, from ``{label}`` and the names of attributes: ``{label} {colour}``.
         video: file of the video below the media folder, where the XML does not name it (of frames, too).
         rate: frames a second, where the video does not say.
+        pass_over: whether images and videos with points or skeletons in them are labelled by their boxes all the same.
         form: to write: ``images``, or ``video`` with one file for each video.
     """
 
@@ -61,6 +62,7 @@ class CvatOptions(FormatOptions):
     label: str = "{label}"
     video: str | None = None
     rate: float | None = Field(default=None, gt=0)
+    pass_over: bool = False
     form: str = Field(default="", pattern="^(images|video|)$")
 
 
@@ -68,7 +70,8 @@ class Cvat:
     """For images one sample each, for a video one sample, unless it was written as several; so for each of a project.
 
     Attributes of tags are tasks of their images. Of a box, ``crowd``, ``score``, ``track_id`` and those in ``label``
-    are taken; others are counted.
+    are taken; others are counted. Of polygons and other outlines the boxes around them are taken. Points and skeletons
+    have none: where they are, the boxes are not all that there is, and no boxes are taken.
     """
 
     name: ClassVar[str] = "cvat"
@@ -172,6 +175,7 @@ def _box(box: Element, over: Element, size: tuple[float, float], options: CvatOp
     for name in given:
         if f"{{{name}}}" not in options.label:
             made.left_out[f"attributes of boxes called {name}"] += 1
+    made.left_out["outlines, of which the box is taken"] += box.name in OUTLINES
     made.left_out["marks of occluded boxes"] += box.get("occluded") == "1"
     return LabelledBox(
         label=label,
@@ -200,15 +204,16 @@ def _image(file: Path, image: Element, frames: Frames, options: CvatOptions, mad
         picture, at = frames.find(image)
         size = a_number(image["width"], "width"), a_number(image["height"], "height")
         boxes: list[LabelledBox] = []
-        for box in image.find_all("box"):
-            with parsing(file, "box", box.line):
-                boxes.append(_box(box, box, size, options, made))
-        made.left_out["shapes other than boxes"] += sum(p.name in _OTHERS for p in image.parts)
+        for shape in (p for p in image.parts if p.name in _BOXED):
+            with parsing(file, shape.name, shape.line):
+                boxes.append(_box(shape, shape, size, options, made))
         tags = tuple(dict.fromkeys(tag["label"] for tag in image.find_all("tag")))
         held = _kept(image.get("kept") or "{}")
         labels: dict[str, Any] = (
             {options.boxes: tuple(boxes)} if boxes or not tags or "kept" in image.attributes else {}
         )
+        if _bare([image], options, made):
+            labels = {}
         labels |= {options.tags: tags} if tags or "tagged" in held else {}
         labels |= _tagged(image, options, made)
         sample = Sample(
@@ -224,11 +229,17 @@ def _image(file: Path, image: Element, frames: Frames, options: CvatOptions, mad
 
 
 def _sides(box: Element, size: tuple[float, float]) -> tuple[float, float, float, float]:
-    left, top, right, bottom = (a_number(box[k], k) for k in ("xtl", "ytl", "xbr", "ybr"))
-    turned = a_number(box.get("rotation") or "0", "rotation")
-    if turned:
-        left, top, right, bottom = around(left, top, right, bottom, turned, ((left + right) / 2, (top + bottom) / 2))
+    left, top, right, bottom = sides_of(box)
     return box_of_pixels(left, top, right - left, bottom - top, *size)
+
+
+def _bare(held: Sequence[Element], options: CvatOptions, made: Imported) -> bool:
+    """Whether an image, or the tracks of a video, have shapes without a box, for which they stay unlabelled."""
+    count = sum(p.name in WITHOUT_A_BOX for one in held for p in one.parts)
+    made.left_out["points and skeletons, which have no box"] += count
+    if count and not options.pass_over:
+        made.left_out["images or videos left without boxes for points in them (else --set pass_over=true)"] += 1
+    return bool(count) and not options.pass_over
 
 
 def _kept(text: str) -> dict[str, Any]:
@@ -265,6 +276,8 @@ def _videos(file: Path, top: Element, options: CvatOptions, made: Imported) -> l
             if task.frames is not None and sum(t.source == name for t in held) > 1:
                 span = round(float(task.frames.start / rate), 6), round(float(task.frames.stop / rate), 6)
             key, labels = sample_id(name, span=span), {options.boxes: tuple(b for _, b in boxes)}
+            if _bare(task.tracks, options, made):
+                labels = {}
             all_of_it = Sample(id=key, media=(medium(name, "video"),), span=span, split=task.split, labels=labels)
             kept = [_kept(text) for text in entries]
             samples = parted(kept, boxes, all_of_it, made.root, options.boxes, made.left_out) if kept else [all_of_it]
@@ -277,14 +290,13 @@ def _timed(
 ) -> list[tuple[int, LabelledBox]]:
     """The boxes of a task's tracks in order, with the frames of the video that they lie on."""
     boxes: list[tuple[int, LabelledBox]] = []
-    size = size_of(file, task) if any(b for t in task.tracks for b in t.find_all("box")) else (0.0, 0.0)
+    size = size_of(file, task) if any(p.name in _BOXED for t in task.tracks for p in t.parts) else (0.0, 0.0)
     for number, track in enumerate(task.tracks):
-        made.left_out["tracks of shapes other than boxes"] += any(p.name in _OTHERS for p in track.parts)
         called = None if track.get("alone") else track.get("track") or track.get("id") or str(number)
-        for box in track.find_all("box"):
+        for box in (p for p in track.parts if p.name in _BOXED):
             if box.get("outside") == "1":
                 continue
-            with parsing(file, "box", box.line):
+            with parsing(file, box.name, box.line):
                 frame = whole(box["frame"], "frame") - task.before
                 if task.frames is not None and frame not in task.frames:
                     first, last = task.frames.start + task.before, task.frames.stop - 1 + task.before
