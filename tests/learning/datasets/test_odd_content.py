@@ -85,7 +85,8 @@ def test_notes_of_coco_that_do_not_fit_are_refused_in_words(changed, expected, m
 @pytest.mark.parametrize("kept", [{"media": 3}, {"media": [3]}])
 def test_what_coco_keeps_of_a_sample_is_checked(kept, media, tmp_path):
     path = tmp_path / "coco.json"
-    path.write_text(json.dumps({**WHOLE, "images": [{**IMAGE, **kept}]}))
+    ours = {"sample": "one", "split": None, "groups": {}}
+    path.write_text(json.dumps({**WHOLE, "images": [{**IMAGE, **ours, **kept}]}))
     with pytest.raises(ConfigError, match=r"coco.json: images.0: media: expected a list of paths, got \[?3"):
         read("coco", path, media)
 

@@ -17,9 +17,22 @@ from onlooker.learning.datasets.formats.format import Written, frame_of, medium,
 from onlooker.learning.datasets.manifest import LabelledBox, Media, Sample
 from onlooker.learning.datasets.typed_yaml import write_whole
 
-__all__ = ["INDEX", "kept", "parted", "plain_json", "read_index", "restored", "sequences", "tell_losses", "write_index"]
+__all__ = [
+    "INDEX",
+    "KEY",
+    "kept",
+    "own",
+    "parted",
+    "plain_json",
+    "read_index",
+    "restored",
+    "sequences",
+    "tell_losses",
+    "write_index",
+]
 
 INDEX = "onlooker.json"
+KEY = "onlooker"
 _FORMS: dict[Any, str] = {dict: "an object", list: "a list", str: "a text"}
 _ELSEWHERE = frozenset(("id", "media", "labels", "status"))
 _FIELDS = frozenset(Sample.model_fields) - _ELSEWHERE
@@ -38,6 +51,19 @@ def kept(sample: Sample, task: str | None = None) -> dict[str, Any]:
     if task is not None and task not in sample.labels:
         held["labelled"] = False
     return {"sample": sample.id, **held}
+
+
+def own(held: Mapping[str, Any]) -> dict[str, Any]:
+    """What `kept` said, out of an object that others write in too; empty where it is none of ours.
+
+    It is in one key. Before that it lay among the others, always with splits and groups: what merely is called the same
+    is not taken for it.
+    """
+    ours = held.get(KEY)
+    if isinstance(ours, dict) and isinstance(ours.get("sample"), str):
+        return ours
+    flat = isinstance(held.get("sample"), str) and "split" in held and isinstance(held.get("groups"), dict)
+    return dict(held) if flat else {}
 
 
 def restored(sample: Sample, held: Mapping[str, Any], root: Path, task: str) -> Sample:

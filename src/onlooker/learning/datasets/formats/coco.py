@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._checked import a_key, a_text, an_object, is_number, numbers, shown
-from onlooker.learning.datasets.formats._kept import kept, restored, tell_losses
+from onlooker.learning.datasets.formats._kept import kept, own, restored, tell_losses
 from onlooker.learning.datasets.formats._pictures import pictures_of, size_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
@@ -24,7 +24,7 @@ from onlooker.learning.datasets.formats.format import (
     read_json,
     wrong,
 )
-from onlooker.learning.datasets.manifest import Kind, LabelledBox, MediaKind, Sample, Task
+from onlooker.learning.datasets.manifest import Kind, LabelledBox, MediaKind, Sample, Task, is_name
 from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "Coco", "CocoOptions"]
@@ -77,7 +77,7 @@ class Coco:
         captions = any("caption" in note for held in notes.values() for _, note in held)
         for n, image in images:
             with parsing(path, f"images.{n}"):
-                name = a_text(image, "file_name")
+                name, ours = a_text(image, "file_name"), own(image)
                 held = notes[image["id"]]
                 labels: dict[str, Any] = {}
                 if captions:
@@ -86,13 +86,13 @@ class Coco:
                 else:
                     labels[options.task] = tuple(b for at in held if (b := _box(path, at, image, names)) is not None)
                 sample = Sample(
-                    id=image.get("sample") or name,
+                    id=ours.get("sample") or name,
                     media=(medium(name, "image"),),
-                    split=image.get("split") or options.split,
-                    groups=image.get("groups") or {},
+                    split=_split(image) or options.split,
+                    groups=ours.get("groups") or {},
                     labels=labels,
                 )
-                sample = restored(sample, image, made.root, options.task)
+                sample = restored(sample, ours, made.root, options.task)
                 made.found.append(Found(sample, {k: str(v) for k, v in image.items()}))
         needed = "caption" if captions else "bbox"
         lacking = sum(not note.get(needed) for held in notes.values() for _, note in held)
@@ -149,6 +149,12 @@ def _listed(path: Path, values: dict[str, Any], name: str) -> Iterator[tuple[int
     for n, one in enumerate(held or ()):
         with parsing(path, f"{name}.{n}"):
             yield n, an_object(one)
+
+
+def _split(image: dict[str, Any]) -> str | None:
+    """What an image says of its split, where that can be one."""
+    said = image.get("split")
+    return said if isinstance(said, str) and is_name(said) else None
 
 
 def _caption(path: Path, at: tuple[int, Any]) -> str | None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from fractions import Fraction
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from pydantic import Field
+
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._checked import an_object, objects
-from onlooker.learning.datasets.formats._kept import kept
-from onlooker.learning.datasets.formats._label_studio import Results, config_of, results_of
+from onlooker.learning.datasets.formats._kept import KEY, kept, own
+from onlooker.learning.datasets.formats._label_studio import UNLABELLED, Results, leaves
+from onlooker.learning.datasets.formats._label_studio_out import config_of, results_of
+from onlooker.learning.datasets.formats._label_studio_video import Clock
 from onlooker.learning.datasets.formats._pictures import picture_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
@@ -24,15 +29,14 @@ from onlooker.learning.datasets.formats.format import (
     medium,
     parsing,
     read_json,
-    video_rate,
     wrong,
 )
-from onlooker.learning.datasets.manifest import Kind, MediaKind, Sample, Task
+from onlooker.learning.datasets.manifest import Kind, MediaKind, Sample, Task, is_name
 from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "LabelStudio", "LabelStudioOptions"]
 
-_MORE = ("weight", "weights", "origin", "notes")
+_MORE = ("at", "span", "weight", "weights", "origin", "notes")
 _EMPTY: tuple[Kind, ...] = ("boxes", "spans")
 
 
@@ -41,11 +45,13 @@ class LabelStudioOptions(FormatOptions):
 
     Attributes:
         prefix: what stands before a path in the media's addresses when written; the default is that of local storage.
-        rate: frames a second of videos, where they do not say.
+        rate: frames a second that Label Studio counted, where neither the results nor the videos say.
+        label: class of a region, from ``{label}`` and the names of questions about it: ``{label} {colour}``.
     """
 
     prefix: str = "/data/local-files/?d="
-    rate: float | None = None
+    rate: float | None = Field(default=None, gt=0)
+    label: str = "{label}"
 
 
 class LabelStudio:
@@ -63,20 +69,21 @@ class LabelStudio:
         if not isinstance(values, list):
             raise wrong(path, "expected a list of tasks")
         made = Imported(media or path.parent, {}, [])
-        kinds: dict[str, Kind] = {}
+        told = _Told()
         for n, task in enumerate(values):
             with parsing(path, f"task {n}"):
                 held = an_object(task, "it")
                 if "data" not in held or not ("annotations" in held or "predictions" in held):
                     raise ValueError("expected data and annotations; export as JSON, not as JSON-MIN")
-                made.found.append(_found(held, options, made, kinds))
+                made.found.append(_found(held, options, made, told))
         for found in made.found:
-            labels = {name: _settled(kinds[name], label) for name, label in found.sample.labels.items()}
+            labels = {name: _settled(told.kinds[name], label) for name, label in found.sample.labels.items()}
             found.sample = found.sample.model_copy(update={"labels": labels})
         samples = [f.sample for f in made.found]
-        for name, kind in kinds.items():
+        for name, kind in told.kinds.items():
             with_classes = Task(kind=kind).has_classes
             made.tasks[name] = Task(kind=kind, classes=classes_of(samples, name, kind) if with_classes else ())
+        made.notes += told.notes()
         return made
 
     def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: LabelStudioOptions) -> Written:
@@ -91,33 +98,67 @@ class LabelStudio:
         for sample in samples:
             media = sample.media[0] if sample.media else None
             kind: MediaKind = "text" if media is None else media.kind
-            data: dict[str, Any] = {"split": sample.split, "groups": sample.groups, **kept(sample)}
+            data: dict[str, Any] = {}
+            ours = {"split": sample.split, "groups": sample.groups, **kept(sample)}
             if sample.at is not None:
                 kind = "image"
                 data["image"] = options.prefix + (picture_of(dataset, sample, target, done) or "")
-                data |= {"at": sample.at, "video": media.path if media else ""}
             elif media is None or kind == "text":
                 data["text"] = sample.text or (media.path if media else "")
             else:
                 data[kind] = options.prefix + media.path
-            if sample.span is not None:
-                data["span"] = list(sample.span)
+            if kind == "video" and (rate := media.frame_rate if media is not None else None) is not None:
+                data["fps"] = round(float(rate), 6)
             if media is not None:
-                data["path"] = media.path
+                ours["path"] = media.path
             kinds[kind] = None
             # what may be empty leaves no result: a person who finds nothing says so by an empty annotation
-            data["tasks"] = {n: t.kind for n, t in names.items() if t.kind in _EMPTY and n in sample.labels}
+            ours["tasks"] = {n: t.kind for n, t in names.items() if t.kind in _EMPTY and n in sample.labels}
             results, lost = results_of(sample, names, kind)
             done.left_out += lost
             held = {"predictions": [], "annotations": []}
-            if results or data["tasks"]:
+            if results or ours["tasks"]:
                 where = "predictions" if sample.status == "proposed" else "annotations"
                 held[where] = [{"result": results, **({"model_version": "onlooker"} if where[0] == "p" else {})}]
-            tasks.append({"id": len(tasks) + 1, "data": data, **held})
+            tasks.append({"id": len(tasks) + 1, "data": {**data, KEY: ours}, **held})
             done.samples += 1
         write_whole(target, json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
         write_whole(target.with_suffix(".xml"), config_of(names, list(kinds)))
         return done
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the tasks of a file say together: the kinds of their labels, and what a user is told of them."""
+
+    kinds: dict[str, Kind] = field(default_factory=dict[str, Kind])
+    _said: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
+    _paths: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict[tuple[str, str], dict[str, None]])
+
+    def take(self, name: str, kind: Kind) -> None:
+        before = self.kinds.get(name)
+        if before is None or (before == "class" and kind == "multi-label"):
+            self.kinds[name] = kind
+
+    def look(self, results: Sequence[Any]) -> None:
+        """Remember the paths of taxonomies."""
+        for one in results:
+            if one["type"] == "taxonomy":
+                for leaf, path in leaves(one["value"]):
+                    self._paths.setdefault((one["from_name"], leaf), {})[path] = None
+
+    def say(self, about: str, text: str) -> None:
+        self._said.setdefault(text, {})[about] = None
+
+    def notes(self) -> list[str]:
+        made: list[str] = []
+        for text, about in self._said.items():
+            more = f" and {len(about) - 3} more" if len(about) > 3 else ""
+            made.append(f"{text}: {', '.join([*about][:3])}{more}")
+        for (name, leaf), paths in self._paths.items():
+            if len(paths) > 1:
+                made.append(f"{name}: {', '.join(paths)} are one class, {leaf}")
+        return made
 
 
 def _results(chosen: dict[str, Any], made: Imported) -> list[dict[str, Any]]:
@@ -129,58 +170,66 @@ def _results(chosen: dict[str, Any], made: Imported) -> list[dict[str, Any]]:
                 raise ValueError(f"result.{number}.{key}: expected a name, got {result.get(key)!r}")
         value = an_object(result.get("value", {}), f"result.{number}.value")
         if value.get(result["type"]) == []:
-            made.left_out["regions and choices without a label"] += 1
+            made.left_out[UNLABELLED] += 1
         else:
             kept.append(result)
     return kept
 
 
-def _found(task: dict[str, Any], options: LabelStudioOptions, made: Imported, kinds: dict[str, Kind]) -> Found:
+def _found(task: dict[str, Any], options: LabelStudioOptions, made: Imported, told: _Told) -> Found:
     data = an_object(task["data"], "data")
+    ours = own(data)
     annotations = [a for a in objects(task.get("annotations"), "annotations") if not a.get("was_cancelled")]
     proposed = not annotations
     made.left_out["annotations of a task besides its true or last one"] += max(0, len(annotations) - 1)
     annotations = [a for a in annotations if a.get("ground_truth")] or annotations
     predictions = objects(task.get("predictions"), "predictions")
     chosen = annotations[-1] if annotations else next(iter(predictions), {"result": []})
-    path = data.get("path") or _media_path(data, made.root)
-    at = data.get("at")
-    with_video = path is not None and kind_of(path) == "video" and at is None
-
-    def rate() -> Fraction:
-        return video_rate(made.root / (path or ""), options.rate)
-
-    results = Results(_results(chosen, made), rate if with_video else None, at)
+    path = ours.get("path") or (None if ours is data.get(KEY) else _media_path(data, made.root))
+    at = ours.get("at")
+    held = _results(chosen, made)
+    clock = None
+    if path is not None and kind_of(path) == "video" and at is None:
+        clock = Clock(held, made.root / path, options.rate, bool(ours), partial(told.say, path))
+    results = Results(held, clock, at, options.label)
     labels: dict[str, Any] = {}
     for name, kind, label in results.labels():
-        before = kinds.get(name)
-        if before in ("class", "multi-label") and kind == "multi-label":
-            kinds[name] = "multi-label"
-        elif before is None:
-            kinds[name] = kind
+        told.take(name, kind)
         labels[name] = label
-    for name, kind in (data.get("tasks") or {}).items():
+    told.look(held)
+    for name, kind in an_object(ours.get("tasks") or {}, "tasks").items():
         if kind in _EMPTY and name not in labels and not (proposed and not task.get("predictions")):
-            kinds.setdefault(name, kind)
+            told.kinds.setdefault(name, kind)
             labels[name] = ()
-    made.left_out["shapes other than boxes and spans"] += results.left_out
-    text = data.get("text") if path is None or "media" in data else None
-    key = data.get("sample") or path or str(task.get("id"))
-    span = data.get("span")
-    sample = Sample(
-        id=str(key),
-        media=() if path is None else tuple(medium(p) for p in data.get("media") or [path]),
-        text=text,
-        at=at,
-        span=None if span is None else (span[0], span[1]),
-        split=data.get("split"),
-        groups=data.get("groups") or {},
-        labels=labels,
-        status="proposed" if proposed and labels else "labelled",
-        **{k: data[k] for k in _MORE if k in data},
-    )
-    fields = {k: str(v) for k, v in data.items() if isinstance(v, str | int | float)}
+    made.left_out += results.left_out
+    sample = _sample(str(task.get("id")), data, ours, path, told)
+    sample = sample.model_copy(update={"labels": labels, "status": "proposed" if proposed and labels else "labelled"})
+    fields = {k: str(v) for k, v in {**ours, **data}.items() if isinstance(v, str | int | float)}
     return Found(sample, fields)
+
+
+def _sample(number: str, data: dict[str, Any], ours: dict[str, Any], path: str | None, told: _Told) -> Sample:
+    """The sample of a task, without labels; of columns that are not ours only a split is taken, and a text to read."""
+    if ours:
+        nested = ours is data.get(KEY)
+        return Sample(
+            id=ours["sample"],
+            media=() if path is None else tuple(medium(p) for p in ours.get("media") or [path]),
+            text=ours.get("text") if nested or path is None or "media" in ours else None,
+            split=ours.get("split"),
+            groups=ours.get("groups") or {},
+            **{k: ours[k] for k in _MORE if k in ours},
+        )
+    text, split = data.get("text"), data.get("split")
+    if split is not None and not (isinstance(split, str) and is_name(split)):
+        told.say(path or number, "the column split is not taken for splits, as it holds what is no name")
+        split = None
+    return Sample(
+        id=path or number,
+        media=() if path is None else (medium(path),),
+        text=str(text) if path is None and isinstance(text, str | int | float) else None,
+        split=split,
+    )
 
 
 def _settled(kind: Kind, label: Any) -> Any:
