@@ -206,6 +206,16 @@ def test_columns_of_a_users_own_are_fields(media, tmp_path):
     assert made.found[0].sample.split == "val"
 
 
+def test_a_split_that_is_no_name_is_told(media, tmp_path):
+    made = read(media, tmp_path, task(image="one.jpg", split="day 1/2"))
+    assert made.notes == ["the column split is not taken for splits, as it holds what is no name: one.jpg"]
+    image = {"id": 1, "file_name": "one.jpg", "width": 64, "height": 48, "split": "day 1/2"}
+    (tmp_path / "coco.json").write_text(json.dumps({"images": [image]}))
+    coco = format_of("coco")
+    made = coco.read(tmp_path / "coco.json", coco.Options(), media, tmp_path)
+    assert made.left_out["splits of images that are no names"] == 1
+
+
 @pytest.fixture
 def ours(media, tmp_path):
     """A dataset with a video, a part of one, a frame, a picture and a text, and its export."""

@@ -93,6 +93,7 @@ class Coco:
                     labels=labels,
                 )
                 sample = restored(sample, ours, made.root, options.task)
+                made.left_out["splits of images that are no names"] += bool(image.get("split")) and not _split(image)
                 made.found.append(Found(sample, {k: str(v) for k, v in image.items()}))
         needed = "caption" if captions else "bbox"
         lacking = sum(not note.get(needed) for held in notes.values() for _, note in held)
