@@ -14,7 +14,7 @@ from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import load_recipe
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.task import TaskFacts
-from onlooker.learning.training.gains import compare_with_single
+from onlooker.learning.training.gains import check_comparable, compare_with_single
 from onlooker.learning.training.train import Quiet, train
 
 
@@ -39,6 +39,70 @@ def test_one_task_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
     path = tiny_recipe(tmp_path, tmp_path / "set", tasks={"side": {"head": "classification"}})
     with pytest.raises(UsageError, match="one task only"):
         compare_with_single(path, overrides=[], out=tmp_path / "run", progress=lambda _: Quiet())
+
+
+def test_settings_of_other_tasks_are_left_out_of_a_tasks_own_run(tmp_path: Path) -> None:
+    tiny_dataset(tmp_path / "set")
+    path = tiny_recipe(
+        tmp_path,
+        tmp_path / "set",
+        training={"epochs": 1, "batch": 8, "threads": 1, "workers": 0, "balanced": "side"},
+        start={"freeze": ["encoders", "heads.side"], "rates": {"heads.shade": 0.5}},
+    )
+    out = tmp_path / "run"
+    train(path, out=out, bundle=False)
+    found = compare_with_single(path, overrides=[], out=out, progress=lambda _: Quiet())
+    own = load_recipe(out / "single" / "shade" / "recipe.yaml")
+    assert own.start.freeze == ("encoders",)
+    assert own.start.rates == {"heads.shade": 0.5}
+    assert own.training.balanced is None
+    assert found["tasks"].keys() == {"shade"}
+    assert found["left_out"] == {"side": "nothing of it is trained when it is learned alone"}
+
+
+def test_what_cannot_be_compared_is_left_out_and_told(tmp_path: Path) -> None:
+    dataset = tiny_dataset(tmp_path / "set")
+    dataset.put([s.model_copy(update={"labels": {"side": s.labels["side"]}}) for s in dataset.of_split("test")])
+    dataset.save()
+    training = {"epochs": 1, "batch": 8, "threads": 1, "workers": 0}
+    path = tiny_recipe(tmp_path, tmp_path / "set", training=training)
+    out = tmp_path / "run"
+    train(path, out=out, bundle=False)
+    found = compare_with_single(path, overrides=[], out=out, progress=lambda _: Quiet())
+    assert found["tasks"].keys() == {"side"}
+    assert found["left_out"] == {"shade": "no sample of the part that it is compared on has its label"}
+
+
+def test_an_error_is_compared_by_its_share_and_not_in_its_unit(tmp_path: Path) -> None:
+    dataset = tiny_dataset(tmp_path / "set")
+    thousands = [
+        s.model_copy(update={"labels": {**s.labels, "shade": 10_000 * s.labels["shade"]}})
+        for s in dataset.samples
+        if "shade" in s.labels
+    ]
+    dataset.put(thousands)
+    dataset.save()
+    training = {"epochs": 2, "batch": 8, "threads": 1, "workers": 0, "conflicts": 1}
+    path = tiny_recipe(tmp_path, tmp_path / "set", training=training)
+    out = tmp_path / "run"
+    train(path, out=out, bundle=False)
+    found = compare_with_single(path, overrides=[], out=out, progress=lambda _: Quiet())
+    shade = found["tasks"]["shade"]
+    assert abs(shade["gain"]) > 1.0
+    assert shade["relative_gain"] == pytest.approx(1 - shade["together"] / shade["alone"])
+    assert "relative_gain" not in found["tasks"]["side"]
+    told = " ".join(found["suggestion"]["words"])
+    lost = f"the mae of shade is {-100 * shade['relative_gain']:.1f} % higher than alone"
+    assert (lost in told) == (shade["relative_gain"] < -0.01)
+    assert "shade lost" not in told
+
+
+def test_that_nothing_can_be_compared_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    dataset = tiny_dataset(tmp_path / "set")
+    dataset.put([s.model_copy(update={"split": "train"}) for s in dataset.samples])
+    dataset.save()
+    with pytest.raises(UsageError, match="has no test or validation part on which tasks could be compared"):
+        check_comparable(tiny_recipe(tmp_path, tmp_path / "set"))
 
 
 def test_a_class_that_is_there_once_does_not_rule_the_loss() -> None:

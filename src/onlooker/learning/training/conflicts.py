@@ -137,7 +137,12 @@ class SplitAdvice:
 
 
 def suggest_splits(
-    summary: Mapping[str, Any], gains: Mapping[str, float] | None = None, *, least: float = 0.0, tolerance: float = 1.0
+    summary: Mapping[str, Any],
+    gains: Mapping[str, float] | None = None,
+    *,
+    least: float = 0.0,
+    tolerance: float = 1.0,
+    lost: Mapping[str, str] | None = None,
 ) -> SplitAdvice:
     """Which tasks to learn in one model.
 
@@ -149,26 +154,28 @@ def suggest_splits(
         gains: by task, points that it gained (below 0: lost) against a model of its own.
         least: cosine.
         tolerance: points that a task may lose.
+        lost: by task, how its loss is said where it is not in points.
     """
     tasks: list[str] = list(summary["tasks"])
     place = {name: n for n, name in enumerate(tasks)}
     cosine = summary["groups"][ALL]["cosine"]
     gains = gains or {}
     groups, words = _joined(tasks, place, cosine, least)
-    lost = [t for t in tasks if gains.get(t, 0.0) < -tolerance]
-    for task in lost:
+    said = lost or {}
+    for task in tasks:
+        if gains.get(task, 0.0) >= -tolerance:
+            continue
+        less = said.get(task, f"{task} lost {-gains[task]:.1f} points")
         group = next(g for g in groups if task in g)
         if len(group) == 1:
-            words.append(f"{task} lost {-gains[task]:.1f} points: learn it by itself")
+            words.append(f"{less}: learn it by itself")
             continue
         mean = _between([task], [t for t in group if t != task], place, cosine)
         why = "its gradients agree with theirs, so more shared layers may help as well" if (mean or 0) >= 0.1 else ""
         group.remove(task)
         groups.append([task])
         others = ", ".join(group)
-        words.append(
-            f"{task} lost {-gains[task]:.1f} points beside {others}: learn it by itself" + (why and f"; {why}")
-        )
+        words.append(f"{less} beside {others}: learn it by itself" + (why and f"; {why}"))
     ordered = sorted((tuple(sorted(g, key=place.__getitem__)) for g in groups), key=lambda g: place[g[0]])
     words += [f"{', '.join(g)}: together" for g in ordered if len(g) > 1]
     return SplitAdvice(tuple(ordered), tuple(words))
