@@ -111,6 +111,21 @@ def test_kinetics_as_it_is_published(media, tmp_path):
     ]
 
 
+def test_a_clip_that_is_listed_twice_is_taken_once(media, tmp_path):
+    put(media, tmp_path / "abc_000010_000020.mp4", "walk.mp4")
+    row = "walk,abc,10,20,train\n"
+    (tmp_path / "train.csv").write_text(f"label,youtube_id,time_start,time_end,split\n{row}{row}")
+    made = imported(tmp_path / "set", "kinetics", tmp_path / "train.csv")
+    assert [(s.id, s.labels) for s in made.samples] == [("abc_000010_000020.mp4", {"action": "walk"})]
+    assert read("kinetics", tmp_path / "train.csv").left_out["listed twice"] == 1
+    # what it says two things of is not guessed at
+    (tmp_path / "train.csv").write_text(
+        f"label,youtube_id,time_start,time_end,split\n{row}{row.replace('walk', 'run')}"
+    )
+    with pytest.raises(ConfigError, match=r"two samples are called 'abc_000010_000020.mp4'"):
+        imported(tmp_path / "again", "kinetics", tmp_path / "train.csv")
+
+
 @pytest.mark.parametrize("listed", ["../out.avi", "{root}/out.avi"])
 def test_a_list_that_leads_out_of_its_folder_is_refused_in_words(listed, media, tmp_path):
     put(media, tmp_path / "out.avi", "walk.mp4")
@@ -127,6 +142,15 @@ def test_activitynet_takes_the_video_and_not_its_picture(media, tmp_path):
     (tmp_path / "net.json").write_text(json.dumps({"version": "1.3", "database": {"one": video}}))
     (sample,) = imported(tmp_path / "set", "activitynet", tmp_path / "net.json").samples
     assert (sample.media[0].kind, sample.split, sample.labels["events"][0].end) == ("video", "val", 2.5)
+
+
+def test_a_segment_that_ends_before_it_starts_costs_itself_only(media, tmp_path):
+    put(media, tmp_path / "one.mp4", "walk.mp4")
+    notes = [{"label": "fall", "segment": s} for s in ([3.0, 1.0], [1.0, 2.5], [2.0, 2.0])]
+    (tmp_path / "net.json").write_text(json.dumps({"database": {"one": {"subset": "training", "annotations": notes}}}))
+    made = read("activitynet", tmp_path / "net.json")
+    assert [(s.start, s.end) for s in made.found[0].sample.labels["events"]] == [(1.0, 2.5), (2.0, 2.0)]
+    assert +made.left_out == {"segments that end before they start": 1}
 
 
 def test_coco_without_boxes_or_captions_counts_what_it_leaves(media, tmp_path):

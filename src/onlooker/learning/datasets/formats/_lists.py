@@ -102,7 +102,9 @@ def imported(
     if not rows:
         raise wrong(lists, "the lists name no video")
     made = Imported(root, {}, [])
-    for path, label, split, group, span in rows:
+    unlike = dict.fromkeys(rows)
+    made.left_out["listed twice"] += len(rows) - len(unlike)
+    for path, label, split, group, span in unlike:
         if not (root / path).is_file():
             if not absent:
                 raise ConfigError(f"{root / path} is listed but not there", hint="check --media, or set absent=true")

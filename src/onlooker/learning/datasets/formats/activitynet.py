@@ -79,6 +79,8 @@ class ActivityNet:
                         raise wrong(path, f"no video is called {name}", hint="say --media FOLDER")
                     made.left_out["videos that are not there"] += 1
                     continue
+                if "annotations" in video:
+                    video = {**video, "annotations": _forward(video["annotations"], made)}
                 spans = tuple(
                     LabelledSpan(label=a["label"], start=a["segment"][0], end=a["segment"][1], score=a.get("score"))
                     for a in video.get("annotations", ())
@@ -135,6 +137,13 @@ class ActivityNet:
         whole = {"version": "VERSION 1.3", "taxonomy": taxonomy, "database": database}
         write_whole(target, json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
         return done
+
+
+def _forward(notes: Any, made: Imported) -> list[Any]:
+    """The segments that do not end before they start; the others are counted."""
+    good = [n for n in notes if not n["segment"][1] < n["segment"][0]]
+    made.left_out["segments that end before they start"] += len(notes) - len(good)
+    return good
 
 
 def _samples(whole: Sample, video: Any, made: Imported, task: str) -> list[Sample]:
