@@ -14,13 +14,16 @@ from onlooker.bundles.folder import MANIFEST
 from onlooker.bundles.outputs import Anomaly
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.request import Request
+from onlooker.learning.compress.step import Subject
+from onlooker.learning.compress.students import check_students
+from onlooker.learning.compress.teaching import load_teacher
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.opening import Subject as Opened
 from onlooker.learning.evaluate.tasks import judges_of
-from onlooker.learning.run_folder import dataset_digest
+from onlooker.learning.run_folder import RunFolder, dataset_digest
 
-__all__ = ["Parts", "check_tested", "kept_baseline", "parts_of", "same_as_before"]
+__all__ = ["Parts", "check_taught", "check_tested", "kept_baseline", "parts_of", "same_as_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,33 @@ def check_tested(dataset: Dataset, opened: Opened, parts: Parts) -> None:
                 f"{judge.name} keeps the contract could not be told there",
                 hint="label some; or spread what is labelled over all parts: onlooker dataset split",
             )
+
+
+def check_taught(request: Request, original: Subject) -> None:
+    """Try that teachers can teach and students learn.
+
+    Raises:
+        UsageError: one cannot, or the step is not to be used.
+    """
+    students = request.students or ()
+    check_students(original, students)
+    for option, given in (("--teacher", request.teachers), ("--student", students)):
+        if given and request.steps and "distil" not in request.steps:
+            raise UsageError(f"{option}: it is for distil, which --steps leaves out", hint="add distil to it")
+    if students and request.student_epochs == 0:
+        raise UsageError("--student: with --student-epochs 0 it would not be tried", hint="leave one of both out")
+    if not request.teachers:
+        return
+    if original.run is None:
+        raise UsageError(
+            "--teacher: only the bundle is known, not the run that it was made of, so that nothing is trained",
+            hint="give the folder of the run",
+        )
+    recipe, facts = RunFolder(original.run).recipe(), RunFolder(original.run).facts()
+    for folder in request.teachers:
+        if not (folder / "recipe.yaml").is_file():
+            raise UsageError(f"--teacher: {folder} is not the folder of a run", hint="give what train --out wrote")
+        load_teacher(folder, facts, list(recipe.tasks))
 
 
 def kept_baseline(bundle: Bundle, folder: Path) -> Path:

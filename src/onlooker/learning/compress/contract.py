@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,11 +74,11 @@ class Contract:
     max_size_mb: float | None = None
 
     def __post_init__(self) -> None:
-        if self.max_drop < 0:
+        if not (math.isfinite(self.max_drop) and self.max_drop >= 0):
             raise UsageError(f"max_drop: expected 0 or more points, got {self.max_drop:g}")
         for name in ("max_latency_ms", "speed_up", "max_size_mb"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{name}: expected more than 0, got {value:g}")
 
     def as_dict(self) -> dict[str, float | None]:

@@ -67,7 +67,7 @@ def sequences(
         student_epochs: that they learn; 0: none is tried.
 
     Raises:
-        UsageError: there is no step of such a name.
+        UsageError: there is no step of such a name, or nothing can be tried with it.
     """
     check_steps(only)
     allowed = set(only or part_names("compress.steps"))
@@ -86,7 +86,8 @@ def sequences(
         if middle is not None and "distil" in allowed:
             alone = {"step": "prune", "ratio": middle, "epochs": epochs}
             made += [(alone, *simpler), (alone, whole)]
-        made += [({"step": "low_rank", "epochs": epochs}, whole), ({"step": "qat"},)]
+        factors: dict[str, Any] = {"step": "low_rank", "epochs": epochs}
+        made += [(factors, whole) if "int8" in allowed else (factors, *simpler), ({"step": "qat"},)]
         leaving: dict[str, Any] = {"step": "early_exit", "epochs": epochs, **(early_exit or {})}
         made += [(leaving,), (leaving, whole)]
         for student in students if student_epochs else ():
@@ -95,7 +96,29 @@ def sequences(
             if middle is not None:
                 cut = {"step": "prune", "ratio": middle, "epochs": 0}
                 made += [(other, cut, distil, *simpler), (other, cut, distil, whole)]
-    return [steps for steps in made if all(s["step"] in allowed for s in steps)]
+    found = [steps for steps in made if all(s["step"] in allowed for s in steps)]
+    _check_used(only, {s["step"] for steps in found for s in steps}, trains)
+    return found
+
+
+def _check_used(only: Sequence[str], used: set[str], trains: bool) -> None:
+    """Try that each step that was asked for is in what is tried."""
+    unused = [name for name in only if name not in used]
+    if not unused:
+        return
+    said = f"--steps {', '.join(unused)}"
+    if not trains and any(load_part("compress.steps", name).trains for name in unused):
+        raise UsageError(
+            f"{said}: only the bundle is known, not the run that it was made of, and this trains",
+            hint="give the folder of the run, or steps that need none: "
+            + ", ".join(n for n in part_names("compress.steps") if not load_part("compress.steps", n).trains),
+        )
+    if "distil" in unused:
+        raise UsageError(
+            f"{said}: nothing is there to learn from the original",
+            hint="add prune, or let a smaller network learn: --student, --student-epochs",
+        )
+    raise UsageError(f"{said}: nothing can be tried with it here", hint="add other steps, or leave --steps out")
 
 
 def check_steps(names: Sequence[str]) -> None:

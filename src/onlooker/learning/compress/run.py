@@ -18,7 +18,7 @@ from onlooker.learning.compress.contract import Costs, Worth, broken
 from onlooker.learning.compress.devices import device_facts
 from onlooker.learning.compress.in_pipeline import AtWork, in_pipeline
 from onlooker.learning.compress.measure import costs_beside, eager_milliseconds, worth_of
-from onlooker.learning.compress.plan import sequences, settings_of
+from onlooker.learning.compress.plan import settings_of
 from onlooker.learning.compress.report_page import compression_page
 from onlooker.learning.compress.search import Candidate, Request, Search, Told
 from onlooker.learning.datasets.typed_yaml import write_whole
@@ -57,23 +57,13 @@ def compress(request: Request, told: Told | None = None, at_work: AtWork | None 
         ModelError: the bundle is damaged.
     """
     search = Search(request, told)
-    contract = request.contract
-    int8: dict[str, Any] = {"max_drop": round(min(1.0, contract.max_drop / 100), 4)}
-    if contract.max_size_mb is not None:
-        int8["least_gain"] = 0.0
-    students, student_epochs = search.students()
-    wanted = sequences(
-        trains=search.original.run is not None, epochs=request.epochs, int8=int8,
-        early_exit={"max_drop": min(100.0, contract.max_drop)}, only=request.steps, ratios=request.ratios,
-        students=students, student_epochs=student_epochs,
-    )  # fmt: skip
     say = told or (lambda what, done, of: None)
     skipped = 0
-    for number, steps in enumerate(wanted):
+    for number, steps in enumerate(search.wanted):
         if search.late:
-            skipped = len(wanted) - number
+            skipped = len(search.wanted) - number
             break
-        say("trying", number, len(wanted))
+        say("trying", number, len(search.wanted))
         search.tried(steps)
     for _ in range(_NARROWED):
         between = None if search.late else search.narrower()

@@ -17,14 +17,14 @@ from pydantic import ValidationError
 from onlooker.bundles import load_bundle
 from onlooker.bundles.manifest import Step
 from onlooker.core.errors import OnlookerError, UsageError
-from onlooker.learning.compress.beginning import check_tested, kept_baseline, parts_of, same_as_before
+from onlooker.learning.compress.beginning import check_taught, check_tested, kept_baseline, parts_of, same_as_before
 from onlooker.learning.compress.contract import Costs, Worth, broken, distance, drop_of
 from onlooker.learning.compress.devices import check_device
 from onlooker.learning.compress.measure import costs_beside, with_load, worth_of
-from onlooker.learning.compress.plan import Steps, key_of, pruned_by, said, step_config, with_ratio
+from onlooker.learning.compress.plan import Steps, key_of, pruned_by, said, sequences, step_config, with_ratio
 from onlooker.learning.compress.request import Request
 from onlooker.learning.compress.step import Subject, Work
-from onlooker.learning.compress.students import Student, check_students, shallower_student
+from onlooker.learning.compress.students import Student, shallower_student
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.opening import open_subject
@@ -96,6 +96,7 @@ class Search:
     Attributes:
         candidates: tried so far, the baseline first.
         training, validation, test: the parts that are learned from, chosen by, and kept to the end.
+        wanted: what is tried first.
         warnings: what the search cannot tell, for people.
 
     Raises:
@@ -110,7 +111,9 @@ class Search:
         self.deadline = None if request.budget is None else time.monotonic() + request.budget
         with ExitStack() as stack:
             opened = open_subject(request.bundle, stack)
-            check_students(Subject(opened.bundle.folder, opened.run), request.students or ())
+            self.original = Subject(opened.bundle.folder, opened.run)
+            check_taught(request, self.original)
+            self.wanted = self._wanted()
             parts = parts_of(self.dataset, opened)
             self.training, self.validation, self.test = parts.training, parts.validation, parts.test
             self.warnings = list(parts.warnings)
@@ -129,6 +132,18 @@ class Search:
         own = None if asked.students is not None else shallower_student(run)
         found = asked.students if asked.students is not None else (own,) if own is not None else ()
         return found, asked.student_epochs or RunFolder(run).recipe().training.epochs
+
+    def _wanted(self) -> list[Steps]:
+        asked, contract = self.request, self.request.contract
+        int8: dict[str, Any] = {"max_drop": round(min(1.0, contract.max_drop / 100), 4)}
+        if contract.max_size_mb is not None:
+            int8["least_gain"] = 0.0
+        students, student_epochs = self.students()
+        return sequences(
+            trains=self.original.run is not None, epochs=asked.epochs, int8=int8,
+            early_exit={"max_drop": min(100.0, contract.max_drop)}, only=asked.steps, ratios=asked.ratios,
+            students=students, student_epochs=student_epochs,
+        )  # fmt: skip
 
     @property
     def base_worth(self) -> dict[str, Worth]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -10,20 +11,47 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from onlooker.core.errors import UsageError
+from onlooker.learning.facts import Facts
 from onlooker.learning.fusion._joining import aligned
 from onlooker.learning.model import Answer, Model
 from onlooker.learning.network import Features
 from onlooker.learning.networks._blocks import Body
 from onlooker.learning.networks.tconv import TConv
 from onlooker.learning.networks.whitened_cnn import WhitenedCnn
+from onlooker.learning.run_folder import load_model
 from onlooker.learning.task import Head
 
-__all__ = ["FeatureLoss", "Teaching", "attention_of", "relations", "soft_loss"]
+__all__ = ["FeatureLoss", "Teaching", "attention_of", "load_teacher", "relations", "soft_loss"]
 
 FeatureLoss: TypeAlias = Literal["projected", "relations"]
 _SCORES = 6
 _ANGLED = 48
 """Samples between which angles are compared; there are as many as their cube."""
+
+
+def load_teacher(folder: Path, facts: Facts, tasks: Sequence[str]) -> Model:
+    """The model of a run, to teach others.
+
+    Args:
+        folder: of the run.
+        facts: of the student.
+        tasks: that the student answers.
+
+    Raises:
+        UsageError: it has other inputs or tasks than the student, or is no folder of a run that is over.
+    """
+    model, _, own = load_model(folder)
+    if own.inputs != facts.inputs:
+        raise UsageError(
+            f"{folder}: it was trained on inputs of another form or normalisation than the student",
+            hint="train teachers on the same dataset with the same prepare: and inputs",
+        )
+    for task in tasks:
+        if task not in own.tasks or own.tasks[task].classes != facts.tasks[task].classes:
+            raise UsageError(
+                f"{folder}: it does not answer {task} with the student's labels", hint="leave this --teacher out"
+            )
+    return model
 
 
 def soft_loss(head: Head, raw: Tensor, taught: Sequence[Tensor], temperature: float) -> Tensor:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.step import Compression, StepConfig, Subject, Work, settings_of
-from onlooker.learning.compress.teaching import FeatureLoss, Teaching
+from onlooker.learning.compress.teaching import FeatureLoss, Teaching, load_teacher
 from onlooker.learning.compress.trained import Trained, TrainedConfig, folder_of, needs_run
 from onlooker.learning.facts import Facts
 from onlooker.learning.model import Model, build_model
@@ -140,21 +140,7 @@ def _teachers(work: Work, facts: Facts, tasks: list[str]) -> list[Model]:
         raise UsageError(
             "distil: only the bundle of the original is known, not its run", hint="compress the folder of the run"
         )
-    made: list[Model] = []
-    for folder in (work.original.run, *work.ensemble):
-        model, _, own = load_model(folder)
-        if own.inputs != facts.inputs:
-            raise UsageError(
-                f"{folder}: it was trained on inputs of another form or normalisation than the student",
-                hint="train teachers on the same dataset with the same prepare: and inputs",
-            )
-        for task in tasks:
-            if task not in own.tasks or own.tasks[task].classes != facts.tasks[task].classes:
-                raise UsageError(
-                    f"{folder}: it does not answer {task} with the student's labels", hint="leave this --teacher out"
-                )
-        made.append(model)
-    return made
+    return [load_teacher(folder, facts, tasks) for folder in (work.original.run, *work.ensemble)]
 
 
 PART = Distil

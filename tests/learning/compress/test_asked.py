@@ -1,0 +1,64 @@
+"""Settings that could change nothing are refused before the search, with what to do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cli.sample_library import run
+from onlooker.core.errors import UsageError
+from onlooker.learning.compress.contract import Contract
+from onlooker.learning.compress.plan import said, sequences
+
+
+def test_each_step_that_is_asked_for_is_tried_or_refused() -> None:
+    def tried(*only: str, trains: bool = True) -> list[str]:
+        return [said(steps) for steps in sequences(trains=trains, epochs=1, int8={}, only=only, ratios=(0.5,))]
+
+    assert tried("low_rank") == ["low_rank"]
+    assert tried("low_rank", "graph") == ["graph", "low_rank, graph"]
+    assert "low_rank, int8" in tried("low_rank", "int8")
+    assert tried("qat") == ["qat"]
+    assert tried("prune", "distil") == ["prune 0.5, distil", "prune 0.5"]
+    for only in (("distil",), ("distil", "int8")):
+        with pytest.raises(UsageError, match="--steps distil: nothing is there to learn") as told:
+            tried(*only)
+        assert "prune" in str(told.value.hint)
+        assert "--student" in str(told.value.hint)
+    for name in ("prune", "distil", "qat", "low_rank", "early_exit"):
+        with pytest.raises(UsageError, match=f"--steps {name}: only the bundle is known") as told:
+            tried(name, "int8", trains=False)
+        assert "the folder of the run" in str(told.value.hint)
+        assert "weight_only" in str(told.value.hint)
+
+
+@pytest.mark.parametrize("name", ["max_drop", "max_latency_ms", "speed_up", "max_size_mb"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_limit_is_a_number(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=name):
+        Contract(**{name: value})
+
+
+def test_nothing_is_begun_with_what_would_be_ignored(tiny_subject, tmp_path: Path, capsys) -> None:
+    subject, dataset = tiny_subject
+    shutil.copytree(subject.bundle, tmp_path / "alone")
+    given = ("--data", dataset.folder, "--out", tmp_path / "out")
+    for bundle, more, expected in (
+        (subject.run, ("--steps", "distil", "--student-epochs", 0), "--steps distil: nothing is there to learn"),
+        (tmp_path / "alone", ("--steps", "prune,int8"), "--steps prune: only the bundle is known"),
+        (subject.run, ("--teacher", "/nosuch"), "--teacher: /nosuch is not the folder of a run"),
+        (subject.run, ("--teacher", subject.run, "--steps", "int8"), "--teacher: it is for distil"),
+        (tmp_path / "alone", ("--teacher", subject.run), "--teacher: only the bundle is known"),
+        (
+            subject.run,
+            ("--student", "inputs.picture.stem=1", "--steps", "int8"),
+            "--student: it is for distil",
+        ),
+        (subject.run, ("--student", "inputs.picture.stem=1", "--student-epochs", 0), "it would not be tried"),
+        (subject.run, ("--max-drop", "nan"), "max_drop: expected 0 or more points, got nan"),
+    ):
+        assert run("compress", bundle, *given, *more) == 1, more
+        assert expected in capsys.readouterr().err
+        assert not list(tmp_path.glob("out/**/*.json")), "nothing is left in the way of the right command"
