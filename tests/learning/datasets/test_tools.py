@@ -153,26 +153,6 @@ def test_a_segment_that_ends_before_it_starts_costs_itself_only(media, tmp_path)
     assert +made.left_out == {"segments that end before they start": 1}
 
 
-def test_coco_without_boxes_or_captions_counts_what_it_leaves(media, tmp_path):
-    put(media, tmp_path / "one.jpg")
-    image = {"id": 9, "file_name": "one.jpg", "width": 640, "height": 480}
-    note = {"image_id": 9, "category_id": 18, "segmentation": [[1, 1, 5, 5, 9, 1]], "iscrowd": 0}
-    whole = {"images": [image], "categories": [{"id": 18, "name": "dog"}]}
-    notes = [{**note, "id": 1, "bbox": []}, {**note, "id": 2, "bbox": [64, 48, 128, 96], "iscrowd": 1}]
-    (tmp_path / "boxes.json").write_text(json.dumps({**whole, "annotations": notes}))
-    made = read("coco", tmp_path / "boxes.json")
-    (box,) = made.found[0].sample.labels["objects"]
-    assert (box.label, box.crowd, box.box) == ("dog", True, (0.1, 0.1, 0.3, 0.3))
-    assert made.left_out == {"annotations without a box": 1}
-    captions = [{"id": n, "image_id": 9, "caption": f"a dog {n}"} for n in (1, 2)]
-    (tmp_path / "captions.json").write_text(json.dumps({"images": [image], "annotations": captions}))
-    made = read("coco", tmp_path / "captions.json")
-    assert made.found[0].sample.labels == {"caption": "a dog 1\na dog 2"}
-    assert not +made.left_out
-    (tmp_path / "none.json").write_text(json.dumps({"images": [image], "annotations": None, "categories": None}))
-    assert read("coco", tmp_path / "none.json").found[0].sample.labels == {"objects": ()}
-
-
 def test_files_whose_names_no_manifest_can_hold_are_counted(media, tmp_path):
     for name in (b"a/good \n-1.jpg", b"a/\xe9.jpg", b"a/b\\c.jpg"):
         put(media, tmp_path / os.fsdecode(name))

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from onlooker.core.errors import SourceError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._checked import a_key, a_text, an_object, is_number, numbers, shown
+from onlooker.learning.datasets.formats._coco_outlines import box_around
 from onlooker.learning.datasets.formats._kept import kept, own, restored, tell_losses
 from onlooker.learning.datasets.formats._pictures import pictures_of, size_of
 from onlooker.learning.datasets.formats.format import (
@@ -25,6 +27,7 @@ from onlooker.learning.datasets.formats.format import (
     wrong,
 )
 from onlooker.learning.datasets.manifest import Kind, LabelledBox, MediaKind, Sample, Task, is_name
+from onlooker.learning.datasets.media import picture_size
 from onlooker.learning.datasets.typed_yaml import write_whole
 
 __all__ = ["FORMAT", "Coco", "CocoOptions"]
@@ -43,7 +46,11 @@ class CocoOptions(FormatOptions):
 
 
 class Coco:
-    """One sample for each image; frames of videos are written as pictures beside the file."""
+    """One sample for each image; frames of videos are written as pictures beside the file.
+
+    Where an annotation has no box, that around its segmentation is taken. An image of which not all annotations have
+    one, and all of a file without annotations, are not labelled.
+    """
 
     name: ClassVar[str] = "coco"
     description: ClassVar[str] = "COCO JSON: boxes or captions of images"
@@ -83,8 +90,12 @@ class Coco:
                 if captions:
                     said = [c for at in held if (c := _caption(path, at)) is not None]
                     labels = {"caption": "\n".join(said)} if said else {}
-                else:
-                    labels[options.task] = tuple(b for at in held if (b := _box(path, at, image, names)) is not None)
+                elif values.get("annotations") is not None:
+                    boxes = tuple(_box(path, at, image, names, made) for at in held)
+                    if None not in boxes:
+                        labels[options.task] = boxes
+                    else:
+                        made.left_out["images left without boxes, as not all of their annotations have one"] += 1
                 sample = Sample(
                     id=ours.get("sample") or name,
                     media=(medium(name, "image"),),
@@ -95,10 +106,11 @@ class Coco:
                 sample = restored(sample, ours, made.root, options.task)
                 made.left_out["splits of images that are no names"] += bool(image.get("split")) and not _split(image)
                 made.found.append(Found(sample, {k: str(v) for k, v in image.items()}))
-        needed = "caption" if captions else "bbox"
-        lacking = sum(not note.get(needed) for held in notes.values() for _, note in held)
-        made.left_out["annotations without a caption" if captions else "annotations without a box"] += lacking
+        if values.get("annotations") is None:
+            made.notes.append(f"{path} has no annotations: its images are not labelled")
         if captions:
+            lacking = sum(not note.get("caption") for held in notes.values() for _, note in held)
+            made.left_out["annotations without a caption"] += lacking
             made.tasks["caption"] = Task(kind="text")
         else:
             made.tasks[options.task] = Task(kind="boxes", classes=tuple(dict.fromkeys(names.values())))
@@ -167,29 +179,52 @@ def _caption(path: Path, at: tuple[int, Any]) -> str | None:
     return None
 
 
-def _box(path: Path, at: tuple[int, Any], image: Any, names: dict[Any, str]) -> LabelledBox | None:
+def _box(
+    path: Path, at: tuple[int, Any], image: dict[str, Any], names: dict[Any, str], made: Imported
+) -> LabelledBox | None:
+    """The box of an annotation, or around its segmentation; None where there is none, which is counted."""
     number, note = at
-    if not note.get("bbox"):
-        return None
     with parsing(path, f"annotations.{number}"):
+        given = numbers(note["bbox"], "bbox", 4) if note.get("bbox") else None
+        sides = given or box_around(note.get("segmentation"))
+        size = _size(image, made.root) if sides is not None else None
+        made.left_out["annotations without a box"] += sides is None
+        if sides is None or size is None:
+            return None
+        made.left_out["outlines, of which the box is taken"] += given is None
         if a_key(note, "category_id") not in names:
             raise ValueError(f"there is no category {note['category_id']}")
         more = an_object(note.get("attributes") or {}, "attributes")
         track = more.get("track") or note.get("track_id")
-        size = image.get("width"), image.get("height")
-        if not all(is_number(side) for side in size):
-            said = ", ".join(shown(side) for side in size)
-            raise ValueError(f"its image: width and height: expected numbers, got {said}")
-        left, top, wide, high = numbers(note["bbox"], "bbox", 4)
         return LabelledBox(
             label=names[note["category_id"]],
-            box=box_of_pixels(left, top, wide, high, *size),
+            box=box_of_pixels(*sides, *size),
             crowd=bool(note.get("iscrowd", 0)),
             track=None if track is None else str(track),
             at=more.get("at"),
             score=note.get("score"),
         )
     return None
+
+
+def _size(image: dict[str, Any], root: Path) -> tuple[float, float] | None:
+    """Width and height of an image: what the file says, else measured; None where it is no picture.
+
+    Raises:
+        ValueError: the file does not say, and the picture is not there.
+    """
+    width, height = image.get("width"), image.get("height")
+    if is_number(width) and is_number(height):
+        return width, height
+    place = root / a_text(image, "file_name")
+    measured = width is None and height is None
+    if not (measured and place.is_file()):
+        more = f", and {place} is not there to be measured" if measured else ""
+        raise ValueError(f"its image: width and height: expected numbers, got {shown(width)}, {shown(height)}{more}")
+    try:
+        return picture_size(place)
+    except SourceError:
+        return None  # it is told with what cannot be used
 
 
 FORMAT = Coco()
