@@ -93,10 +93,10 @@ def read_commas(rows: Sequence[Row], column: str, missing: Collection[str]) -> N
         column: that may hold numbers.
         missing: values that are none.
     """
-    there = [(r, v) for r in rows if r.commas and (v := r.values.get(column)) not in ("", *missing)]
-    if all(isinstance(v, str) and _COMMA.fullmatch(v) for _, v in there):
-        for row, value in there:
-            row.values[column] = value.replace(",", ".")
+    there = [r for r in rows if r.commas and r.values.get(column, "") not in ("", *missing)]
+    if all(_COMMA.fullmatch(r.text(column)) for r in there):
+        for row in there:
+            row.values[column] = row.text(column).replace(",", ".")
 
 
 def _delimiter(suffix: str, text: str) -> str:

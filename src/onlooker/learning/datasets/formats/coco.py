@@ -194,11 +194,12 @@ def _box(
         made.left_out["outlines, of which the box is taken"] += given is None
         if a_key(note, "category_id") not in names:
             raise ValueError(f"there is no category {note['category_id']}")
+        left, top, wide, high = sides
         more = an_object(note.get("attributes") or {}, "attributes")
         track = more.get("track") or note.get("track_id")
         return LabelledBox(
             label=names[note["category_id"]],
-            box=box_of_pixels(*sides, *size),
+            box=box_of_pixels(left, top, wide, high, *size),
             crowd=bool(note.get("iscrowd", 0)),
             track=None if track is None else str(track),
             at=more.get("at"),
@@ -213,7 +214,8 @@ def _size(image: dict[str, Any], root: Path) -> tuple[float, float] | None:
     Raises:
         ValueError: the file does not say, and the picture is not there.
     """
-    width, height = image.get("width"), image.get("height")
+    width: Any = image.get("width")
+    height: Any = image.get("height")
     if is_number(width) and is_number(height):
         return width, height
     place = root / a_text(image, "file_name")
