@@ -88,7 +88,7 @@ def _trained_alike(run: Path, used: Bundle) -> bool:
 
 def began_from(run: Path, used: Bundle) -> Path:
     """The bundle whose weights a run goes on from: its own, or where it kept none the version in use."""
-    return run / "bundle" if _digest(run) is not None else used.folder
+    return (run / "bundle").resolve() if _digest(run) is not None else used.folder
 
 
 def data_of(recipe: Recipe) -> Path | None:

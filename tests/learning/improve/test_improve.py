@@ -192,7 +192,7 @@ def test_what_cannot_be_improved_is_refused(planted, tmp_path, capsys):
     anew = export_run(run, tmp_path / "anew")
     assert anew.digest != used.digest
     check_run(run, RunFolder(run).recipe(), "alarms", anew)
-    assert began_from(run, anew) == run / "bundle"
+    assert began_from(run, anew) == (run / "bundle").resolve()
     for one in told("feedback", "list", "--library", library)["feedback"]:
         onlooker("feedback", "remove", one["key"], "--library", library)
     onlooker("improve", "alarms", *planted, code=1)
