@@ -79,6 +79,17 @@ def test_copies_do_not_take_the_place_of_other_files(sites):
     assert (sites / "set" / "media" / "other" / "1.jpg").read_bytes() == (sites / "B" / "other" / "1.jpg").read_bytes()
 
 
+def test_copies_do_not_take_the_place_of_samples_whose_files_lie_in_the_dataset_itself(sites):
+    shutil.copytree(sites / "A", sites / "own")
+    dataset = Dataset.create(sites / "own", name="own")
+    import_samples(dataset, ImportRequest("folders", sites / "own"))
+    before = files_of(sites / "own")
+    with pytest.raises(UsageError, match=r"another sample called calm/1.jpg, which shows calm/1.jpg"):
+        import_samples(dataset, ImportRequest("folders", sites / "B", copy=True))
+    assert files_of(sites / "own") == before
+    assert import_samples(dataset, ImportRequest("folders", sites / "A", copy=True)).replaced == 3
+
+
 def test_media_that_are_the_same_or_not_there_are_those_of_the_dataset(sites):
     dataset = Dataset.create(sites / "set", name="set")
     import_samples(dataset, ImportRequest("folders", sites / "A"))

@@ -183,6 +183,7 @@ class _Media:
             if known and self._known_root != folder:
                 raise UsageError(f"media of the dataset lie in {self._known_root}", hint="do not copy")
             self._check_copies(paths, self._copy)
+            self._check_ids(made.found, known)
         elif known and self._source != self._known_root:
             self._check_known(paths, request.path, copied=self._known_root == folder)
 
@@ -215,6 +216,20 @@ class _Media:
         if others:
             hint = "give them other names, import them into a dataset of their own, or remove what is not wanted there"
             raise UsageError(f"{folder} has files of these names with other content: {_some(others)}", hint=hint)
+
+    def _check_ids(self, found: Sequence[Found], known: Mapping[str, Sample]) -> None:
+        """No copy may come under the id of a sample that shows other files, which lie elsewhere in the dataset."""
+        for sample in (f.sample for f in found if f.sample.id in known):
+            there = known[sample.id].media
+            kinds = {m.kind for m in there}
+            for path in (m.path for m in sample.media if m.kind in kinds and (self._source / m.path).is_file()):
+                if any(m.path == f"{MEDIA_FOLDER}/{path}" for m in there):
+                    continue
+                if content_id(self._source / path) not in {m.digest for m in there}:
+                    said = f"the dataset has another sample called {sample.id}, which shows {there[0].path}"
+                    raise UsageError(
+                        said, hint="give the files other names, or import them into a dataset of their own"
+                    )
 
     def take(self, media: Media) -> Media:
         """The medium with its facts.
