@@ -23,7 +23,7 @@ class FusionConfig(BaseModel):
         modality_dropout: how often one input is left out of a training sample (never all).
         auxiliary: weight of the losses of heads on each single input.
         balance: scale the gradients of inputs that learn faster than others down (OGM-GE: Peng et al. 2022,
-            arXiv 2203.15332) by this strength; 0: not.
+            arXiv 2203.15332) by this strength; 0: not. How far each is ahead is told by heads on each single input.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -43,6 +43,7 @@ class Model(nn.Module):
         fusion: or None with one input.
         heads: of each task, on the joined features.
         sides: of each input and task, on the features of that input alone; empty where nothing needs them.
+        beside: whether ``sides`` only tell how sure each input is: they learn on features that they do not change.
         tasks: facts of each task with the number of steps filled in.
     """
 
@@ -75,6 +76,7 @@ class Model(nn.Module):
                 width, map_size = (own.size, own.map_size) if own else (size, maps)
                 self.heads[name] = part(config, self.tasks[name], width, map_size)
         fusion = recipe.fusion if self.fusion is not None else None
+        self.beside = fusion is not None and fusion.balance > 0 and not (self.late or fusion.auxiliary)
         if fusion is not None and (self.late or fusion.auxiliary or fusion.balance):
             self._add_sides(recipe, nets)
 
@@ -135,10 +137,10 @@ class Model(nn.Module):
         else:
             fused = self.fusion({n: f.steps for n, f in features.items()}, present)
             joined, shares = Features(fused.steps), fused.shares
-        sides = {
-            name: {task: head(self.seen_alone(features[name], task)) for task, head in tasks.items()}  # type: ignore[union-attr]
-            for name, tasks in self.sides.items()
-        }
+        sides: dict[str, dict[str, Tensor]] = {}
+        for name, tasks in self.sides.items():
+            seen = Features(features[name].steps.detach()) if self.beside else features[name]
+            sides[name] = {task: head(self.seen_alone(seen, task)) for task, head in tasks.items()}  # type: ignore[union-attr]
         raw: dict[str, Tensor] = {}
         for task, alone in self._of.items():
             if alone is not None:

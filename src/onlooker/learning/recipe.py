@@ -109,8 +109,10 @@ class TrainingConfig(_Model):
         recalibrate: batches over which the running mean's own norms are measured before it is tried; 0: they are
             running means too.
         clip: greatest norm of the gradient; None: any.
-        patience: stop after so many epochs without a better validation metric; None: never.
-        keep: which epoch's weights are kept: the ``best`` on the validation part, or the ``last``.
+        patience: stop after so many epochs without a better validation metric; None: never. Epochs of which no metric
+            can be told do not count.
+        keep: which epoch's weights are kept: the ``best`` on the validation part, or the ``last``, which it also is
+            where no metric can be told.
         monitor: the task whose main metric decides; None: the mean over all.
         balanced: samples of rare classes are drawn more often, so that all classes of this task come alike often.
         drop_labels: share of a task's training labels that are not used, by task, to see what fewer would do.

@@ -38,6 +38,7 @@ class Standing:
         best: the best value of what is monitored, higher being better, and its epoch.
         weights: the best weights so far, or empty.
         losses: sums by task and the number of batches of the running epoch.
+        stopped: whether nothing got better for so long that the run is over before its last epoch.
     """
 
     epoch: int = 0
@@ -48,6 +49,7 @@ class Standing:
     weights: dict[str, Tensor] = field(default_factory=dict)
     losses: dict[str, float] = field(default_factory=dict)
     batches: int = 0
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

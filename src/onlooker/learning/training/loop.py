@@ -34,12 +34,15 @@ from onlooker.learning.training.augment import (
 from onlooker.learning.training.batches import Batch, Data, normalised
 from onlooker.learning.training.checkpoint import Parts, Standing, save
 from onlooker.learning.training.conflicts import Conflicts
+from onlooker.learning.training.losses import check_finite, losses_of
 from onlooker.learning.training.optimise import Mean, rate_at
 from onlooker.learning.training.peers import Peers
 from onlooker.learning.training.run_events import write_tensorboard
 from onlooker.learning.training.score import main_metrics, measured, predict
 
-__all__ = ["Progress", "Run", "fit"]
+__all__ = ["Progress", "Run", "fit", "losses_of"]
+
+UNTRIED = "No metric can be told of the part {part!r}: the last epoch is kept, and patience does not count"
 
 
 class Progress(Protocol):
@@ -81,6 +84,8 @@ class Run:
     """By `time.monotonic`; the epoch that is under way then is the last, and ends there."""
     learned: int = 0
     """Batches that `fit` learned from."""
+    sure: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
+    """By input, with balanced senses, how sure each was by itself in the batches of this step."""
     shared: list[nn.Parameter] = field(init=False)
     own: dict[str, list[nn.Parameter]] = field(init=False)
     """Parameters that several tasks use, and by task those of its heads alone; only what is trained."""
@@ -101,7 +106,7 @@ def fit(run: Run) -> None:
     settings, standing = run.recipe.training, run.standing
     steps = run.training.steps
     saved = time.monotonic()
-    while standing.epoch < settings.epochs:
+    while standing.epoch < settings.epochs and not standing.stopped:
         learning(run)
         for batch in run.training.batches(standing.epoch, start=standing.step):
             losses = one_step(run, batch)
@@ -111,7 +116,9 @@ def fit(run: Run) -> None:
             standing.step += 1
             run.learned += 1
             run.progress.step(standing.epoch, standing.step, steps, sum(losses.values()))
-            if run.peers.first and time.monotonic() - saved > settings.checkpoint_seconds and standing.step < steps:
+            # gradients that wait for more batches are no part of a state
+            whole = standing.step < steps and standing.step % settings.accumulate == 0
+            if run.peers.first and whole and time.monotonic() - saved > settings.checkpoint_seconds:
                 keep_state(run)
                 saved = time.monotonic()
             if run.late:
@@ -144,24 +151,28 @@ def one_step(run: Run, batch: Batch) -> dict[str, float]:
     partner = mixing(run.recipe.augment, len(batch), generator)
     if partner is not None:
         inputs = mixed(inputs, *partner, generator)
-    losses, gates = losses_of(run, batch, inputs, present, partner)
+    losses, sure, beside = losses_of(run, batch, inputs, present, partner)
     if standing.step % settings.accumulate == 0:
+        run.sure = {}
         for optimiser in run.optimisers:
             optimiser.zero_grad(set_to_none=True)
     if run.conflicts is not None and run.conflicts.due(number):
         run.conflicts.add(losses)
-    if losses:
+    # all that a batch has labels of may be frozen
+    if any(loss.requires_grad for loss in losses.values()):
         run.balancing.backward({n: loss / settings.accumulate for n, loss in losses.items()}, run.shared, run.own)
-    if gates and run.recipe.fusion is not None:
-        scale_gradients({n: run.model.encoders[n] for n in gates}, gates, run.recipe.fusion.balance)
+    if beside is not None and beside.requires_grad:
+        (beside / settings.accumulate).backward()
+    for name, share in sure.items():
+        run.sure.setdefault(name, []).append(share)
     if (standing.step + 1) % settings.accumulate == 0 or standing.step + 1 == run.training.steps:
         move(run, number)
     told = {name: float(loss.detach()) for name, loss in losses.items()}
     for name, loss in told.items():
-        _check_finite(run, math.isfinite(loss), f"the loss of {name}")
+        check_finite(run, math.isfinite(loss), f"the loss of {name}")
     if type(run.balancing).after_step is not Balancing.after_step and losses:
         with torch.no_grad():
-            after, _ = losses_of(run, batch, inputs, present, partner)
+            after = losses_of(run, batch, inputs, present, partner).tasks
         run.balancing.after_step({name: float(loss) for name, loss in after.items()})
     return told
 
@@ -187,75 +198,6 @@ def changed(run: Run, batch: Batch, generator: torch.Generator) -> tuple[dict[st
     return inputs, {n: p.to(run.peers.device) for n, p in present.items()}
 
 
-def losses_of(
-    run: Run,
-    batch: Batch,
-    inputs: Mapping[str, Tensor],
-    present: Mapping[str, Tensor],
-    partner: tuple[Tensor, float, bool] | None,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The weighted loss of each task, and with balanced senses how sure each is by itself."""
-    with computing_in(run.precision, run.peers.device):
-        answer = (run.forward or run.model)(inputs, present)
-    losses: dict[str, Tensor] = {}
-    sure: dict[str, Tensor] = {}
-    fusion = run.recipe.fusion
-    for name, config in run.recipe.tasks.items():
-        loss = task_loss(run, name, answer.raw[name], batch, partner)
-        if loss is None:
-            continue
-        for side, tasks in answer.sides.items():
-            if name in tasks and fusion is not None:
-                own = task_loss(run, name, tasks[name], batch, partner, present[side])
-                if own is not None:
-                    loss = loss + (fusion.auxiliary or float(run.model.late)) * own
-                    if fusion.balance:
-                        sure[side] = sure.get(side, torch.zeros(())) + torch.exp(-own.detach())
-        losses[name] = loss * config.weight
-    if run.teaching is not None:
-        with computing_in(run.precision, run.peers.device):
-            losses = run.teaching(losses, answer, inputs, present)
-    return losses, sure
-
-
-def task_loss(
-    run: Run,
-    name: str,
-    raw: Tensor,
-    batch: Batch,
-    partner: tuple[Tensor, float, bool] | None,
-    weights: Tensor | None = None,
-) -> Tensor | None:
-    """The mean loss over the samples that have the label, or None where none has."""
-    head, device = run.model.head(name), raw.device
-    _check_finite(run, bool(raw.isfinite().all()), f"the answer of {name}")
-    values, known = batch.values[name].to(device), batch.known[name].to(device).float()
-    if weights is not None:
-        known = known * weights
-    each = head.loss(raw.float(), values) * known
-    total, count = each.sum(), known.sum()
-    if partner is not None:
-        other, share, _ = partner
-        also = known[other]
-        second = head.loss(raw.float(), values[other]) * also
-        total, count = share * total + (1 - share) * second.sum(), share * count + (1 - share) * also.sum()
-    return None if float(count) == 0 else total / count
-
-
-def _check_finite(run: Run, good: bool, what: str) -> None:
-    """Stop before numbers without meaning are kept; the last state stays as it is.
-
-    Raises:
-        UsageError: it is not good.
-    """
-    if not good:
-        where = f"epoch {run.standing.epoch + 1}, step {run.standing.step + 1}"
-        raise UsageError(
-            f"training diverged: {what} is no finite number any more at {where}",
-            hint=f"a lower optimiser.rate than {run.recipe.optimiser.rate:g}, or training.clip=1, in another --out",
-        )
-
-
 def parameters_of(model: Model) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
     """Those that several tasks share, and by task those of its heads alone; only what is trained."""
     shared = [p for n, p in model.named_parameters() if p.requires_grad and not n.startswith(("heads.", "sides."))]
@@ -271,6 +213,9 @@ def move(run: Run, number: int) -> None:
     """Move the weights along the gradient."""
     settings = run.recipe.training
     trained = [p for o in run.optimisers for g in o.param_groups for p in g["params"]]
+    if run.sure and run.recipe.fusion is not None:
+        encoders = {name: run.model.encoders[name] for name in run.sure}
+        scale_gradients(encoders, {n: torch.stack(s) for n, s in run.sure.items()}, run.recipe.fusion.balance)
     run.peers.average(trained)
     if settings.clip is not None:
         nn.utils.clip_grad_norm_(trained, settings.clip)
@@ -296,16 +241,19 @@ def end_of_epoch(run: Run) -> bool:
         "rate": run.optimisers[0].param_groups[0]["lr"],
     }
     standing.losses, standing.batches = {}, 0
-    stop = False
     with deployed(run) as weights:
         if run.validation is not None and run.peers.first:
             score, metrics = tried(run)
+            if not standing.history and standing.best is None:
+                check_monitored(run, metrics)
             line |= {"validation": metrics, "score": score}
+            if score is None and not any("note" in earlier for earlier in standing.history):
+                line["note"] = UNTRIED.format(part=run.recipe.splits.validation)
             if score is not None and (standing.best is None or score > standing.best):
                 standing.best, standing.best_epoch, standing.weights = score, standing.epoch, weights
-            patience = settings.patience
-            stop = patience is not None and standing.epoch - standing.best_epoch >= patience
-        if run.validation is None or settings.keep == "last" or not standing.weights:
+            patience = settings.patience if score is not None else None
+            standing.stopped = patience is not None and standing.epoch - standing.best_epoch >= patience
+        if standing.best is None or settings.keep == "last" or not standing.weights:
             standing.weights = weights
     standing.history.append(line)
     standing.epoch, standing.step = standing.epoch + 1, 0
@@ -313,7 +261,7 @@ def end_of_epoch(run: Run) -> bool:
         run.progress.epoch(line)
         if settings.tensorboard:
             write_tensorboard(run.folder.path / "tensorboard", line)
-    return stop
+    return standing.stopped
 
 
 @contextlib.contextmanager
@@ -324,7 +272,7 @@ def deployed(run: Run) -> Iterator[dict[str, Tensor]]:
     """
     model, mean = run.model, run.mean
     found = model.state_dict() if mean is None else mean.values
-    _check_finite(run, all(bool(w.isfinite().all()) for w in found.values()), "a weight")
+    check_finite(run, all(bool(w.isfinite().all()) for w in found.values()), "a weight")
     if mean is None:
         yield copied(model)
         return
@@ -347,11 +295,26 @@ def tried(run: Run) -> tuple[float | None, dict[str, dict[str, float]]]:
     views = run.recipe.training.test_time
     found = predict(run.model, run.validation, device=run.peers.device, precision=run.precision, views=views)
     good = all(bool(np.isfinite(answers).all()) for answers in found.raw.values())
-    _check_finite(run, good, f"an answer to {run.recipe.splits.validation}")
+    check_finite(run, good, f"an answer to {run.recipe.splits.validation}")
     metrics = measured(found, run.recipe, run.model.tasks)
     mains = main_metrics(metrics, run.recipe)
     chosen = [mains[run.recipe.training.monitor]] if run.recipe.training.monitor in mains else list(mains.values())
     return (sum(chosen) / len(chosen) if chosen else None), metrics
+
+
+def check_monitored(run: Run, metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """Try that what decides which epoch is kept, or when the run stops, has a value.
+
+    Raises:
+        UsageError: it has none.
+    """
+    settings, part = run.recipe.training, run.recipe.splits.validation
+    decides = settings.monitor is not None and (settings.keep == "best" or settings.patience is not None)
+    if decides and settings.monitor not in main_metrics(metrics, run.recipe):
+        raise UsageError(
+            f"training.monitor: the part {part!r} gives no value of the task {settings.monitor}",
+            hint="label more of it for that task, or monitor another one",
+        )
 
 
 @torch.no_grad()
