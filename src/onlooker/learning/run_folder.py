@@ -4,6 +4,7 @@
     facts.json         form of the inputs, classes, normalisation
     environment.json   versions, machine, digests of data and recipe
     log.jsonl          a line for each epoch
+    left_out.json      samples that could not be decoded or lack the inputs; only where there are any
     state.safetensors  where the run stands: weights, optimiser, running mean, best weights
     model.safetensors  the weights that are kept, once the run is over; a head with ``narrow`` in it says that they may
                        be narrower than the recipe says, see `onlooker.learning.compress.narrow`

@@ -71,6 +71,10 @@ def command(
     else:
         from onlooker.learning.training.train import train
 
+        if single:
+            from onlooker.learning.training.gains import check_comparable
+
+            check_comparable(recipe, set_ or ())
         train(recipe, overrides=set_ or (), out=folder, resume=resume, progress=progress_of(as_json), bundle=bundle)
         if single:
             from onlooker.learning.training.gains import compare_with_single
@@ -88,6 +92,8 @@ def _say(folder: Path, as_json: bool) -> None:
         made["gains"] = json.loads((folder / "gains.json").read_text(encoding="utf-8"))
     if (folder / "bundle").is_dir():
         made["bundle"] = str(folder / "bundle")
+    if (folder / "left_out.json").is_file():
+        made["left_out"] = json.loads((folder / "left_out.json").read_text(encoding="utf-8"))
     if as_json:
         print(json.dumps(made, ensure_ascii=False))
         return
@@ -98,6 +104,15 @@ def _say(folder: Path, as_json: bool) -> None:
                 print(f"{part:12} {task}: {shown or 'its labels are too few to measure anything'}")
     for task, values in made.get("gains", {}).get("tasks", {}).items():
         print(f"{'together':12} {task}: {values['metric']} {values['together']:.4g}, alone {values['alone']:.4g}")
+    for task, why in made.get("gains", {}).get("left_out", {}).items():
+        print(f"{'together':12} {task}: not compared: {why}")
+    for word in made.get("gains", {}).get("suggestion", {}).get("words", ()):
+        print(f"{'advice':12} {word}")
+    if "left_out" in made:
+        from onlooker.learning.training.left_out import words_of
+
+        for line in words_of(made["left_out"]):
+            print(f"{'left out':12} {line}")
     print(f"{'report':12} {made['report']}")
     if "bundle" in made:
         print(f"{'bundle':12} {made['bundle']}: onlooker models add {made['bundle']}")
@@ -163,6 +178,8 @@ class _Terminal:
             first = next(iter(metrics.items()), None)
             said += f"  {name} {first[0]} {first[1]:.4f}" if first else ""
         self._console.print(said, soft_wrap=True)
+        if note := line.get("note"):
+            self._console.print(note, soft_wrap=True)
 
     def _stop(self) -> None:
         self._bar.stop()

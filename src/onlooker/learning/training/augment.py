@@ -31,11 +31,13 @@ class AugmentConfig(BaseModel):
         grey: share of clips that lose their colour.
         noise: deviation of noise on pictures, in 0..255.
         cutout: side of a square that is blanked, in pixels (DeVries and Taylor 2017).
-        time_shift: by how many frames a clip is moved at most, its first or last frame standing still.
+        time_shift: by how many frames a clip is moved at most, its first or last frame standing still; not for labels
+            that are spans.
         drop_frames: share of frames that are replaced by the one before.
         mask_time, mask_bands: greatest share of a spectrum that is blanked in each of two stripes (SpecAugment: Park et
             al. 2019, arXiv 1904.08779).
-        roll: by which share of its length a spectrum is moved in time at most, in a circle.
+        roll: by which share of its length a spectrum is moved in time at most, in a circle; not for labels that are
+            spans.
         gain: by how much the whole spectrum is raised or lowered at most, in its normalised measure.
         sound_noise: deviation of noise on the spectrum, in its normalised measure.
         series_noise: deviation of noise on series.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,10 +103,15 @@ class Data:
         shard: which of how many equal parts of each epoch.
         workers, cache, in_memory: see `onlooker.learning.recipe.TrainingConfig`.
         progress: told while samples are decoded.
+        part: its name, for errors.
 
     Attributes:
-        samples: those that could be decoded, with in_memory; else all.
-        failures: by sample id, why it could not.
+        samples: those that could be decoded and have any of the inputs, with in_memory; else all.
+        asked: how many there were.
+        failures: by sample id, why it could not be decoded; of those that were come upon so far, where they are
+            streamed.
+        bare: ids of samples that have none of the inputs, likewise.
+        lacking: by task, ids of samples that have its label and not the one input that it is learned from, likewise.
         kept: inputs, presence, labels and where there are any, of all samples; None where they are streamed.
     """
 
@@ -127,20 +133,26 @@ class Data:
         cache: ClipCache | None = None,
         in_memory: bool = True,
         progress: Told | None = None,
+        part: str = "",
     ) -> None:
         self.dataset, self.samples, self.facts = dataset, list(samples), facts
-        self.heads, self.tasks = heads, tasks
+        self.heads, self.tasks, self.asked = heads, tasks, len(samples)
         self.batch, self.seed, self.shuffle, self.shard = batch, seed, shuffle, shard
-        self.failures: dict[str, str] = {}
+        self.bare: set[str] = set()
+        self.lacking: dict[str, set[str]] = {}
+        self._part = part
         self._balanced = balanced
         self._vectors = _sentence_vectors() if any(isinstance(f, TextInput) for f in facts.inputs.values()) else None
         self._loader = Loader(
             dataset, preparation, samples=self.samples, workers=workers, cache=cache, seed=seed, shuffle=False,
             on_error="skip",
         )  # fmt: skip
+        self.failures = self._loader.failures
         self.kept: tuple[Arrays, Arrays, Arrays, Arrays] | None = None
         if in_memory:
             self._load(progress)
+        else:
+            self._try()
 
     def close(self) -> None:
         """Stop the workers."""
@@ -148,9 +160,8 @@ class Data:
 
     @property
     def steps(self) -> int:
-        """Batches of an epoch."""
-        rank, parts = self.shard
-        count = len(range(rank, len(self.samples), parts))
+        """Batches of an epoch, as many in each shard."""
+        count = len(self.samples) // self.shard[1]
         return max(1, count // self.batch) if self.shuffle else -(-count // self.batch)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
@@ -175,13 +186,79 @@ class Data:
 
     def _streamed(self, order: NDArray[np.int64]) -> Iterator[Batch]:
         place = {s.id: n for n, s in enumerate(self.samples)}
-        for clips in self._loader.batches(size=self.batch, order=order.tolist()):
+        wanted = -(-len(order) // self.batch)
+        for clips in itertools.islice(self._lists(order.tolist()), wanted):
             yield self._made(clips, [place[c.sample.id] for c in clips])
-        self.failures = self._loader.failures
+
+    def _lists(self, order: list[int]) -> Iterator[list[Clip]]:
+        """The samples that can be used as lists of a batch.
+
+        Where there are several shards, those that cannot be used are made up for by going through the order again, as
+        all have to take as many steps.
+        """
+        held: list[Clip] = []
+        given, full = 0, False
+        while True:
+            before = given
+            for clip in self._usable(order):
+                held.append(clip)
+                given += 1
+                if len(held) == self.batch:
+                    full = True
+                    yield held
+                    held = []
+            if self.shard[1] == 1 or given >= len(order):
+                break
+            if given == before:
+                raise self._nothing()
+        # norms over the batch cannot learn from a single sample that is left over
+        if held and not (self.shuffle and full and len(held) == 1):
+            yield held
+
+    def _usable(self, order: list[int] | None = None) -> Iterator[Clip]:
+        """The samples that can be decoded and have any of the inputs."""
+        for clip in self._loader.epoch(order=order):
+            if any(_has(clip, facts) for facts in self.facts.inputs.values()):
+                yield clip
+            else:
+                self.bare.add(clip.sample.id)
+
+    def _try(self) -> None:
+        """Look for one sample that can be used.
+
+        Raises:
+            SourceError: there is none.
+        """
+        for number, sample in enumerate(self.samples):
+            try:
+                clip = self._loader.clip(number)
+            except SourceError as error:
+                self.failures[sample.id] = error.message
+                continue
+            if any(_has(clip, facts) for facts in self.facts.inputs.values()):
+                return
+            self.bare.add(sample.id)
+        raise self._nothing()
+
+    def _nothing(self) -> SourceError:
+        """That no sample can be used, and why."""
+        of = f" of the part {self._part!r}" if self._part else ""
+        bare = f"; {len(self.bare)} have none of the inputs {', '.join(self.facts.inputs)}" if self.bare else ""
+        if not self.failures:
+            return SourceError(f"no sample{of} has any of the inputs {', '.join(self.facts.inputs)}")
+        sample, why = next(iter(self.failures.items()))
+        said = f"no sample{of} could be decoded, such as {sample}: {why}{bare}"
+        return SourceError(said, hint="onlooker dataset check tells all")
 
     def _made(self, clips: Sequence[Clip], numbers: Sequence[int]) -> Batch:
         inputs, present = self._arrays(clips)
         values, known = self._labels(clips)
+        for name, config in self.heads.items():
+            seen = np.any([present[i] > 0 for i in config.inputs or present], 0)
+            if (lost := known[name] & ~seen).any():
+                ids = {c.sample.id for c, without in zip(clips, lost, strict=True) if without}
+                self.lacking.setdefault(name, set()).update(ids)
+            known[name] = known[name] & seen
         tensors = [{k: torch.from_numpy(v) for k, v in part.items()} for part in (inputs, present, values, known)]
         return Batch(tensors[0], tensors[1], tensors[2], tensors[3], torch.tensor(numbers))
 
@@ -214,15 +291,15 @@ class Data:
         parts: list[Batch] = []
         done = 0
         place = {s.id: n for n, s in enumerate(self.samples)}
-        for clips in self._loader.batches(0, size=256):
+        usable = self._usable()
+        while clips := list(itertools.islice(usable, 256)):
             parts.append(self._made(clips, [place[c.sample.id] for c in clips]))
             done += len(clips)
             if progress is not None:
                 progress(done, len(self.samples))
         self._loader.close()
-        self.failures = dict(self._loader.failures)
         if not parts:
-            raise SourceError("no sample could be decoded", hint="see onlooker dataset check")
+            raise self._nothing()
         numbers = torch.cat([p.numbers for p in parts]).tolist()
         self.samples = [self.samples[n] for n in numbers]
         joined = [
@@ -248,6 +325,15 @@ class Data:
         chances = np.array([max((1 / counts[n] for n in labels), default=np.nan) for labels in names])
         chances = np.where(np.isnan(chances), np.nanmean(chances), chances)
         return chances / chances.sum()
+
+
+def _has(clip: Clip, facts: InputFacts) -> bool:
+    """Whether a sample has an input."""
+    if isinstance(facts, FrameInput | ClipInput):
+        return clip.pictures is not None
+    if isinstance(facts, TextInput):
+        return clip.text is not None
+    return (clip.series if isinstance(facts, SeriesInput) else clip.sound) is not None
 
 
 def _sentence_vectors() -> Callable[[str], NDArray[np.float32]]:

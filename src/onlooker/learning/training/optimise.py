@@ -115,7 +115,7 @@ def make_optimisers(
         if parameter.ndim == 1 and name.endswith("bias") and name.startswith("encoders."):
             scale *= config.bias_rate
         if config.kind == "muon" and not by_muon:
-            decay = config.rest_decay / (config.rate * scale)
+            decay = config.rest_decay / (config.rate * scale) if scale else 0.0
         groups.setdefault((by_muon, decay, scale), []).append(parameter)
     if extra:
         groups.setdefault((False, 0.0, 1.0), []).extend(extra.values())

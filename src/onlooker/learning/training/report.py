@@ -20,6 +20,7 @@ from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.task import Calibration, Head, TaskFacts
+from onlooker.learning.training.left_out import FILE, words_of
 
 __all__ = ["task_charts", "write_run_report"]
 
@@ -46,6 +47,7 @@ def write_run_report(run: Path) -> Path:
         *_tasks(run, recipe, facts.tasks, calibration),
         _senses(run),
         _conflicts(run),
+        _left_out(run),
         _settings(run, calibration),
     ]
     title = recipe.title or recipe.name
@@ -111,7 +113,8 @@ def _curves(history: list[dict[str, Any]], recipe: Recipe) -> str:
     if not drawn:
         return ""
     words = f"The best epoch on the validation part is {best}, marked by a dashed line." if best is not None else ""
-    return section("Curves", f'<p class="soft">{words}</p><div class="row">{"".join(drawn)}</div>')
+    words = words or next((f"{line['note']}." for line in history if "note" in line), "")
+    return section("Curves", f'<p class="soft">{escaped(words)}</p><div class="row">{"".join(drawn)}</div>')
 
 
 def _tasks(run: Path, recipe: Recipe, facts: Mapping[str, TaskFacts], calibration: Any) -> list[str]:
@@ -177,6 +180,13 @@ def _conflicts(run: Path) -> str:
         made = f'<img class="wide" alt="How the gradients of the tasks agree" src="{address}">'
     said = json.dumps(found, ensure_ascii=False, indent=1) if found else ""
     return section("How the gradients of the tasks agree", made, f"<pre>{escaped(said)}</pre>" if said else "")
+
+
+def _left_out(run: Path) -> str:
+    """Which samples were not used, and why."""
+    found = _read(run / FILE)
+    lines = "".join(f"<li>{escaped(line)}</li>" for line in words_of(found))
+    return section("What was left out", f"<ul>{lines}</ul>") if lines else ""
 
 
 def _settings(run: Path, calibration: Any) -> str:

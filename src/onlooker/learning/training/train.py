@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +16,6 @@ import torch
 from torch import nn
 
 from onlooker.core.errors import UsageError
-from onlooker.learning.complexity import count, estimate_memory
 from onlooker.learning.datasets.clip_cache import ClipCache
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.loader import Loader
@@ -25,17 +23,21 @@ from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.preparation import Preparation
 from onlooker.learning.facts import Facts, check_tasks, find_facts, preparation_of
 from onlooker.learning.model import Model, build_model
-from onlooker.learning.precision import computing_in, multiplies_bfloat16
+from onlooker.learning.precision import multiplies_bfloat16
 from onlooker.learning.recipe import Recipe, Splits, load_recipe
 from onlooker.learning.recipe_lines import telling_lines
 from onlooker.learning.run_folder import RunFolder
 from onlooker.learning.training.batches import Batch, Data, fits_in_memory, normalised
 from onlooker.learning.training.checkpoint import Standing, check_same, restore
+from onlooker.learning.training.checks import check_gradients, check_settings
 from onlooker.learning.training.conflicts import Conflicts
+from onlooker.learning.training.estimate import Estimate, estimate
 from onlooker.learning.training.finish import finish
+from onlooker.learning.training.left_out import keep_left_out, left_out, words_of
 from onlooker.learning.training.loop import Progress, Run, fit, new_balancing, parts_of
 from onlooker.learning.training.optimise import Mean, make_optimisers
 from onlooker.learning.training.peers import Peers
+from onlooker.learning.training.report import write_run_report
 from onlooker.learning.training.start import factors, freeze, take_weights
 
 __all__ = ["Estimate", "Made", "Quiet", "estimate", "moved", "opened", "settle", "train"]
@@ -57,28 +59,6 @@ class Quiet:
 
     def begun(self, estimate: Estimate, notes: Sequence[str]) -> None:
         """Nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a run will take.
-
-    Args:
-        parameters: of the model, and how many of them are trained.
-        multiply_adds: of one sample.
-        memory: bytes of weights, gradients, optimiser and activations of one batch.
-        data: bytes of the samples in memory, or 0.
-        seconds: of all epochs, from one step that was tried; validation is not counted.
-        steps: of an epoch.
-    """
-
-    parameters: int
-    trained: int
-    multiply_adds: int
-    memory: int
-    data: int
-    seconds: float
-    steps: int
 
 
 def train(
@@ -126,17 +106,26 @@ def train(
     with telling_lines(path, overrides), ExitStack() as stack:
         stack.callback(peers.close)
         made = _prepared(recipe, dataset, folder, resumed, peers, told, stack)
+        if not resumed:
+            check_settings(recipe, dataset, made.facts, made.model, made.training.samples, peers.count)
         first = next(made.training.batches())
         run, notes = _run(recipe, made, first, folder, peers, told)
         if resumed:
             run.standing = restore(folder.path / "state.safetensors", parts_of(run))
-        elif peers.first:
+        else:
+            check_gradients(recipe, run.model, per_task=run.balancing.per_task)
+        costs = estimate(run, first)
+        if peers.first and not resumed:
             folder.begin(recipe, made.facts, dataset, digest)
         peers.share(run.model)
-        told.begun(estimate(run, first), notes)
+        told.begun(costs, notes)
         fit(run)
         if peers.first:
+            keep_left_out(folder, made.parts(recipe))
             finish(run, made.test, bundle=bundle)
+            # what is streamed is all seen by now
+            if keep_left_out(folder, made.parts(recipe)):
+                write_run_report(folder.path)
     return folder
 
 
@@ -171,6 +160,12 @@ class Made:
     validation: Data | None
     test: Data | None
 
+    def parts(self, recipe: Recipe) -> dict[str, Data]:
+        """The data by the names of their parts."""
+        splits = recipe.splits
+        held = ((splits.train, self.training), (splits.validation, self.validation), (splits.test, self.test))
+        return {name: data for name, data in held if name is not None and data is not None}
+
 
 def _prepared(
     recipe: Recipe, dataset: Dataset, folder: RunFolder, resumed: bool, peers: Peers, told: Progress, stack: ExitStack
@@ -199,7 +194,7 @@ def _opened(
             dataset, chosen, preparation, facts, recipe.tasks, tasks=model.tasks, batch=recipe.training.batch,
             seed=recipe.training.seed, shuffle=learn, balanced=recipe.training.balanced if learn else None,
             shard=(peers.rank, peers.count) if learn else (0, 1), workers=workers, cache=cache,
-            in_memory=fits_in_memory(len(chosen), facts) if fits is None else fits, progress=told.decoded,
+            in_memory=fits_in_memory(len(chosen), facts) if fits is None else fits, progress=told.decoded, part=name,
         )  # fmt: skip
         stack.callback(data.close)
         return data
@@ -286,12 +281,12 @@ def _found(
 def _run(recipe: Recipe, made: Made, first: Batch, folder: RunFolder, peers: Peers, told: Any) -> tuple[Run, list[str]]:
     """The model at its start with all that moves it, and what there is to say."""
     model, notes = made.model, []
-    if recipe.start.weights is not None:
-        notes.append(take_weights(model, recipe.start.weights))
     for name, x in first.inputs.items():
         model.network(name).prepare(normalised(x, made.facts.inputs[name]))
-    if made.training.failures:
-        notes.append(f"{len(made.training.failures)} samples could not be decoded: onlooker dataset check says why")
+    # after it, so that what the data would set is not put over what was learned
+    if recipe.start.weights is not None:
+        notes.append(take_weights(model, recipe.start.weights))
+    notes += words_of(left_out(made.parts(recipe)))
     return moved(recipe, made, folder, peers, told), notes
 
 
@@ -320,7 +315,7 @@ def moved(
     if teaching is not None:
         own |= {f"teaching.{n}": p for n, p in teaching.named_parameters() if p.requires_grad}
     optimisers = make_optimisers(model, recipe.optimiser, factors(model, recipe.start), own)
-    if not optimisers:
+    if not any(p.requires_grad for p in model.parameters()):
         raise UsageError("start.freeze: nothing is left to train")
     mean = Mean(model, recipe.training.ema) if recipe.training.ema else None
     conflicts = _conflicts(model, recipe) if recipe.training.conflicts and len(recipe.tasks) > 1 else None
@@ -353,27 +348,3 @@ def _channels_last(model: nn.Module) -> None:
     for parameter in model.parameters():
         if parameter.ndim in forms:
             parameter.data = parameter.data.contiguous(memory_format=forms[parameter.ndim])
-
-
-def estimate(run: Run, batch: Batch) -> Estimate:
-    """What the run will take, from one batch that is tried; weights and norms stay as they are."""
-    model, data = run.model, run.training
-    inputs = {n: normalised(x.to(run.peers.device), data.facts.inputs[n]) for n, x in batch.inputs.items()}
-    one = {n: x[:1] for n, x in inputs.items()}
-    held = {k: v.clone() for k, v in model.state_dict().items()}
-    memory = estimate_memory(model, inputs)
-    each = 0.0
-    # the first step also pays for what is done once
-    for _ in range(2):
-        began = time.monotonic()
-        with computing_in(run.precision, run.peers.device):
-            answer = model(inputs, {n: p.to(run.peers.device) for n, p in batch.present.items()})
-        sum(r.float().square().mean() for r in answer.raw.values()).backward()  # type: ignore[union-attr]
-        each = time.monotonic() - began
-    model.zero_grad(set_to_none=True)
-    model.load_state_dict(held)
-    size = count(model, one)
-    kept = sum(t.nbytes for part in (data.kept or ()) for t in part.values())
-    left = run.recipe.training.epochs * data.steps - run.standing.epoch * data.steps - run.standing.step
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return Estimate(size.parameters, trained, size.multiply_adds, memory, kept, each * left, data.steps)
