@@ -111,19 +111,22 @@ def test_kinetics_as_it_is_published(media, tmp_path):
     ]
 
 
-def test_a_clip_that_is_listed_twice_is_taken_once(media, tmp_path):
-    put(media, tmp_path / "abc_000010_000020.mp4", "walk.mp4")
-    row = "walk,abc,10,20,train\n"
-    (tmp_path / "train.csv").write_text(f"label,youtube_id,time_start,time_end,split\n{row}{row}")
-    made = imported(tmp_path / "set", "kinetics", tmp_path / "train.csv")
-    assert [(s.id, s.labels) for s in made.samples] == [("abc_000010_000020.mp4", {"action": "walk"})]
-    assert read("kinetics", tmp_path / "train.csv").left_out["listed twice"] == 1
-    # what it says two things of is not guessed at
-    (tmp_path / "train.csv").write_text(
-        f"label,youtube_id,time_start,time_end,split\n{row}{row.replace('walk', 'run')}"
-    )
-    with pytest.raises(ConfigError, match=r"two samples are called 'abc_000010_000020.mp4'"):
-        imported(tmp_path / "again", "kinetics", tmp_path / "train.csv")
+def test_a_clip_that_is_listed_twice_costs_itself_only(media, tmp_path):
+    for name in ("abc", "def"):
+        put(media, tmp_path / f"{name}_000010_000020.mp4", "walk.mp4")
+    row, other = "walk,abc,10,20,train\n", "walk,def,10,20,train\n"
+
+    def listed(*rows):
+        (tmp_path / "train.csv").write_text("label,youtube_id,time_start,time_end,split\n" + "".join(rows))
+        made = read("kinetics", tmp_path / "train.csv")
+        return [(f.sample.media[0].path[:3], f.sample.labels["action"]) for f in made.found], dict(+made.left_out)
+
+    assert listed(row, row, other) == ([("abc", "walk"), ("def", "walk")], {"listed twice": 1})
+    # of what it says two things, neither is guessed at
+    for unlike in (row.replace("walk", "run"), row.replace("train", "validate")):
+        assert listed(row, unlike, other) == ([("def", "walk")], {"listed with several labels or splits": 1})
+    with pytest.raises(ConfigError, match=r"train.csv: no video of the lists has one label and one split"):
+        listed(row, unlike)
 
 
 @pytest.mark.parametrize("listed", ["../out.avi", "{root}/out.avi"])

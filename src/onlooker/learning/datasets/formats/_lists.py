@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def imported(
     absent: bool,
     classes: Sequence[str] = (),
 ) -> Imported:
-    """Samples from rows of path, class, split, source group and span.
+    """Samples from rows of path, class, split, source group and span; what rows say two things of is left out.
 
     Args:
         lists: their file or folder.
@@ -104,7 +105,11 @@ def imported(
     made = Imported(root, {}, [])
     unlike = dict.fromkeys(rows)
     made.left_out["listed twice"] += len(rows) - len(unlike)
+    said = Counter((path, span) for path, _, _, _, span in unlike)
+    made.left_out["listed with several labels or splits"] += sum(n > 1 for n in said.values())
     for path, label, split, group, span in unlike:
+        if said[path, span] > 1:
+            continue
         if not (root / path).is_file():
             if not absent:
                 raise ConfigError(f"{root / path} is listed but not there", hint="check --media, or set absent=true")
@@ -115,6 +120,12 @@ def imported(
         with parsing(root, "listed video"):
             key, one = sample_id(path, span=span), medium(path, "video")
             made.found.append(Found(Sample(id=key, media=(one,), span=span, split=split, groups=groups, labels=labels)))
+    if not made.found and max(said.values()) > 1:
+        raise wrong(
+            lists,
+            "no video of the lists has one label and one split",
+            hint="remove one of each, or name one list alone",
+        )
     if not made.found:
         raise ConfigError(f"none of the {len(rows)} listed videos is in {root}", hint="say --media FOLDER")
     known = classes or sorted({r[1] for r in rows if r[1] is not None})
