@@ -18,11 +18,11 @@ from onlooker.learning.export.examples import golden_inputs
 from onlooker.learning.export.graph import to_onnx
 from onlooker.learning.export.lineage import cut_of, measured_metrics, origin
 from onlooker.learning.export.parity import ALLOWED, beyond, compare
-from onlooker.learning.export.plan import Plan, plan
+from onlooker.learning.export.plan import Plan, check_plan, plan
 from onlooker.learning.export.reference import reference_of
 from onlooker.learning.run_folder import RunFolder, load_model
 
-__all__ = ["export_run"]
+__all__ = ["check_plan", "export_run"]
 
 _STEPS = 3
 

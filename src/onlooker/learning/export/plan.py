@@ -16,12 +16,12 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.export.forms import Encoder, Joint, Whole, Windows
 from onlooker.learning.export.graph import AFTER, BEFORE, Piece
 from onlooker.learning.facts import Facts
-from onlooker.learning.model import Model
+from onlooker.learning.model import Model, build_model
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.task import Calibration
 
-__all__ = ["Plan", "alone_on", "plain_names", "plan"]
+__all__ = ["Plan", "alone_on", "check_plan", "plain_names", "plan"]
 
 _RESET_SECONDS, _RESET_CLIPS = 20.0, 8
 _HINT = "the run itself can be used: onlooker evaluate RUN"
@@ -70,6 +70,28 @@ def plain_names(names: Iterable[str], other: str) -> dict[str, str]:
             chosen = f"{plain}_{number}"
         made[name] = chosen
     return made
+
+
+def check_plan(recipe: Recipe, facts: Facts, *, bundle: bool = True) -> None:
+    """Try that bundles can hold the model of a recipe, before it is trained.
+
+    Args:
+        recipe: of the model.
+        facts: form of its inputs.
+        bundle: whether one is to be made at all.
+
+    Raises:
+        UsageError: they cannot, or not in the form that the recipe asks for.
+    """
+    if not bundle:
+        return
+    try:
+        plan(build_model(recipe, facts), recipe, facts, {})
+    except UsageError as error:
+        other = "" if error.hint in (None, _HINT) else f", or {error.hint}"
+        raise UsageError(
+            f"no bundle can be made of this: {error.message}", hint=f"--no-bundle trains without one{other}"
+        ) from None
 
 
 def plan(model: Model, recipe: Recipe, facts: Facts, calibration: Mapping[str, Calibration]) -> Plan:

@@ -67,9 +67,9 @@ def finish(run: Run, test: Data | None, *, bundle: bool, narrow: Mapping[str, An
         told = run.conflicts.summary()
         folder.write("conflicts.json", told)
         write_whole(folder.path / "conflicts.png", draw_conflicts(told))
+    write_run_report(folder.path)
     if bundle:
         export_run(folder.path, folder.path / "bundle", overwrite=True)
-    write_run_report(folder.path)
 
 
 def intervals_of(

@@ -21,6 +21,7 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.loader import Loader
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.preparation import Preparation
+from onlooker.learning.export import check_plan
 from onlooker.learning.facts import Facts, check_tasks, find_facts, preparation_of
 from onlooker.learning.model import Model, build_model
 from onlooker.learning.precision import multiplies_bfloat16
@@ -108,6 +109,7 @@ def train(
         made = _prepared(recipe, dataset, folder, resumed, peers, told, stack)
         if not resumed:
             check_settings(recipe, dataset, made.facts, made.model, made.training.samples, peers.count)
+            check_plan(recipe, made.facts, bundle=bundle)
         first = next(made.training.batches())
         run, notes = _run(recipe, made, first, folder, peers, told)
         if resumed:
