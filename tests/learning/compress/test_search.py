@@ -91,9 +91,10 @@ def test_a_search_goes_on_without_making_again_what_is_there(searched, tmp_path:
     assert [r["accuracy"] for r in again["candidates"]][: len(before)] == before
 
 
-def test_a_contract_that_cannot_be_kept_is_refused_with_the_nearest(searched, tiny_subject, capsys) -> None:
+def test_a_contract_that_cannot_be_kept_is_refused_with_the_nearest(searched, tmp_path: Path, capsys) -> None:
     _, request = searched
-    arguments = ["--data", request.dataset, "--out", request.out, "--resume", "--steps", "int8", "--no-slices"]
+    out = shutil.copytree(request.out, tmp_path / "out")
+    arguments = ["--data", request.dataset, "--out", out, "--resume", "--steps", "int8", "--no-slices"]
     code = run("compress", request.bundle, *arguments, "--max-drop", 30, "--max-size", "0.0001", "--json")
     told = json.loads(capsys.readouterr().out)
     assert code == 4
@@ -102,12 +103,13 @@ def test_a_contract_that_cannot_be_kept_is_refused_with_the_nearest(searched, ti
     assert all("MB, allowed are 0.0001" in " ".join(r["broken"]) for r in told["nearest"])
 
 
-def test_contracts_are_kept_or_refused(searched) -> None:
+def test_contracts_are_kept_or_refused(searched, tmp_path: Path) -> None:
     """Of the candidates that are there; the benchmark draws thirty."""
     _, request = searched
+    out = shutil.copytree(request.out, tmp_path / "out")
     for drop, size in ((0.0, 1.0), (50.0, 0.005)):
         asked = Request(
-            request.bundle, request.dataset, Contract(drop, max_size_mb=size), request.out, steps=("prune", "distil"),
+            request.bundle, request.dataset, Contract(drop, max_size_mb=size), out, steps=("prune", "distil"),
             epochs=1, threads=1, slices=False, ratios=request.ratios,
         )  # fmt: skip
         chosen = compress(asked)["chosen"]
