@@ -133,7 +133,7 @@ def test_broken_files_of_all_parts_are_told(
 def test_a_part_that_is_wholly_broken_is_told_before_training(tmp_path: Path, in_memory: bool) -> None:
     folder = broken(tmp_path / "data", range(20, 24))
     recipe = tiny_recipe(tmp_path, folder, tasks=SIDE, training={**TRAINING, "in_memory": in_memory})
-    with pytest.raises(SourceError, match="no sample of the part 'test' could be decoded, such as 20: "):
+    with pytest.raises(SourceError, match="no sample of the part 'test' could be decoded, such as sample 20: "):
         train(recipe, out=tmp_path / "run", bundle=False)
     assert not (tmp_path / "run").exists()
 

@@ -246,8 +246,7 @@ class Data:
         bare = f"; {len(self.bare)} have none of the inputs {', '.join(self.facts.inputs)}" if self.bare else ""
         if not self.failures:
             return SourceError(f"no sample{of} has any of the inputs {', '.join(self.facts.inputs)}")
-        sample, why = next(iter(self.failures.items()))
-        said = f"no sample{of} could be decoded, such as {sample}: {why}{bare}"
+        said = f"no sample{of} could be decoded, such as {next(iter(self.failures.values()))}{bare}"
         return SourceError(said, hint="onlooker dataset check tells all")
 
     def _made(self, clips: Sequence[Clip], numbers: Sequence[int]) -> Batch:

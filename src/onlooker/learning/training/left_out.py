@@ -13,7 +13,8 @@ __all__ = ["FILE", "LeftOut", "keep_left_out", "left_out", "words_of"]
 FILE = "left_out.json"
 
 LeftOut: TypeAlias = dict[str, dict[str, Any]]
-"""By part of the dataset: ``samples``, how many there were; ``failures``, by id why it could not be decoded; ``bare``,
+"""By part of the dataset: ``samples``, how many there were; ``whole``, whether all were looked at, which is not sure of
+those that are streamed; ``failures``, by id why it could not be decoded; ``bare``,
 ids of those without any of the ``inputs``; ``lacking``, by task ids of those without the one input that it has."""
 
 
@@ -32,6 +33,7 @@ def left_out(parts: Mapping[str, Data]) -> LeftOut:
         if data.failures or data.bare or lacking:
             made[name] = {
                 "samples": data.asked,
+                "whole": data.kept is not None,
                 "inputs": list(data.facts.inputs),
                 "failures": dict(sorted(data.failures.items())),
                 "bare": sorted(data.bare),
@@ -66,17 +68,15 @@ def words_of(found: LeftOut) -> list[str]:
     """It in sentences."""
     made: list[str] = []
     for part, held in found.items():
-        of = f"of {held['samples']} samples of the part {part!r}"
+        of, least = f"of {held['samples']} samples of the part {part!r}", "" if held["whole"] else "at least "
         if held["failures"]:
-            sample, why = next(iter(held["failures"].items()))
-            said = f"{len(held['failures'])} {of} could not be decoded, such as {sample}: {why}"
+            why = next(iter(held["failures"].values()))
+            said = f"{least}{len(held['failures'])} {of} could not be decoded, such as {why}"
             made.append(f"{said}; onlooker dataset check tells all")
         if held["bare"]:
             inputs = ", ".join(held["inputs"])
-            made.append(f"{len(held['bare'])} {of} have none of the inputs ({inputs}) and are left out")
+            made.append(f"{least}{len(held['bare'])} {of} have none of the inputs ({inputs}) and are left out")
         for task, lost in held["lacking"].items():
-            said = (
-                f"{len(lost['ids'])} {of} have a label of {task} and no {lost['input']}, from which alone it is learned"
-            )
-            made.append(f"{said}: left out of it")
+            said = f"{least}{len(lost['ids'])} {of} have a label of {task} and no {lost['input']}"
+            made.append(f"{said}, from which alone it is learned: left out of it")
     return made
