@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesInput, TextInput, WaveformInput
 from onlooker.bundles.preprocess import sound_tensor
@@ -24,11 +24,12 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Sample, Task
 from onlooker.learning.datasets.preparation import Pictures, Preparation, Series, Sound
 from onlooker.learning.datasets.preparing import column_moments
-from onlooker.learning.datasets.targets import class_counts, identities_of
+from onlooker.learning.datasets.targets import class_counts, identities_of, width_of
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe, Spectrum
 from onlooker.learning.task import HeadConfig, TaskFacts
+from onlooker.learning.tasks._placed import Placed
 
 __all__ = [
     "Facts",
@@ -132,25 +133,38 @@ def find_facts(
         UsageError: dataset and recipe do not fit each other.
     """
     seen = _Moments()
+    placed = [Placed(name, head.of or name) for name, head in recipe.tasks.items() if head.head == "detection"]
     for clip in clips:
         seen.take(clip)
+        for boxes in placed:
+            boxes.take(clip)
+    for boxes in placed:
+        boxes.check()
     seconds = _seconds(samples, preparation)
     inputs: dict[str, InputFacts] = {}
     for name, config in recipe.inputs.items():
         takes = load_part("networks", config.network).takes
-        if takes == "pictures":
-            inputs[name] = _pictures(recipe, preparation, seen, seconds)
-        elif takes in ("log_mel", "waveform"):
-            inputs[name] = _sound(recipe, preparation, seen, takes)
-        elif takes == "text":
-            inputs[name] = TextInput(kind="text", size=512)
-        else:
-            inputs[name] = _series(recipe, preparation, seen)
+        try:
+            inputs[name] = _input(recipe, preparation, seen, seconds, takes)
+        except ValidationError as error:
+            said = "; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())
+            raise UsageError(f"inputs.{name}: {said}", hint="see prepare, spectrum and export in the recipe") from None
     crop = preparation.pictures.crop if preparation.pictures is not None else "none"
     tasks = {
         name: replace(_task(name, head, dataset, samples, seconds), crop=crop) for name, head in recipe.tasks.items()
     }
     return Facts(inputs, tasks, seconds)
+
+
+def _input(recipe: Recipe, preparation: Preparation, seen: _Moments, seconds: float | None, takes: str) -> InputFacts:
+    """The form of the input of a network that takes ``takes``."""
+    if takes == "pictures":
+        return _pictures(recipe, preparation, seen, seconds)
+    if takes in ("log_mel", "waveform"):
+        return _sound(recipe, preparation, seen, takes)
+    if takes == "text":
+        return TextInput(kind="text", size=512)
+    return _series(recipe, preparation, seen)
 
 
 class _Moments:
@@ -245,6 +259,13 @@ def _series(recipe: Recipe, preparation: Preparation, seen: _Moments) -> InputFa
 
 
 def _spectrum(how: Spectrum, rate: int, count: int, hop: int) -> LogMelInput:
+    if how.high is not None and how.high > rate / 2:
+        raise UsageError(
+            f"spectrum.high: {how.high:g} Hz is above {rate / 2:g} Hz, half of the sample rate",
+            hint="lower it, or give prepare.sound.rate",
+        )
+    if how.low >= (how.high or rate / 2):
+        raise UsageError(f"spectrum.low: expected less than high, {how.high or rate / 2:g} Hz, got {how.low:g}")
     window, step = round(how.window * rate), round(how.step * rate)
     frames = max(1, (count - window) // step + 1)
     return LogMelInput(
@@ -294,6 +315,7 @@ def _task(name: str, head: HeadConfig, dataset: Dataset, samples: Sequence[Sampl
         counts = tuple(class_counts(labelled, of, task).values())
     if task.kind != "regression":
         return TaskFacts(name, task, tuple(classes), counts, seconds=seconds)
+    width_of(labelled, of)
     rows = np.array([np.atleast_1d(s.labels[of]) for s in labelled], np.float64)
     deviation = np.maximum(rows.std(0), 1e-6)
     return TaskFacts(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.manifest import Sample, Task
 
-__all__ = ["Target", "class_counts", "identities_of", "targets_of"]
+__all__ = ["Target", "class_counts", "identities_of", "targets_of", "width_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,25 @@ def _many(samples: Sequence[Sample], name: str, classes: Sequence[str]) -> NDArr
 
 
 def _regression(samples: Sequence[Sample], name: str) -> NDArray[np.float32]:
+    width = width_of(samples, name)
     rows = [np.atleast_1d(s.labels[name]) if name in s.labels else None for s in samples]
-    lengths = {len(r) for r in rows if r is not None}
-    if len(lengths) > 1:
-        raise UsageError(f"labels of {name} have several lengths: {sorted(lengths)}", hint="make them one")
-    width = max(lengths, default=1)
     return np.array([np.zeros(width) if r is None else r for r in rows], np.float32).reshape(len(samples), width)
+
+
+def width_of(samples: Sequence[Sample], name: str) -> int:
+    """How many numbers each label of a regression has; 1 where there are no labels.
+
+    Raises:
+        UsageError: not all have as many.
+    """
+    found: dict[int, str] = {}
+    for sample in samples:
+        if name in sample.labels:
+            found.setdefault(len(np.atleast_1d(sample.labels[name])), sample.id)
+    if len(found) > 1:
+        said = ", ".join(f"{width} in sample {id_}" for width, id_ in found.items())
+        raise UsageError(f"labels of {name} have several lengths: {said}", hint="make them one")
+    return next(iter(found), 1)
 
 
 def class_counts(samples: Sequence[Sample], name: str, task: Task) -> dict[str, int]:

@@ -9,7 +9,7 @@ from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.manifest import LabelledBox
 from onlooker.learning.task import TaskFacts
 
-__all__ = ["boxes_of_last_frame", "onto_input"]
+__all__ = ["Placed", "boxes_of_last_frame", "onto_input"]
 
 _NEAR = 0.02
 
@@ -23,6 +23,43 @@ def boxes_of_last_frame(clip: Clip, boxes: Sequence[LabelledBox]) -> list[Labell
     near = _NEAR if rate is None else float(1 / rate) / 2 + 1e-3
     last = float(clip.times[-1])
     return [b for b in boxes if b.at is None or abs(b.at - last) <= near]
+
+
+class Placed:
+    """Whether the boxes of a task lie on pictures that are looked at.
+
+    Args:
+        task: its name in the recipe.
+        of: the task of the dataset.
+    """
+
+    def __init__(self, task: str, of: str) -> None:
+        self._task, self._of = task, of
+        self._fits, self._count, self._first = False, 0, ""
+
+    def take(self, clip: Clip) -> None:
+        """Look at a clip too."""
+        boxes: Sequence[LabelledBox] = clip.sample.labels.get(self._of, ())
+        if self._fits or not boxes:
+            return
+        self._fits = bool(boxes_of_last_frame(clip, boxes))
+        self._count += 1
+        if not self._first and clip.times is not None and len(clip.times):
+            at = next((b.at for b in boxes if b.at is not None), 0.0)
+            self._first = f"{clip.sample.id} has one at {at:g} s, and its last picture is of {clip.times[-1]:g} s"
+
+    def check(self) -> None:
+        """Try that there is something to learn.
+
+        Raises:
+            UsageError: clips have boxes, and none of them is on its clip's last picture.
+        """
+        if self._count and not self._fits:
+            raise UsageError(
+                f"tasks.{self._task}: boxes are learned on the last picture of a clip, and none of the boxes of "
+                f"{self._count} samples of the training part is on it: {self._first}",
+                hint="give samples `at`, the time of the picture that their boxes are on, or a span that ends there",
+            )
 
 
 def onto_input(clip: Clip, facts: TaskFacts) -> tuple[float, float, float, float]:

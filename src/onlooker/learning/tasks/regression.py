@@ -101,8 +101,9 @@ class Regression(Head):
         if not target.known.any():
             return np.zeros((len(clips), facts.width), np.float32), target.known
         if (width := target.values.shape[1]) != facts.width:
+            sample = clips[int(target.known.argmax())].sample.id
             raise UsageError(
-                f"labels of {facts.name} are of width {width}, expected {facts.width}",
+                f"labels of {facts.name} are of width {width}, expected {facts.width}, such as that of sample {sample}",
                 hint="all parts that are learned from and measured have as many numbers",
             )
         return target.values, target.known
