@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from onlooker.bundles.inputs import ClipInput, FrameInput, SeriesInput, TextInput
 from onlooker.bundles.preprocess import series_tensor, sound_tensor
-from onlooker.core.errors import SourceError
+from onlooker.core.errors import SourceError, UsageError
 from onlooker.learning.datasets.clip_cache import ClipCache
 from onlooker.learning.datasets.clips import Clip
 from onlooker.learning.datasets.dataset import Dataset
@@ -43,6 +43,8 @@ class Batch:
         values: by task, labels (B, ...).
         known: by task, bool (B,).
         numbers: int64 (B,), places among the split's samples.
+        weights: by task (B,), how much each sample counts, 1 on average over the part; tasks of which all count alike
+            are left out.
     """
 
     inputs: dict[str, Tensor]
@@ -50,6 +52,7 @@ class Batch:
     values: dict[str, Tensor]
     known: dict[str, Tensor]
     numbers: Tensor
+    weights: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -141,6 +144,7 @@ class Data:
         self.bare: set[str] = set()
         self.lacking: dict[str, set[str]] = {}
         self._part = part
+        self._weights = {n: w for n, h in heads.items() if (w := self._weights_of(h.of or n, n)) is not None}
         self._balanced = balanced
         self._vectors = _sentence_vectors() if any(isinstance(f, TextInput) for f in facts.inputs.values()) else None
         self._loader = Loader(
@@ -259,7 +263,28 @@ class Data:
                 self.lacking.setdefault(name, set()).update(ids)
             known[name] = known[name] & seen
         tensors = [{k: torch.from_numpy(v) for k, v in part.items()} for part in (inputs, present, values, known)]
-        return Batch(tensors[0], tensors[1], tensors[2], tensors[3], torch.tensor(numbers))
+        weights = self._counting([c.sample.id for c in clips])
+        return Batch(tensors[0], tensors[1], tensors[2], tensors[3], torch.tensor(numbers), weights)
+
+    def _weights_of(self, of: str, name: str) -> dict[str, float] | None:
+        """By sample how much it counts for a task, 1 on average; None where all count alike.
+
+        Raises:
+            UsageError: none counts, and the part is learned from.
+        """
+        own = {s.id: s.weight * s.weights.get(of, 1.0) for s in self.samples if of in s.labels}
+        if len(set(own.values())) < 2 and 0.0 not in own.values():
+            return None
+        mean = sum(own.values()) / len(own)
+        if mean == 0 and self.shuffle:
+            part = f"the part {self._part!r}" if self._part else "the training part"
+            raise UsageError(
+                f"tasks.{name}: all samples of {part} have the weight 0", hint="mend the dataset's weights"
+            )
+        return {sample: weight / mean for sample, weight in own.items()} if mean else None
+
+    def _counting(self, samples: Sequence[str]) -> dict[str, Tensor]:
+        return {n: torch.tensor([own.get(s, 1.0) for s in samples]) for n, own in self._weights.items()}
 
     def _arrays(self, clips: Sequence[Clip]) -> tuple[Arrays, Arrays]:
         inputs: Arrays = {}
@@ -311,7 +336,8 @@ class Data:
         assert self.kept is not None
         where = torch.from_numpy(np.ascontiguousarray(numbers))
         parts = [{k: torch.from_numpy(v).index_select(0, where) for k, v in part.items()} for part in self.kept]
-        return Batch(parts[0], parts[1], parts[2], parts[3], where)
+        weights = self._counting([self.samples[n].id for n in where.tolist()]) if self._weights else {}
+        return Batch(parts[0], parts[1], parts[2], parts[3], where, weights)
 
     def _chances(self, task: str) -> NDArray[np.float64]:
         """Each sample's chance to be drawn, by how rare its class is; without a label the mean chance."""

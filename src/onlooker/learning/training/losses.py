@@ -95,18 +95,19 @@ def task_loss(
     partner: tuple[Tensor, float, bool] | None,
     weights: Tensor | None = None,
 ) -> Tensor | None:
-    """The mean loss over the samples that have the label, or None where none has."""
+    """The mean loss over the samples that have the label, each as much as it counts, or None where none has."""
     head, device = run.model.head(name), raw.device
     check_finite(run, bool(raw.isfinite().all()), f"the answer of {name}")
     values, known = batch.values[name].to(device), batch.known[name].to(device).float()
     if weights is not None:
         known = known * weights
-    each = head.loss(raw.float(), values) * known
+    counts = batch.weights[name].to(device) * known if name in batch.weights else known
+    each = head.loss(raw.float(), values) * counts
     total, count = each.sum(), known.sum()
     if partner is not None:
         other, share, _ = partner
         also = known[other]
-        second = head.loss(raw.float(), values[other]) * also
+        second = head.loss(raw.float(), values[other]) * counts[other]
         total, count = share * total + (1 - share) * second.sum(), share * count + (1 - share) * also.sum()
     return None if float(count) == 0 else total / count
 
