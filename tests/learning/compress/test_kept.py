@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import onlooker.learning.compress.run as module
-from onlooker.bundles import load_bundle
+from onlooker.bundles import load_bundle, save_bundle
+from onlooker.bundles.golden import pack_golden, read_golden
+from onlooker.bundles.running import engines
 from onlooker.learning.compress.contract import Contract
 from onlooker.learning.compress.run import compress
 from onlooker.learning.compress.search import Request
@@ -53,3 +55,24 @@ def test_a_refusal_leaves_no_bundle_of_an_earlier_contract(tiny_subject, tmp_pat
     refused = Request(*given, Contract(50, max_size_mb=1e-4), tmp_path / "out", **asked)
     assert compress(refused)["chosen"] is None
     assert not (tmp_path / "out" / "bundle").exists()
+
+
+def test_what_does_not_replay_in_the_engine_that_it_would_run_in_is_not_put_in_place(
+    tiny_subject, tmp_path: Path
+) -> None:
+    """It was shipped with the engine left open."""
+    subject, _ = tiny_subject
+    whole = load_bundle(subject.bundle)
+    golden = whole.manifest.golden
+    assert golden is not None
+    recorded = read_golden(whole.path(golden.file))
+    inputs = {n: a for n, a in recorded.items() if n.startswith("in.")}
+    files: dict[str, Path | bytes] = {n: whole.path(n) for n in whole.manifest.files}
+    files[golden.file] = pack_golden(inputs, {n: a + 1 for n, a in recorded.items() if n not in inputs})
+    other = save_bundle(tmp_path / "other", whole.manifest.model_dump(mode="json", by_alias=True), files)
+    engine = engines(whole)[0]
+    assert module._put(whole, engine, tmp_path / "good") == []
+    assert load_bundle(tmp_path / "good").manifest.runtime == engine
+    (reason,) = module._put(other, engine, tmp_path / "bad")
+    assert reason.startswith(f"{engine}: ")
+    assert not (tmp_path / "bad").exists()
