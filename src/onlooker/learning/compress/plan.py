@@ -86,8 +86,8 @@ def sequences(
         if middle is not None and "distil" in allowed:
             alone = {"step": "prune", "ratio": middle, "epochs": epochs}
             made += [(alone, *simpler), (alone, whole)]
-        factors: dict[str, Any] = {"step": "low_rank", "epochs": epochs}
-        made += [(factors, whole) if "int8" in allowed else (factors, *simpler), ({"step": "qat"},)]
+        end = (whole,) if "int8" in allowed else simpler
+        made += [({"step": "low_rank", "epochs": epochs}, *end), ({"step": "qat"},)]
         leaving: dict[str, Any] = {"step": "early_exit", "epochs": epochs, **(early_exit or {})}
         made += [(leaving,), (leaving, whole)]
         for student in students if student_epochs else ():
@@ -96,16 +96,15 @@ def sequences(
             if middle is not None:
                 cut = {"step": "prune", "ratio": middle, "epochs": 0}
                 made += [(other, cut, distil, *simpler), (other, cut, distil, whole)]
-    found = [steps for steps in made if all(s["step"] in allowed for s in steps)]
-    _check_used(only, {s["step"] for steps in found for s in steps}, trains)
-    return found
+    return _all_used(only, [steps for steps in made if all(s["step"] in allowed for s in steps)], trains)
 
 
-def _check_used(only: Sequence[str], used: set[str], trains: bool) -> None:
-    """Try that each step that was asked for is in what is tried."""
+def _all_used(only: Sequence[str], found: list[Steps], trains: bool) -> list[Steps]:
+    """What is tried; each step that was asked for must be in it."""
+    used = {step["step"] for steps in found for step in steps}
     unused = [name for name in only if name not in used]
     if not unused:
-        return
+        return found
     said = f"--steps {', '.join(unused)}"
     if not trains and any(load_part("compress.steps", name).trains for name in unused):
         raise UsageError(
