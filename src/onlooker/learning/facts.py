@@ -144,6 +144,12 @@ def find_facts(
     inputs: dict[str, InputFacts] = {}
     for name, config in recipe.inputs.items():
         takes = load_part("networks", config.network).takes
+        if getattr(config, "embedding", None) == "learned":
+            raise UsageError(
+                f"inputs.{name}.embedding: recipes give texts as one vector of the catalogue's encoder of sentences, "
+                "and learned embeddings take numbers of words",
+                hint=f"--set inputs.{name}.embedding=frozen",
+            )
         try:
             inputs[name] = _input(recipe, preparation, seen, seconds, takes)
         except ValidationError as error:
