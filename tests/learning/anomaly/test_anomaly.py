@@ -142,7 +142,7 @@ def test_what_is_labelled_as_abnormal_is_not_learned_as_normal(
     def odd(start: float, end: float) -> dict[str, object]:
         return {"odd": ({"label": "odd", "start": start, "end": end},)}
 
-    normal = ("train", {"odd": ()})
+    normal: tuple[str, dict[str, object]] = ("train", {"odd": ()})
     recipe = made_set(tmp_path / "set", ODD, [normal, ("train", odd(2.0, 3.0)), ("train", odd(0.0, 6.0))])
     assert run("train", str(recipe), "--out", str(tmp_path / "run"), "--json") == 0
     told = capsys.readouterr()
