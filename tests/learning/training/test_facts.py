@@ -122,19 +122,3 @@ def test_boxes_of_which_none_is_on_a_picture_are_told(tmp_path: Path) -> None:
     train(tiny_recipe(tmp_path, clips(tmp_path / "last", 1.375), **changes), out=tmp_path / "run", bundle=False)
     with np.load(tmp_path / "run" / "predictions-validation.npz") as held:
         assert (held["values.things"][..., 4] >= 0).any()
-
-
-def test_learned_embeddings_of_words_are_refused_by_their_setting(tmp_path: Path) -> None:
-    dataset = tiny_dataset(tmp_path / "set", count=12)
-    dataset.put([s.model_copy(update={"text": f"it is {s.labels['side']}"}) for s in dataset.samples])
-    dataset.save()
-    recipe = tiny_recipe(
-        tmp_path,
-        tmp_path / "set",
-        inputs={"words": {"network": "text_encoder", "embedding": "learned", "size": 8}},
-        tasks={"side": {"head": "classification"}},
-        training=FEW,
-    )
-    said = r"inputs.words.embedding: recipes give texts as one vector .* \(--set inputs.words.embedding=frozen\)"
-    with pytest.raises(UsageError, match=said):
-        train(recipe, out=tmp_path / "run", bundle=False)
