@@ -187,7 +187,8 @@ def test_a_test_part_that_cannot_be_judged_is_told_before_anything_is_learned(
     recipe = made_set(tmp_path / "set", mood, parts)
     assert run("train", str(recipe), "--out", str(tmp_path / "run")) == 0
     assert "no task of spans says what is abnormal: the part test is not measured" in capsys.readouterr().err
-    assert (tmp_path / "run" / "report.html").is_file()
+    assert "the part test is not measured." in (tmp_path / "run" / "report.html").read_text()
+    assert "test" not in json.loads((tmp_path / "run" / "metrics.json").read_text())
     for setting, said in (("task=odd", "no task 'odd' of spans"), ("splits.test=tets", "has no split 'tets'")):
         assert run("train", str(recipe), "--out", str(tmp_path / "other"), "--set", setting) == 1
         assert said in capsys.readouterr().err

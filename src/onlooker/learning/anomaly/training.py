@@ -142,10 +142,10 @@ def _measured(recipe: AnomalyRecipe, dataset: Dataset, test: _Test, out: Path) -
         arrays = {f"{what}.{v.sample.id}": getattr(v, what) for v in videos for what in ("scores", "truth")}
         with (out / "scores.npz").open("wb") as file:
             np.savez_compressed(file, **arrays)
-    if test.notes:
-        metrics.setdefault("test", {}).setdefault(output.name, {})["notes"] = list(test.notes)
+        if test.notes:
+            metrics["test"][output.name]["notes"] = list(test.notes)
     write_whole(out / "metrics.json", json.dumps(metrics, indent=1))
-    write_whole(out / "report.html", _report(recipe, fit, metrics, videos, output))
+    write_whole(out / "report.html", _report(recipe, fit, metrics, videos, output, test.notes))
 
 
 def _terminal() -> Progress:
@@ -162,6 +162,7 @@ def _report(
     metrics: dict[str, Any],
     videos: Sequence[Measured],
     output: Anomaly,
+    notes: Sequence[str],
 ) -> str:
     """A page with the curves of the test videos, their abnormal parts shaded, and the threshold."""
     rate, ticks = recipe.pictures.rate, round(output.spans.smooth_seconds * recipe.pictures.rate)
@@ -172,6 +173,7 @@ def _report(
     if fit.get("left_out"):
         cut = ", ".join(f"{video} {seconds:g} s" for video, seconds in fit["left_out"].items())
         about += f" Left out of the normal footage, as it is labelled as abnormal: {cut}."
+    about += "".join(f" {note}." for note in notes)
     alarms = section("False alarms on normal footage", table(["an hour", "threshold"], fit["false_alarms"]))
     drawn = (_curve(v, past_mean(v.scores, ticks), output.threshold, rate) for v in videos)
     said = "<p>Smoothed over the past; shaded: labelled abnormal; dashed: the threshold.</p>"
