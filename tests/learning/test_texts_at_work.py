@@ -16,7 +16,6 @@ import torch
 from analyzers.script import Script, said, shown
 from learning._runs import CLIP, EAR, MEL, TASKS, TCONV, TEXT, facts_of, make_run, recipe_of
 from learning.test_series_at_work import SENSOR, SERIES, measure
-from onlooker.analyzers.bundle import analyzer as module
 from onlooker.analyzers.bundle.looks import Pace
 from onlooker.bundles import added
 from onlooker.bundles.running import Engine, HeadRun
@@ -81,7 +80,6 @@ def bundle(encoder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("senses")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONLOOKER_CACHE", str(folder / "cache"))
-        patch.setattr(module, "shared_encoder", lambda: encoder)
         tasks = {"size": {"head": "regression"}, "told": {"head": "regression", "of": "size", "inputs": ["words"]}}
         recipe = recipe_of(SENSES, tasks, name="senses", fusion={"kind": "gated", "size": 8})
         run = make_run(folder, recipe, facts_of(FACTS, {"size": "regression", "told": "regression"}))

@@ -25,6 +25,7 @@ from onlooker.bundles.preprocess import (
     sound_tensor,
 )
 from onlooker.bundles.running import Arrays, Engine, HeadRun, NetworkRun
+from onlooker.bundles.words import MOST
 from onlooker.core.errors import ModelError
 
 __all__ = ["Player", "differences", "noise", "pack_golden", "play", "read_golden", "tensor_of"]
@@ -54,7 +55,9 @@ def noise(manifest: Manifest, *, steps: int = 4, seed: int = 0) -> Arrays:
         else:
             made[f"in.{network.name}"] = random.normal(0, 0.1, (steps, facts.length)).astype(np.float32)
     if manifest.head is not None and manifest.head.text is not None:
-        made["in.text"] = random.normal(0, 0.05, (steps, manifest.head.text.size)).astype(np.float32)
+        shape = (steps, manifest.head.text.size)
+        hashed = manifest.head.text.encoder == "hashed-words"
+        made["in.text"] = (random.integers(0, MOST, shape) if hashed else random.normal(0, 0.05, shape)).astype("f4")
     return made
 
 

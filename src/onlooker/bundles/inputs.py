@@ -266,16 +266,17 @@ class SeriesInput(Part):
 
 
 class TextInput(Part):
-    """The vector of a text, by the encoder of sentences in the catalogue.
+    """The vector of a text by the encoder of sentences in the catalogue, or the numbers of its words.
 
     Attributes:
-        encoder: ``sentence-encoder``.
-        size: length of the vector.
+        encoder: ``sentence-encoder`` of the catalogue, or ``hashed-words``, which needs no model; see
+            `onlooker.bundles.words`.
+        size: length of the vector, or how many numbers of words.
         kinds: observations whose words are read.
     """
 
     kind: Literal["text"]
-    encoder: Literal["sentence-encoder"] = "sentence-encoder"
+    encoder: Literal["sentence-encoder", "hashed-words"] = "sentence-encoder"
     size: Annotated[int, Field(ge=1, le=8192)]
     kinds: Annotated[tuple[Words, ...], Field(min_length=1)] = ("speech", "text")
 

@@ -42,7 +42,8 @@ __all__ = [
 ]
 
 _SEEN = 256
-
+_SENTENCE = 512
+"""Numbers of a vector of the catalogue's encoder of sentences."""
 
 InputFacts: TypeAlias = FrameInput | ClipInput | LogMelInput | WaveformInput | TextInput | SeriesInput
 _INPUTS: TypeAdapter[Any] = TypeAdapter(FrameInput | ClipInput | LogMelInput | WaveformInput | TextInput | SeriesInput)
@@ -144,14 +145,11 @@ def find_facts(
     inputs: dict[str, InputFacts] = {}
     for name, config in recipe.inputs.items():
         takes = load_part("networks", config.network).takes
-        if getattr(config, "embedding", None) == "learned":
-            raise UsageError(
-                f"inputs.{name}.embedding: recipes give texts as one vector of the catalogue's encoder of sentences, "
-                "and learned embeddings take numbers of words",
-                hint=f"--set inputs.{name}.embedding=frozen",
-            )
         try:
-            inputs[name] = _input(recipe, preparation, seen, seconds, takes)
+            if takes == "text":
+                inputs[name] = _text(recipe, name, config.words())
+            else:
+                inputs[name] = _input(recipe, preparation, seen, seconds, takes)
         except ValidationError as error:
             said = "; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())
             raise UsageError(f"inputs.{name}: {said}", hint="see prepare, spectrum and export in the recipe") from None
@@ -168,9 +166,19 @@ def _input(recipe: Recipe, preparation: Preparation, seen: _Moments, seconds: fl
         return _pictures(recipe, preparation, seen, seconds)
     if takes in ("log_mel", "waveform"):
         return _sound(recipe, preparation, seen, takes)
-    if takes == "text":
-        return TextInput(kind="text", size=512)
     return _series(recipe, preparation, seen)
+
+
+def _text(recipe: Recipe, name: str, words: int | None) -> TextInput:
+    if words is None:
+        return TextInput(kind="text", size=_SENTENCE)
+    for setting in ("mixup", "cutmix", "corrupt"):
+        if getattr(recipe.augment, setting):
+            raise UsageError(
+                f"augment.{setting}: numbers of words, which inputs.{name} takes, cannot be mixed",
+                hint=f"--set augment.{setting}=0, or give vectors: --set inputs.{name}.embedding=frozen",
+            )
+    return TextInput(kind="text", encoder="hashed-words", size=words)
 
 
 class _Moments:

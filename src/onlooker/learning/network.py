@@ -35,6 +35,10 @@ class NetworkConfig(BaseModel):
         """
         return None
 
+    def words(self) -> int | None:
+        """How many numbers of words a network that takes a text looks at; None: it takes a vector of the text."""
+        return None
+
 
 class Features(NamedTuple):
     """What a network gives.
@@ -54,7 +58,8 @@ class Network(nn.Module):
     Class attributes:
         Config: its settings.
         takes: what its input is: ``pictures`` (B, T, C, H, W); ``log_mel`` (B, 1, F, M) with F windows of M bands;
-            ``waveform`` (B, S); ``text`` (B, L, E) vectors of L words or sentences; ``series`` (B, T, N).
+            ``waveform`` (B, S); ``text`` (B, L, E) vectors of L words or sentences, or (B, 1, L) numbers of words;
+            ``series`` (B, T, N).
         streams: whether it has the streaming form, `initial_state` and `stream`; of some it depends on their settings.
 
     Attributes:

@@ -181,7 +181,6 @@ def test_texts_are_judged_by_their_meaning(cache, monkeypatch, tmp_path):
             raise
         pytest.skip(str(error))
     monkeypatch.setenv("ONLOOKER_CACHE", str(cache))
-    from onlooker.analyzers.bundle import analyzer as module
     from onlooker.bundles import added, save_bundle
     from onlooker.core.analyzer import Context, Window
     from onlooker.core.media import SourceInfo
@@ -201,7 +200,6 @@ def test_texts_are_judged_by_their_meaning(cache, monkeypatch, tmp_path):
     added.add(save_bundle(tmp_path / "mood", fields, {"head.onnx": model}).folder)
     try:
         cls = load_plugin("analyzers", "mood")
-        monkeypatch.setattr(module, "shared_encoder", lambda: encoder)
         one = cls(cls.Config())
         assert one.needs().wishes == ("speech",)
         one.open(Context(SourceInfo("0" * 32, "x", "none", None, None, None), kinds=frozenset({"speech"})))

@@ -11,6 +11,7 @@ from onlooker.bundles import load_bundle, save_bundle
 from onlooker.bundles.golden import pack_golden, read_golden
 from onlooker.bundles.running import engines
 from onlooker.learning.compress.contract import Contract
+from onlooker.learning.compress.measure import costs_beside, worth_of
 from onlooker.learning.compress.run import compress
 from onlooker.learning.compress.search import Request
 
@@ -22,12 +23,11 @@ def test_what_ships_runs_in_the_engine_in_which_the_test_part_was_answered(
     pytest.importorskip("openvino")
     pytest.importorskip("onnxruntime")
     subject, dataset = tiny_subject
-    answered: dict[str, str] = {}
-    costs_beside, worth_of = module.costs_beside, module.worth_of
+    answered: dict[str, str | None] = {}
 
     def timed(bundles, *, engine=None, **more):
         own = engine.get("it") if isinstance(engine, dict) else engine
-        other = {"openvino": "onnxruntime", "onnxruntime": "openvino"}[next(iter(answered.values()))]
+        other = {"openvino": "onnxruntime", "onnxruntime": "openvino"}[str(next(iter(answered.values())))]
         return costs_beside(bundles, engine={"it": own or other}, **more)
 
     def judged(bundle, *given, engine=None, **more):

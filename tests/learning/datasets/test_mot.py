@@ -11,7 +11,7 @@ from onlooker.core.errors import ConfigError
 from onlooker.learning.datasets.formats import format_of, options_of
 
 
-def sequence(folder, names, frames, length=None, conf=1):
+def sequence(folder, names, frames, length=None, conf: float = 1):
     """A folder with boxes whose left side, in pixels, is the number of their frame."""
     for n, name in enumerate(names):
         picture(folder / "img1" / name, n)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -106,8 +107,9 @@ def test_a_killed_run_goes_on_with_the_same_numbers(
     seen: set[tuple[int, int]] = set()
     while len(seen) < 6 and killed.poll() is None:
         if state.exists():
-            facts = read_tensors(state)[1]
-            seen.add((facts["epoch"], facts["step"]))
+            with suppress(UsageError):  # it is replaced while it is read
+                facts = read_tensors(state)[1]
+                seen.add((facts["epoch"], facts["step"]))
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
     killed.wait()

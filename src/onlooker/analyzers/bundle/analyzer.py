@@ -36,12 +36,13 @@ from onlooker.bundles.networks import TEXT
 from onlooker.bundles.outputs import Dense, Detection, Events
 from onlooker.bundles.running import Engine, HeadRun, NetworkRun
 from onlooker.bundles.series import SUFFIX
+from onlooker.bundles.words import Reader, reader_of
 from onlooker.core.analyzer import Analyzer, Context, Needs, Window
 from onlooker.core.measurement import Measurement
 from onlooker.core.media import AudioBlock, Frame, SourceInfo
 from onlooker.core.observation import Observation
 from onlooker.core.time import Timestamp
-from onlooker.models.sentences import MODELS, SentenceEncoder, shared_encoder
+from onlooker.models.sentences import MODELS
 
 __all__ = ["BundleAnalyzer", "analyzer_for"]
 
@@ -81,7 +82,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         self._gauge: Gauge | None = None
         self._beside: Beside | None = None
         self._head: HeadRun | None = None
-        self._encoder: SentenceEncoder | None = None
+        self._reader: Reader | None = None
         self._source: SourceInfo | None = None
         self._counted: Counter[str] = Counter()
         self._restart()
@@ -95,7 +96,9 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         """Pictures or sound as the bundle's facts say, beside decoding; a series; and whatever has text."""
         manifest = self._bundle.manifest
         text = manifest.reads
-        reading: dict[str, Any] = {"wishes": text.kinds, "models": MODELS} if text is not None else {}
+        reading: dict[str, Any] = {"wishes": text.kinds} if text is not None else {}
+        if text is not None and text.encoder == "sentence-encoder":
+            reading["models"] = MODELS
         network = self._pictured()
         if network is not None:
             facts = network.input
@@ -150,7 +153,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         if manifest.head is not None and not context.heavy_only:
             self._head = HeadRun(engine, manifest.head)
             if manifest.reads is not None and context.kinds:
-                self._encoder = shared_encoder()
+                self._reader = reader_of(manifest.reads)
         self._counted.clear()
         self._restart()
 
@@ -183,7 +186,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         watched = manifest.reference is not None and config.drift_seconds > 0
         self._drift = DriftWatch(manifest, config.drift_seconds) if watched else None
         self._last: Moment | None = None
-        self._words = Words(self._encoder) if self._encoder is not None and manifest.networks else None
+        self._words = Words(self._reader) if self._reader is not None and manifest.networks else None
         self._waiting: deque[tuple[Moment, Look]] = deque()
         self._tail: list[tuple[str, Timestamp, Timestamp, NDArray[np.float32]]] = []
 
@@ -192,7 +195,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         for part in (self._looker, self._ear, self._beside, self._head):
             if part is not None:
                 part.close()
-        self._looker = self._ear = self._gauge = self._beside = self._head = self._encoder = self._words = None
+        self._looker = self._ear = self._gauge = self._beside = self._head = self._reader = self._words = None
 
     # -- heavy part --
 
@@ -243,7 +246,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         for o in window.observations:
             if self._words is not None:
                 self._words.take(o)
-            elif self._encoder is not None:
+            elif self._reader is not None:
                 made += self._read(o)
         if self._words is not None and self._source is not None and self._source.live:
             wait = Fraction(round(self.config.text_seconds * 1000), 1000)
@@ -339,9 +342,9 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
 
     def _read(self, o: Observation) -> list[Observation]:
         words = words_of(o)
-        if not words or self._encoder is None or self._head is None:
+        if not words or self._reader is None or self._head is None:
             return []
-        arrays, _ = self._head.step({}, {}, np.asarray(self._encoder.one(words), np.float32))
+        arrays, _ = self._head.step({}, {}, np.asarray(self._reader(words), np.float32))
         made: list[Observation] = []
         for output in self._bundle.manifest.outputs:
             assert not isinstance(output, Detection)

@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from onlooker.bundles.words import Reader
 from onlooker.core.observation import Observation
 from onlooker.core.time import Timestamp
-from onlooker.models.sentences import SentenceEncoder
 
 __all__ = ["Words", "words_of"]
 
@@ -24,11 +24,11 @@ class Words:
     """Texts in order of time.
 
     Args:
-        encoder: gives the vector of a text.
+        reader: gives the vector of a text.
     """
 
-    def __init__(self, encoder: SentenceEncoder) -> None:
-        self._encoder = encoder
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._texts: list[tuple[Fraction, Fraction, str]] = []
         self._longest = Fraction(0)
 
@@ -48,4 +48,4 @@ class Words:
                 break
             if stop > start.value or begin >= start.value:
                 found.append(words)
-        return np.asarray(self._encoder.one(" ".join(found)), np.float32) if found else None
+        return np.asarray(self._reader(" ".join(found)), np.float32) if found else None

@@ -15,6 +15,7 @@ from onlooker.bundles.manifest import Network
 from onlooker.bundles.outputs import Dense, Detection, Embedding, Events, Output, tensors
 from onlooker.bundles.preprocess import clip_tensor, one_picture, picture_tensor, series_tensor, sound_tensor
 from onlooker.bundles.running import Arrays, Engine, HeadRun, NetworkRun
+from onlooker.bundles.words import reader_of
 from onlooker.core.errors import ModelError
 from onlooker.core.media import UInt8Array
 from onlooker.learning.evaluate.boxes import box_rows
@@ -80,6 +81,10 @@ class Player:
         for run in (*self._runs.values(), *([self._head] if self._head else [])):
             run.close()
 
+    def _vector(self, text: str) -> NDArray[np.float32] | None:
+        reads = self._manifest.reads
+        return None if reads is None else np.asarray(reader_of(reads)(text), np.float32)
+
     def answer(self, material: Material, without: Senses = frozenset()) -> Answer:
         """The bundle's answer to a sample.
 
@@ -89,7 +94,7 @@ class Player:
         states = {name: run.initial() for name, run in self._runs.items()}
         memory = self._head.initial() if self._head else {}
         pictures = self._pictures(material) if "pictures" not in without else None
-        vector = _vector(material.text) if material.text is not None and "text" not in without else None
+        vector = self._vector(material.text) if material.text is not None and "text" not in without else None
         looks: list[Arrays] = []
         early = exits = 0
         for number in range(len(material.times)):
@@ -177,9 +182,3 @@ def _inner(picture: UInt8Array, inner: tuple[int, int] | None) -> UInt8Array:
 
 def _seen(pictures: Sequence[NDArray[Any]], facts: PictureInput) -> NDArray[Any]:
     return picture_tensor(pictures[0], facts) if isinstance(facts, FrameInput) else clip_tensor(pictures, facts)
-
-
-def _vector(text: str) -> NDArray[np.float32]:
-    from onlooker.models.sentences import shared_encoder
-
-    return np.asarray(shared_encoder().one(text), np.float32)

@@ -27,7 +27,8 @@ class Config(NetworkConfig):
 
     Attributes:
         embedding: ``frozen``: the input are vectors that another model made; ``learned``: numbers of words and pairs of
-            words, as (L, 1), with 0 where there is none.
+            words, as one row (1, L), with 0 where there is none.
+        places: of ``learned``: L, how many words and pairs of a text are looked at.
         buckets: of ``learned``: how many vectors there are; higher numbers share them.
         size: D, numbers of a step.
         recurrent: a GRU goes over the words both ways before they are pooled.
@@ -37,11 +38,16 @@ class Config(NetworkConfig):
 
     network: Literal["text_encoder"] = "text_encoder"
     embedding: Literal["frozen", "learned"] = "frozen"
+    places: int = Field(default=64, ge=1, le=4096)
     buckets: int = Field(default=20_000, ge=2, le=_MOST_BUCKETS)
     size: int = Field(default=128, ge=1, le=4096)
     recurrent: bool = False
     pool: Literal["attention", "mean"] = "attention"
     dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    def words(self) -> int | None:
+        """See `NetworkConfig.words`."""
+        return self.places if self.embedding == "learned" else None
 
     def shallower(self) -> dict[str, Any] | None:
         """Without a recurrent network; see `NetworkConfig.shallower`."""
@@ -49,7 +55,7 @@ class Config(NetworkConfig):
 
 
 class TextEncoder(Network):
-    """Text (B, L, E) -> steps (B, 1, D). Places of which all numbers are 0 are empty and not looked at.
+    """Text (B, L, E), or (B, 1, L) numbers of words -> steps (B, 1, D). Places of zeros are empty and not looked at.
 
     ``project`` (or ``vectors`` of hashed numbers) makes (B, L, D), ``recurrent`` goes over them where it is asked for,
     and ``score`` weighs each place for the weighted mean.
@@ -62,9 +68,9 @@ class TextEncoder(Network):
         super().__init__(config, shape)
         if len(shape) != 2 or min(shape) < 1:
             raise UsageError(f"text_encoder: expected text of the shape (places, numbers), got {tuple(shape)}")
-        if config.embedding == "learned" and shape[1] != 1:
+        if config.embedding == "learned" and shape[0] != 1:
             raise UsageError(
-                f"text_encoder: learned embeddings take one number of each place, got {shape[1]}",
+                f"text_encoder: learned embeddings take one row of numbers, got {shape[0]}",
                 hint="embedding: frozen, for vectors",
             )
         self.size, self.steps = config.size, 1
@@ -91,8 +97,8 @@ class TextEncoder(Network):
             self.size = int(made)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Features:
-        """Features of text (B, L, E)."""
-        there = (x != 0).any(2, keepdim=True)
+        """Features of text (B, L, E), or (B, 1, L) numbers of words."""
+        there = (x != 0).any(2, keepdim=True) if self.vectors is None else (x[:, 0] != 0)[:, :, None]
         y = self.dropout(self.embedded(x)) * there
         if self.recurrent is not None:
             y = self.recurrent(y, {}, {})
@@ -101,9 +107,9 @@ class TextEncoder(Network):
         return Features((weights * y).sum(1, keepdim=True))
 
     def embedded(self, x: Tensor) -> Tensor:
-        """(B, L, D) of text (B, L, E), each place by itself."""
+        """(B, L, D) of text (B, L, E), or of (B, 1, L) numbers of words, each place by itself."""
         if self.vectors is not None:
-            return self.vectors(x[:, :, 0].long() % self.vectors.num_embeddings)
+            return self.vectors(x[:, 0].long() % self.vectors.num_embeddings)
         assert self.project is not None
         return self.project(x)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from onlooker.bundles.inputs import ClipInput, FrameInput, SeriesInput, TextInput
 from onlooker.bundles.preprocess import series_tensor, sound_tensor
+from onlooker.bundles.words import Reader, reader_of
 from onlooker.core.errors import SourceError, UsageError
 from onlooker.learning.datasets.clip_cache import ClipCache
 from onlooker.learning.datasets.clips import Clip
@@ -58,18 +59,18 @@ class Batch:
         return len(self.numbers)
 
 
-def input_array(clip: Clip, facts: InputFacts, vectors: Callable[[str], NDArray[np.float32]] | None) -> Any:
+def input_array(clip: Clip, facts: InputFacts, reader: Reader | None) -> Any:
     """One input of a sample as an array without the batch, or None where the sample lacks it.
 
     Args:
         clip: the sample.
         facts: of the input.
-        vectors: gives the vector of a text.
+        reader: gives what is read of a text.
     """
     if isinstance(facts, FrameInput | ClipInput):
         return None if clip.pictures is None else np.ascontiguousarray(clip.pictures.transpose(0, 3, 1, 2))
     if isinstance(facts, TextInput):
-        return None if clip.text is None or vectors is None else vectors(clip.text)[None].astype(np.float32)
+        return None if clip.text is None or reader is None else reader(clip.text)[None].astype(np.float32)
     if isinstance(facts, SeriesInput):
         return None if clip.series is None else series_tensor(clip.series, facts)[0]
     if clip.sound is None:
@@ -146,7 +147,7 @@ class Data:
         self._part = part
         self._weights = {n: w for n, h in heads.items() if (w := self._weights_of(h.of or n, n)) is not None}
         self._balanced = balanced
-        self._vectors = _sentence_vectors() if any(isinstance(f, TextInput) for f in facts.inputs.values()) else None
+        self._readers = {n: reader_of(f) for n, f in facts.inputs.items() if isinstance(f, TextInput)}
         self._loader = Loader(
             dataset, preparation, samples=self.samples, workers=workers, cache=cache, seed=seed, shuffle=False,
             on_error="skip",
@@ -290,7 +291,7 @@ class Data:
         inputs: Arrays = {}
         present: Arrays = {}
         for name, facts in self.facts.inputs.items():
-            made = [input_array(c, facts, self._vectors) for c in clips]
+            made = [input_array(c, facts, self._readers.get(name)) for c in clips]
             type_ = np.uint8 if isinstance(facts, FrameInput | ClipInput) else np.float32
             none = np.zeros(self.facts.shape(name), type_)
             for clip, array in zip(clips, made, strict=True):
@@ -359,13 +360,6 @@ def _has(clip: Clip, facts: InputFacts) -> bool:
     if isinstance(facts, TextInput):
         return clip.text is not None
     return (clip.series if isinstance(facts, SeriesInput) else clip.sound) is not None
-
-
-def _sentence_vectors() -> Callable[[str], NDArray[np.float32]]:
-    """The catalogue's encoder of sentences, each text encoded once."""
-    from onlooker.models.sentences import shared_encoder
-
-    return shared_encoder().one
 
 
 def fits_in_memory(samples: int, facts: Facts, share: float = 1 / 3) -> bool:
