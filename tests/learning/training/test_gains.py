@@ -31,6 +31,9 @@ def test_each_task_is_learned_alone_from_the_labels_that_it_had_together(tmp_pat
     counts = {place: RunFolder(place).facts().tasks["side"].counts for place in (out, out / "single" / "side")}
     assert sum(counts[out]) < 32
     assert counts[out] == counts[out / "single" / "side"]
+    page = (out / "report.html").read_text()
+    assert "Learned together against alone" in page
+    assert f"{found['parameters']['alone']:,} alone" in page
     assert not load_recipe(out / "single" / "shade" / "recipe.yaml").training.drop_labels
 
 
@@ -58,6 +61,7 @@ def test_settings_of_other_tasks_are_left_out_of_a_tasks_own_run(tmp_path: Path)
     assert own.training.balanced is None
     assert found["tasks"].keys() == {"shade"}
     assert found["left_out"] == {"side": "nothing of it is trained when it is learned alone"}
+    assert "not compared: nothing of it is trained" in (out / "report.html").read_text()
 
 
 def test_what_cannot_be_compared_is_left_out_and_told(tmp_path: Path) -> None:

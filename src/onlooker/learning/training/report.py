@@ -46,6 +46,7 @@ def write_run_report(run: Path) -> Path:
         _curves(history, recipe),
         *_tasks(run, recipe, facts.tasks, calibration),
         _senses(run),
+        _gains(run),
         _conflicts(run),
         _left_out(run),
         _settings(run, calibration),
@@ -170,6 +171,24 @@ def _senses(run: Path) -> str:
     return section("Contribution of the inputs", words, table(["input", "mean", "10 %", "90 %"], rows))
 
 
+def _gains(run: Path) -> str:
+    """What each task gained by being learned with the others."""
+    found = _read(run / "gains.json")
+    if not found:
+        return ""
+    rows: list[list[Any]] = []
+    for name, told in found["tasks"].items():
+        between = "" if told["ci95"] is None else "[{:+.4g}, {:+.4g}]".format(*told["ci95"])
+        gain = Cell(f"{told['gain']:+.4g}", "word")
+        rows.append([name, Cell(told["metric"], "word"), told["together"], told["alone"], gain, Cell(between, "word")])
+    rows += [[n, Cell(f"not compared: {why}", "word"), "", "", "", ""] for n, why in found.get("left_out", {}).items()]
+    size = found["parameters"]
+    words = f'<p class="soft">Parameters: {size["together"]:,} together, {size["alone"]:,} alone.</p>'
+    words += "".join(f"<p>{escaped(w)}</p>" for w in found.get("suggestion", {}).get("words", ()))
+    head = ["task", "metric", "together", "alone", "gain", "95 % interval"]
+    return section("Learned together against alone", table(head, rows), words)
+
+
 def _conflicts(run: Path) -> str:
     picture, found = run / "conflicts.png", _read(run / "conflicts.json")
     if not picture.is_file() and not found:
@@ -179,7 +198,9 @@ def _conflicts(run: Path) -> str:
         address = data_address(picture, "image/png")
         made = f'<img class="wide" alt="How the gradients of the tasks agree" src="{address}">'
     said = json.dumps(found, ensure_ascii=False, indent=1) if found else ""
-    return section("How the gradients of the tasks agree", made, f"<pre>{escaped(said)}</pre>" if said else "")
+    if said:
+        made += f"<details><summary>conflicts.json</summary><pre>{escaped(said)}</pre></details>"
+    return section("How the gradients of the tasks agree", made)
 
 
 def _left_out(run: Path) -> str:
