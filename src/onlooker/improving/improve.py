@@ -22,11 +22,11 @@ from onlooker.improving.lessons import lessons as put_together
 from onlooker.improving.origin import began_from, check_run, data_of, run_of
 from onlooker.improving.stored import look_back, open_footage
 from onlooker.improving.verdicts import Verdicts, judge
-from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.dataset import Dataset, common_parts
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.improve.finetune import STRENGTHS, finetune
-from onlooker.learning.improve.held_out import apart, held_out, worse
+from onlooker.learning.improve.held_out import held_out, worse
 from onlooker.learning.recipe import Recipe
 from onlooker.learning.run_folder import RunFolder
 from onlooker.shadow.candidate import Pair
@@ -169,7 +169,9 @@ def _learned(made: Improvement, recipe: Recipe, lessons: _Lessons) -> tuple[Data
     request = made.request
     new = [s for some in lessons.samples.values() for s in some]
     parts = {"train": recipe.splits.train, "val": recipe.splits.validation, "test": recipe.splits.test}
-    parts = {n: p for n, p in parts.items() if n == "train" or (p is not None and apart(p, recipe.splits.train))}
+    parts = {
+        n: p for n, p in parts.items() if n == "train" or (p is not None and not common_parts(p, recipe.splits.train))
+    }
     key = key_of(
         [s.model_dump(mode="json") for s in [*new, *lessons.kept]], request.replay, request.seed,
         None if made.data is None else str(made.data.resolve()), parts,

@@ -17,7 +17,7 @@ from onlooker.learning.compress.request import Request
 from onlooker.learning.compress.step import Subject
 from onlooker.learning.compress.students import check_students
 from onlooker.learning.compress.teaching import load_teacher
-from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.dataset import Dataset, common_parts
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.opening import Subject as Opened
 from onlooker.learning.evaluate.tasks import judges_of
@@ -65,23 +65,18 @@ def parts_of(dataset: Dataset, opened: Opened) -> Parts:
     if opened.bundle.manifest.provenance.dataset == dataset_digest(dataset):
         learned += f"+{opened.train_split}"
     for what, other in (("learned from", learned), ("chosen by", validation)):
-        if both := _common(test, other):
+        if both := common_parts(test, other):
             raise UsageError(
                 f"the part {both} of {dataset.folder} was {what} and is the one to test on: nothing is held out",
                 hint="train with three parts that share nothing, such as splits: {train: train, validation: val, "
                 "test: test}; onlooker dataset split makes them",
             )
-    if both := _common(validation, learned):
+    if both := common_parts(validation, learned):
         told = (
             f"{both} was learned from and candidates are chosen by it: only the part {test} tells what they are worth"
         )
         return Parts(*found, (told,))
     return Parts(*found)
-
-
-def _common(one: str, other: str) -> str:
-    """The parts that two names have in common, joined as they are."""
-    return "+".join(name for name in one.split("+") if name in other.split("+"))
 
 
 def check_tested(dataset: Dataset, opened: Opened, parts: Parts) -> None:

@@ -27,11 +27,20 @@ from onlooker.core.located import first_complaint
 from onlooker.learning.datasets.manifest import NAMES, DatasetInfo, Media, Sample, Task, is_name
 from onlooker.learning.datasets.typed_yaml import load_yaml, write_whole
 
-__all__ = ["MANIFEST", "Dataset"]
+__all__ = ["MANIFEST", "Dataset", "common_parts"]
 
 MANIFEST = "dataset.yaml"
 _HINT = "see onlooker dataset schema"
 _COLUMNS = ("id", "split", "status", "media", "groups", "labels", "rest")
+
+
+def common_parts(one: str, other: str) -> str:
+    """The parts that two names of splits have in common, joined as they are; empty: they share nothing.
+
+    >>> common_parts("train+val", "val"), common_parts("test", "train+val")
+    ('val', '')
+    """
+    return "+".join(name for name in one.split("+") if name in other.split("+"))
 
 
 class Dataset:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from onlooker.core.errors import UsageError
-from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.dataset import Dataset, common_parts
 from onlooker.learning.evaluate.run import EvaluationRequest, evaluate
 from onlooker.learning.recipe import Splits
 
-__all__ = ["apart", "held_out", "worse"]
+__all__ = ["held_out", "worse"]
 
 
 def held_out(
@@ -42,15 +42,6 @@ def held_out(
     return {"split": split, "count": found.count, "tasks": {n: d.as_dict() for n, d in found.against.items()}}
 
 
-def apart(part: str, learned: str) -> bool:
-    """Whether a part of a dataset shares nothing with the one that is learned from.
-
-    >>> apart("test", "train+val"), apart("val", "train+val")
-    (True, False)
-    """
-    return not set(part.split("+")) & set(learned.split("+"))
-
-
 def _part(there: Sequence[str], splits: Splits, data: Path) -> str:
     """The part of the recipe that nothing was learned from.
 
@@ -61,7 +52,7 @@ def _part(there: Sequence[str], splits: Splits, data: Path) -> str:
     for use, part in (("test", splits.test), ("validation", splits.validation)):
         if part is None:
             told.append(f"the recipe names no part for {use}")
-        elif not apart(part, splits.train):
+        elif common_parts(part, splits.train):
             told.append(f"{part}, for {use}, is learned from")
         elif not set(part.split("+")) <= set(there):
             told.append(f"{part}, for {use}, is not there")

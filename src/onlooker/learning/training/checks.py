@@ -17,6 +17,7 @@ from onlooker.learning.facts import Facts
 from onlooker.learning.model import Model
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe
+from onlooker.learning.training.start import parameters_below
 
 __all__ = ["check_gradients", "check_settings"]
 
@@ -67,13 +68,8 @@ def _check_moved_spans(recipe: Recipe, dataset: Dataset) -> None:
 
 
 def _check_rates(recipe: Recipe, model: Model) -> None:
-    names = [n for n, _ in model.named_parameters()]
     for beginning, rate in recipe.start.rates.items():
-        if not any(n == beginning or n.startswith(f"{beginning}.") for n in names):
-            known = sorted({".".join(n.split(".")[:3]) for n in names})[:8]
-            raise UsageError(
-                f"start.rates: no parameter begins with {beginning!r}", hint=f"there are {', '.join(known)}, ..."
-            )
+        parameters_below(model, beginning, "start.rates")
         if rate < 0:
             raise UsageError(f"start.rates: expected factors of at least 0, got {rate:g} for {beginning}")
 

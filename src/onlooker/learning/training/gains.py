@@ -21,7 +21,7 @@ from onlooker.learning.run_folder import RunFolder, load_model
 from onlooker.learning.task import Head, Metric, TaskFacts
 from onlooker.learning.training.conflicts import suggest_splits
 from onlooker.learning.training.report import write_run_report
-from onlooker.learning.training.start import freeze
+from onlooker.learning.training.start import freeze, is_below
 from onlooker.learning.training.train import train
 
 __all__ = ["check_comparable", "compare_with_single", "gains_of"]
@@ -106,7 +106,7 @@ def _alone(path: Path, settings: Sequence[str], recipe: Recipe, out: Path, name:
     names = [n for n, _ in model.named_parameters()]
 
     def there(beginning: str) -> bool:
-        return any(n == beginning or n.startswith(f"{beginning}.") for n in names)
+        return any(is_below(n, beginning) for n in names)
 
     frozen = [b for b in own.start.freeze if there(b)]
     freeze(model, frozen)

@@ -12,7 +12,31 @@ from onlooker.learning.model import Model
 from onlooker.learning.recipe import Start
 from onlooker.learning.run_folder import read_tensors
 
-__all__ = ["factors", "freeze", "take_weights"]
+__all__ = ["factors", "freeze", "is_below", "parameters_below", "take_weights"]
+
+
+def is_below(name: str, beginning: str) -> bool:
+    """Whether a parameter is the one of that name, or of the part of that name.
+
+    >>> is_below("heads.side.weight", "heads.side"), is_below("heads.sideways.weight", "heads.side")
+    (True, False)
+    """
+    return name == beginning or name.startswith(f"{beginning}.")
+
+
+def parameters_below(model: Model, beginning: str, setting: str) -> list[nn.Parameter]:
+    """The parameters that a setting speaks of.
+
+    Raises:
+        UsageError: there are none.
+    """
+    chosen = [p for n, p in model.named_parameters() if is_below(n, beginning)]
+    if not chosen:
+        known = sorted({".".join(n.split(".")[:3]) for n, _ in model.named_parameters()})[:8]
+        raise UsageError(
+            f"{setting}: no parameter begins with {beginning!r}", hint=f"there are {', '.join(known)}, ..."
+        )
+    return chosen
 
 
 def weights_of(where: str) -> dict[str, Tensor]:
@@ -57,13 +81,7 @@ def freeze(model: Model, beginnings: Sequence[str]) -> list[nn.Module]:
         UsageError: a beginning fits no parameter.
     """
     for beginning in beginnings:
-        chosen = [p for n, p in model.named_parameters() if n == beginning or n.startswith(f"{beginning}.")]
-        if not chosen:
-            known = sorted({".".join(n.split(".")[:3]) for n, _ in model.named_parameters()})[:8]
-            raise UsageError(
-                f"start.freeze: no parameter begins with {beginning!r}", hint=f"there are {', '.join(known)}, ..."
-            )
-        for parameter in chosen:
+        for parameter in parameters_below(model, beginning, "start.freeze"):
             parameter.requires_grad_(False)
     return [
         m
@@ -89,7 +107,7 @@ def factors(model: Model, start: Start) -> Callable[[str], float]:
     def factor(name: str) -> float:
         scale = 1.0
         for beginning, value in start.rates.items():
-            if name == beginning or name.startswith(f"{beginning}."):
+            if is_below(name, beginning):
                 scale *= value
         if name.startswith("encoders.") and start.layer_decay < 1:
             rest = name.removeprefix("encoders.").split(".")
