@@ -58,7 +58,7 @@ def scenes(draw):
 
 def life(found):
     """Events without their updates' moments."""
-    return sorted((e.id, e.state, e.start, e.end, e.tracks, str(sorted(e.data.items()))) for e in found)
+    return sorted((e.id, e.state, e.start, e.end, e.tracks, str(sorted(e.data.items())), e.observations) for e in found)
 
 
 @settings(deadline=None, max_examples=60)
@@ -163,6 +163,22 @@ def test_news_is_told_and_sameness_is_not():
     assert [e.state for e in made] == ["new", "update", "end"]
     assert made[1].tracks == ("t1", "t2")
     assert len({e.id for e in made}) == 1
+
+
+def test_an_event_rests_on_the_latest_and_a_moment_more_does_not_bring_back_an_older_one():
+    once = walk("t5", lambda t: (0.1, 0.8), 1.0, 1.1)
+    others = [walk(f"t{i}", lambda t, i=i: (0.2 * i, 0.8), 0.6, 2.0) for i in range(1, 5)]
+    scene = signed(sorted([*once, *(o for walked in others for o in walked)], key=lambda o: o.span.start))
+    crowd = rules("{object: {label: person, at_least: 4}}")
+    latest = [o.id for o in scene if o.track != "t5"][-16:]
+    for moments in ([], [1_900_000_000], [1_900_000_000, 2_000_000_000]):
+        engine = Engine(crowd, INFO)
+        engine.take(scene, {"object": 1_900_000_000})
+        made = [event for moment in moments for event in engine.moment(moment)]
+        made += engine.finish(2_100_000_000)
+        (end,) = (e for e in made if e.state == "end")
+        assert sorted(end.observations) == sorted(latest)
+        assert "t5" in end.tracks
 
 
 def test_evidence_says_what_to_keep():

@@ -180,9 +180,10 @@ class RuleRun:
         tracks = {**current.tracks, **dict.fromkeys(_tracks(hit))}
         current.news = current.news or len(tracks) > len(current.tracks) or data.get("count") != before.get("count")
         scores = [s for s in (current.score, hit.score) if s is not None]
+        # what rested on it before is not new, though it may have made room for later ones meanwhile
+        known = {id(o) for o in (*current.rests_on, *current.hit.rests_on)}
         current.hit, current.tracks, current.score = hit, tracks, max(scores, default=None)
         current.data.update({k: v for k, v in data.items() if k != "tracks"})
-        known = {id(o) for o in current.rests_on}
         current.rests_on.extend(o for o in hit.rests_on if o.source and id(o) not in known)
 
     def _end(self, now: int, key: str) -> Event:
