@@ -13,11 +13,8 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -25,13 +22,14 @@ from pydantic import ValidationError
 from onlooker.core.errors import ConfigError, UsageError
 from onlooker.core.located import first_complaint
 from onlooker.learning.datasets.manifest import NAMES, DatasetInfo, Media, Sample, Task, is_name
+from onlooker.learning.datasets.parquet import parquet_lines, write_parquet
 from onlooker.learning.datasets.typed_yaml import load_yaml, write_whole
 
 __all__ = ["MANIFEST", "Dataset", "common_parts"]
 
 MANIFEST = "dataset.yaml"
 _HINT = "see onlooker dataset schema"
-_COLUMNS = ("id", "split", "status", "media", "groups", "labels", "rest")
+_FILES = ("samples.jsonl", "samples.parquet")
 
 
 def common_parts(one: str, other: str) -> str:
@@ -56,6 +54,7 @@ class Dataset:
         self.folder = folder
         self.info = info
         self.samples: list[Sample] = list(samples)
+        self._former: Path | None = None
 
     @classmethod
     def create(
@@ -83,6 +82,9 @@ class Dataset:
     def load(cls, folder: Path) -> Dataset:
         """A dataset from its folder, all of it checked.
 
+        Where ``dataset.yaml`` names a file of samples that is not there yet, they are read from the other one, and
+        `save` writes that which is named in its place.
+
         Raises:
             ConfigError: it is not there or wrong; names file and line.
         """
@@ -92,7 +94,10 @@ class Dataset:
         info = load_yaml(path, DatasetInfo, _HINT)
         made = cls(folder, info)
         seen: dict[str, str] = {}
-        for where, sample in _read(folder / info.samples):
+        file = folder / info.samples
+        if not file.exists():
+            made._former = file = _other(file)
+        for where, sample in _read(file):
             try:
                 typed = sample.with_labels(info.tasks)
             except ValueError as error:
@@ -164,12 +169,16 @@ class Dataset:
         """
         path = self.folder / self.info.samples
         if path.suffix == ".parquet":
-            _write_parquet(path, self.samples)
+            write_parquet(path, self.samples)
         else:
             write_whole(path, "".join(s.model_dump_json(exclude_defaults=True) + "\n" for s in self.samples))
         values = self.info.model_dump(mode="json", exclude_defaults=True, exclude={"version"})
         body = yaml.safe_dump({"version": 1, **values}, sort_keys=False, allow_unicode=True, width=110)
         write_whole(self.folder / MANIFEST, body)
+        if self._former is not None and self._former.parent == self.folder and self._former != path:
+            # what it says would be old from now on
+            self._former.unlink(missing_ok=True)
+        self._former = None
 
 
 def _joined(name: str, there: Task | None, new: Task) -> Task:
@@ -182,9 +191,19 @@ def _joined(name: str, there: Task | None, new: Task) -> Task:
     return there.model_copy(update={"classes": tuple(dict.fromkeys((*there.classes, *new.classes)))})
 
 
+def _other(file: Path) -> Path:
+    """The file of samples in the other form."""
+    found = next((f for f in (file.with_name(name) for name in _FILES) if f.is_file()), None)
+    if found is None:
+        raise ConfigError(
+            f"{file.parent} has no {file.name}, which its {MANIFEST} names", hint="bring it back, or create it anew"
+        )
+    return found
+
+
 def _read(path: Path) -> Iterator[tuple[str, Sample]]:
     """Samples, each with file and line (or row) for errors."""
-    lines = _parquet_lines(path) if path.suffix == ".parquet" else _text_lines(path)
+    lines = parquet_lines(path) if path.suffix == ".parquet" else _text_lines(path)
     for number, line in lines:
         where = f"{path}:{number}"
         try:
@@ -202,45 +221,3 @@ def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
                     yield number, line
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}", hint="check the file") from None
-
-
-def _parquet() -> tuple[Any, Any]:
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise UsageError("Parquet needs pyarrow", hint="pip install 'onlooker[arrow]'") from None
-
-
-def _parquet_lines(path: Path) -> Iterator[tuple[int, str]]:
-    arrow, parquet = _parquet()
-    try:
-        rows = parquet.read_table(path, columns=list(_COLUMNS)).to_pylist()
-    except (OSError, arrow.ArrowException) as error:
-        raise ConfigError(f"cannot read {path}: {error}", hint="check the file") from None
-    for number, row in enumerate(rows, 1):
-        try:
-            rest = json.loads(row["rest"] or "{}")
-            values = {k: row[k] for k in ("id", "split", "status") if row[k] is not None}
-            values |= {k: json.loads(row[k]) for k in ("media", "groups", "labels") if row[k]}
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{path}:{number}: not JSON: {error}", hint=_HINT) from None
-        yield number, json.dumps({**rest, **values})
-
-
-def _write_parquet(path: Path, samples: Iterable[Sample]) -> None:
-    """Columns to ask by (id, split, status), and JSON for what is nested."""
-    arrow, parquet = _parquet()
-    rows: list[dict[str, Any]] = []
-    for sample in samples:
-        values = sample.model_dump(mode="json", exclude_defaults=True)
-        row = {k: values.pop(k, None) for k in ("id", "split")}
-        row["status"] = sample.status
-        values.pop("status", None)
-        for nested in ("media", "groups", "labels"):
-            row[nested] = json.dumps(values.pop(nested, [] if nested == "media" else {}), ensure_ascii=False)
-        row["rest"] = json.dumps(values, ensure_ascii=False)
-        rows.append(row)
-    table = arrow.Table.from_pylist(rows, schema=arrow.schema([(name, arrow.string()) for name in _COLUMNS]))
-    sink = arrow.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
-    write_whole(path, sink.getvalue().to_pybytes())
