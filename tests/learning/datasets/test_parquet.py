@@ -69,7 +69,7 @@ def test_columns_that_may_lack(tmp_path):
     [
         ({"labels": None}, "samples.parquet has no column labels; it has id, media, rest"),
         ({"rest": ["[1]", "{}"]}, r"samples.parquet:1: rest: expected an object, got \[1\]"),
-        ({"rest": ["{}", "{"]}, "samples.parquet:2: rest: not JSON"),
+        ({"rest": ['{"text": "x"}', "{"]}, "samples.parquet:2: rest: not JSON"),
         ({"split": [b"\xff", b"a"]}, "column split: expected text, got binary"),
         ({"id": [1, 2]}, "column id: expected text, got int64"),
         ({"labels": [{"mood": "good"}, {"mood": "bad"}]}, "column labels: expected JSON as text, got struct<mood"),
