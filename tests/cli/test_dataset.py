@@ -137,6 +137,9 @@ def test_a_library_becomes_tasks_and_events_labels(data, tmp_path, capsys):
     assert said(capsys)["samples"] == 2
     assert run("dataset", "import", "label-studio", target, "--into", tmp_path / "set", "--json") == 0
     assert said(capsys)["replaced"] == 2
+    arguments = ["--into", tmp_path / "other", "--kind", "objects", "--no-events"]
+    assert run("dataset", "from-library", tmp_path / "lib", *arguments) == 0
+    assert "the library has no observation of kind objects; it has object" in capsys.readouterr().out
 
 
 def test_a_library_that_hides_people_is_asked_about(tmp_path, capsys):

@@ -18,6 +18,7 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats import format_of
 from onlooker.learning.datasets.from_library import LibraryRequest, Verdict, samples_from_library
 from onlooker.learning.datasets.importing import ImportRequest, import_samples
+from onlooker.learning.datasets.manifest import Task
 from onlooker.sources import open_source
 from onlooker.timeline.stores.embedded import EmbeddedStore
 
@@ -86,6 +87,65 @@ def test_uncertain_moments_become_proposals_and_come_back_labelled(library, medi
     dataset = Dataset.load(tmp_path / "set")
     samples_from_library(dataset, store.sources(), store.query, request)
     assert dataset.samples[0].labels["object"][0].box == (0.5, 0.2, 0.6, 0.5)
+
+
+def test_a_second_look_keeps_splits_and_proposals_of_other_kinds(library, tmp_path):
+    store, info = library
+    face = Observation(Span.of_seconds(7, 7.1), "face", score=0.5, label="face", box=Box(0.1, 0.1, 0.2, 0.2))
+    store.commit(Batch(info.id, [face.of(info.id, OBJECTS, 1)]))
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    request = LibraryRequest(uncertain=True, limit=3)
+    samples_from_library(dataset, store.sources(), store.query, request)
+    dataset.put(s.model_copy(update={"split": "train", "notes": "dark"}) for s in dataset.samples)
+    samples_from_library(dataset, store.sources(), store.query, LibraryRequest(kinds=("face",)))
+    first = Dataset.load(tmp_path / "set").samples[0]
+    assert (first.at, first.split, first.notes) == (7.0, "train", "dark")
+    assert {task: boxes[0].label for task, boxes in first.labels.items()} == {"object": "person", "face": "face"}
+    assert len(first.origin["observations"]) == 2
+
+
+def test_moments_that_people_labelled_are_counted(library, tmp_path):
+    store, _ = library
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    samples_from_library(dataset, store.sources(), store.query, LibraryRequest(limit=3))
+    dataset.put(s.model_copy(update={"status": "labelled"}) for s in dataset.samples[:2])
+    report = samples_from_library(dataset, store.sources(), store.query, LibraryRequest(limit=3))
+    assert (report.new, report.replaced, report.left) == (0, 1, 2)
+
+
+def test_what_was_said_of_an_event_changes_and_its_clip_keeps_the_rest(library, tmp_path):
+    store, info = library
+    second = 10**9
+    id = event_id("door", info.id, 5 * second, "")
+    made = Event(id, "door", info.id, "cam", "end", 5 * second, 7 * second, "high")
+    dataset = Dataset.create(tmp_path / "set", name="set", tasks={"action": Task(kind="class", classes=("walk",))})
+    for verdict in ("wrong", "right"):
+        said = [Verdict(made, verdict, "anna")]
+        samples_from_library(dataset, store.sources(), store.query, LibraryRequest(kinds=()), said)
+        (sample,) = dataset.samples
+        more = {"split": "test", "labels": {**sample.labels, "action": "walk"}}
+        dataset.put([sample.model_copy(update=more)])
+    (sample,) = Dataset.load(tmp_path / "set").samples
+    assert (sample.split, sample.labels) == ("test", {"alarm": "right", "action": "walk"})
+
+
+def test_late_moments_have_ids_of_their_own(library, tmp_path):
+    store, info = library
+    late = [
+        Observation(Span.of_seconds(at, at + 0.01), "object", score=0.5, label="car", box=Box(0, 0, 0.5, 0.5)).of(
+            info.id, OBJECTS, 9 + n
+        )
+        for n, at in enumerate((20000.0, 20000.04))
+    ]
+    store.commit(Batch(info.id, late))
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    request = LibraryRequest(labels=("car",), gap=0)
+    for _ in range(2):
+        samples_from_library(dataset, store.sources(), store.query, request)
+        assert [(s.id.partition("#")[2], s.at) for s in dataset.samples] == [
+            ("20000", 20000.0),
+            ("20000.040000", 20000.04),
+        ]
 
 
 def test_the_same_by_cvat(library, tmp_path):

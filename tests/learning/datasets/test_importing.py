@@ -113,3 +113,19 @@ def test_files_that_are_not_there_are_counted_whole(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if line.startswith("cannot be used: gone")]) == 20
     assert lines[-1] == "cannot be used: ... and 10 more, 30 in all"
+
+
+def test_moments_late_in_a_long_video_have_ids_of_their_own(media, tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text("file,at,what\nwalk.mp4,20000.0,sit\nwalk.mp4,20000.04,stand\n")
+    for _ in range(2):  # the second time they find themselves
+        dataset = (
+            Dataset.load(tmp_path / "set")
+            if (tmp_path / "set").is_dir()
+            else Dataset.create(tmp_path / "set", name="x")
+        )
+        import_samples(dataset, ImportRequest("csv", table, {"labels": {"what": "what"}}, media))
+        assert {s.id: s.at for s in Dataset.load(tmp_path / "set").samples} == {
+            "walk.mp4#20000": 20000.0,
+            "walk.mp4#20000.040000": 20000.04,
+        }

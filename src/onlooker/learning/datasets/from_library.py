@@ -17,9 +17,11 @@ from onlooker.core.store import Query, SourceStatus
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Media, Sample, Task
 from onlooker.learning.datasets.media import look_at
+from onlooker.learning.datasets.moments import told_apart
 
 __all__ = ["LibraryReport", "LibraryRequest", "Verdict", "samples_from_library"]
 
+_MOST_OBSERVATIONS = 50
 Queries = Callable[[Query], Iterator[Observation]]
 
 
@@ -60,16 +62,19 @@ class LibraryRequest:
 
 @dataclass(slots=True)
 class LibraryReport:
-    """What was taken, by reason, and sources that could not be used."""
+    """What was taken, by reason, and sources that could not be used; ``left`` counts samples that people labelled."""
 
     new: int = 0
     replaced: int = 0
+    left: int = 0
     taken: Counter[str] = field(default_factory=Counter[str])
     failures: dict[str, str] = field(default_factory=dict[str, str])
+    notes: list[str] = field(default_factory=list[str])
 
     def as_dict(self) -> dict[str, Any]:
         """The public JSON form."""
-        return {"new": self.new, "replaced": self.replaced, "taken": dict(self.taken), "failures": self.failures}
+        counts = {"new": self.new, "replaced": self.replaced, "left": self.left}
+        return {**counts, "taken": dict(self.taken), "failures": self.failures, "notes": self.notes}
 
 
 def samples_from_library(
@@ -83,7 +88,8 @@ def samples_from_library(
 
     Observations with boxes become frames with boxes (task ``KIND``), others spans (task ``KIND``), as proposals for a
     person to look at. Events that people judged become spans with the task ``alarm`` (``right``, ``wrong``), which
-    is labelled. Samples that a person has labelled already are left as they are.
+    is labelled. Samples that a person has labelled already are left as they are, but for what was said of their event;
+    others keep their split, and proposals of other kinds.
 
     Args:
         dataset: where to.
@@ -115,16 +121,42 @@ def samples_from_library(
         for reason, sample in taken:
             report.taken[reason] += 1
             samples.append(sample)
-    done = {s.id for s in dataset.samples if s.status == "labelled"}
-    fresh = [s for s in samples if s.id not in done or "alarm" in s.labels]
+    known = {s.id: s for s in dataset.samples}
+    apart = told_apart(samples, known)
+    fresh = [s for s in apart if not _is_done(known.get(s.id)) or "alarm" in s.labels]
+    report.left = len(apart) - len(fresh)
     if fresh and not dataset.samples:
         dataset.info = dataset.info.model_copy(update={"root": os.path.relpath(root, dataset.folder.resolve())})
     try:
-        report.new, report.replaced = dataset.put(fresh, _tasks(fresh))
+        report.new, report.replaced = dataset.put([_joined(known.get(s.id), s) for s in fresh], _tasks(fresh))
     except ValueError as error:
         raise ConfigError(str(error)) from None
     dataset.save()
     return report
+
+
+def _is_done(sample: Sample | None) -> bool:
+    return sample is not None and sample.status == "labelled"
+
+
+def _joined(old: Sample | None, new: Sample) -> Sample:
+    """What is proposed or said now, beside what the sample has from before."""
+    if old is None:
+        return new
+    observed = dict.fromkeys([*old.origin.get("observations", ()), *new.origin.get("observations", ())])
+    more = {"observations": [*observed][:_MOST_OBSERVATIONS]} if observed else {}
+    same = any(m.path == new.media[0].path for m in old.media)
+    return old.model_copy(
+        update={
+            "media": old.media if same else new.media,
+            "span": new.span,
+            "groups": {**old.groups, **new.groups},
+            "labels": {**old.labels, **new.labels},
+            "status": new.status,
+            "origin": {**old.origin, **new.origin, **more},
+            "notes": new.notes or old.notes,
+        }
+    )
 
 
 def _files(sources: Sequence[SourceStatus], report: LibraryReport) -> list[tuple[SourceInfo, Path]]:
@@ -195,7 +227,7 @@ def _frame(
         made = LabelledBox(label=o.label or o.kind, box=box, at=at, track=o.track, score=score)
         labels.setdefault(o.kind, []).append(made)
     reason = "uncertain" if _doubt(observations, request) >= 0 else "observed"
-    origin = {"source": info.id, "reason": reason, "observations": [o.id for o in observations][:50]}
+    origin = {"source": info.id, "reason": reason, "observations": [o.id for o in observations][:_MOST_OBSERVATIONS]}
     sample = Sample(
         id=f"{info.id[:12]}#{at:g}",
         media=(media,),

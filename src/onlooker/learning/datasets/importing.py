@@ -19,6 +19,7 @@ from onlooker.learning.datasets.formats import Found, Imported, format_of, optio
 from onlooker.learning.datasets.formats.format import filled
 from onlooker.learning.datasets.manifest import NAMES, Media, Sample
 from onlooker.learning.datasets.media import look_at
+from onlooker.learning.datasets.moments import told_apart
 from onlooker.sources.identity import content_id
 
 __all__ = ["ImportReport", "ImportRequest", "import_samples"]
@@ -85,6 +86,8 @@ def import_samples(
         raise ConfigError(f"{request.path}: there is no sample in it", hint="onlooker dataset formats tells of each")
     _ordered(dataset, made)
     known = {s.id: s for s in dataset.samples}
+    for found, sample in zip(made.found, told_apart((f.sample for f in made.found), known), strict=True):
+        found.sample = sample
     reader = _Media(dataset, made, request, known)
     report = ImportReport(left_out=made.left_out, notes=made.notes)
     samples: list[Sample] = []

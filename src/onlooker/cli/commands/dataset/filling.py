@@ -157,10 +157,17 @@ def from_library(
         )
         said = _verdicts(library) if events else []
         report = samples_from_library(dataset, chosen, store.query, request, said)
+        held = store.counts()
+        report.notes += [
+            f"the library has no observation of kind {name}; it has {', '.join(sorted(held)) or 'none'}"
+            for name in kind or ()
+            if not held.get(name)
+        ]
     finally:
         store.close()
     taken = ", ".join(f"{n} {reason}" for reason, n in report.taken.items()) or "nothing"
-    lines = [f"{into}: {report.new} new, {report.replaced} replaced ({taken})"]
+    left = f", {report.left} left as people labelled them" if report.left else ""
+    lines = [f"{into}: {report.new} new, {report.replaced} replaced{left} ({taken})", *report.notes]
     lines += unusable(report.failures)
     say(as_json, report.as_dict(), lines)
 
