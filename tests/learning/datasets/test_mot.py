@@ -8,7 +8,10 @@ import pytest
 
 from learning.datasets.test_importing import picture
 from onlooker.core.errors import ConfigError
+from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats import format_of, options_of
+from onlooker.learning.datasets.importing import ImportRequest, import_samples
+from onlooker.learning.datasets.statistics import statistics_of
 
 
 def sequence(folder, names, frames, length=None, conf: float = 1):
@@ -87,3 +90,12 @@ def test_pictures_that_are_no_frames_of_the_sequence_are_refused_in_words(names,
 
 def test_scores_of_a_detector_are_counted(tmp_path):
     assert read(sequence(tmp_path, ("1.jpg", "2.jpg"), (1, 2), conf=0.87)).left_out["scores of boxes"] == 2
+
+
+def test_tracks_of_two_sequences_are_told_apart(tmp_path):
+    for name in ("A", "B"):
+        sequence(tmp_path / "mot" / name, ("000001.jpg", "000002.jpg"), (1, 2))
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    import_samples(dataset, ImportRequest("mot", tmp_path / "mot"))
+    assert len(dataset.samples) == 4
+    assert statistics_of(dataset)["tasks"]["objects"]["tracks"] == 2

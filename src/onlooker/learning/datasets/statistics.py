@@ -80,7 +80,9 @@ def _task(name: str, task: Task, by_split: dict[str, list[Sample]]) -> dict[str,
         case "boxes":
             boxes = [b for label in labels for b in label]
             made |= {"boxes": len(boxes), "without": sum(not label for label in labels)}
-            made["tracks"] = len({b.track for b in boxes if b.track is not None})
+            # of one name, but of another source, it is another track
+            tracks = {(_origin(s), b.track) for s in labelled for b in s.labels[name] if b.track is not None}
+            made["tracks"] = len(tracks)
         case "spans":
             spans = [s for label in labels for s in label]
             made |= {"spans": len(spans), "without": sum(not label for label in labels)}
@@ -88,6 +90,11 @@ def _task(name: str, task: Task, by_split: dict[str, list[Sample]]) -> dict[str,
         case _:
             pass
     return made
+
+
+def _origin(sample: Sample) -> str:
+    """Where the tracks of a sample begin to be counted: its source, else its file."""
+    return sample.groups.get("source") or (sample.media[0].path if sample.media else sample.id)
 
 
 def _classes(name: str, task: Task, by_split: dict[str, list[Sample]]) -> dict[str, dict[str, int]]:
