@@ -20,6 +20,7 @@ from onlooker.learning.datasets.formats.format import filled
 from onlooker.learning.datasets.manifest import NAMES, Media, Sample
 from onlooker.learning.datasets.media import look_at
 from onlooker.learning.datasets.moments import told_apart
+from onlooker.learning.datasets.returned import find_frames, find_tasks
 from onlooker.sources.identity import content_id
 
 __all__ = ["ImportReport", "ImportRequest", "import_samples"]
@@ -85,6 +86,8 @@ def import_samples(
     if not made.found and not sum(made.left_out.values()):
         raise ConfigError(f"{request.path}: there is no sample in it", hint="onlooker dataset formats tells of each")
     _ordered(dataset, made)
+    find_frames(made, dataset)
+    find_tasks(made, dataset, options)
     known = {s.id: s for s in dataset.samples}
     for found, sample in zip(made.found, told_apart((f.sample for f in made.found), known), strict=True):
         found.sample = sample

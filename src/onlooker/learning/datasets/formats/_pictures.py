@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats.format import Written
+from onlooker.learning.datasets.frame_names import frame_name, video_names
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.media import frames_at, picture_size
 from onlooker.learning.datasets.typed_yaml import write_whole
@@ -55,9 +55,10 @@ def picture_of(dataset: Dataset, sample: Sample, target: Path, done: Written, fo
     frame = frames_at(dataset.path(video), [Fraction(str(sample.at))], video)[0]
     out = io.BytesIO()
     Image.fromarray(frame.image(format="rgb24")).save(out, "JPEG", quality=92)
-    # with its folders: videos of several may have one name
-    name = re.sub(r"[^\w.-]+", "_", f"{Path(video.path).with_suffix('')}-{sample.at:.3f}") + ".jpg"
-    place = (folder or target.parent / f"{target.stem}-frames") / name
+    if video.path not in done.videos:
+        # with its folders: videos of several may have one name
+        done.videos |= video_names([*dataset.samples, sample])
+    place = (folder or target.parent / f"{target.stem}-frames") / frame_name(done.videos[video.path], sample.at)
     write_whole(place, out.getvalue())
     done.files.append(place)
     return os.path.relpath(place, target.parent).replace(os.sep, "/")

@@ -94,11 +94,15 @@ class Imported:
 
 @dataclass(slots=True)
 class Written:
-    """What a format wrote: samples or labels, the files, and what it has no place for, counted by reason."""
+    """What a format wrote: samples or labels, the files, and what it has no place for, counted by reason.
+
+    ``videos`` tells how pictures of each video begin, see `video_names`.
+    """
 
     samples: int = 0
     files: list[Path] = field(default_factory=list[Path])
     left_out: Counter[str] = field(default_factory=Counter[str])
+    videos: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Format(Protocol):
