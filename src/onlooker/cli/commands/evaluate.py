@@ -20,6 +20,7 @@ from onlooker.learning.datasets import asked
 
 if TYPE_CHECKING:
     from onlooker.bundles import Bundle
+    from onlooker.learning.evaluate.compare import Difference
     from onlooker.learning.evaluate.run import Evaluation
 
 __all__ = ["command"]
@@ -183,11 +184,16 @@ def _reached(found: Evaluation, name: str, limit: float) -> bool:
 
 
 def _lines(found: Evaluation) -> list[str]:
+    from onlooker.learning.evaluate.measure import worst_first
+
     part = found.split or "all parts"
     lines = [f"{found.subject['name']} on {found.dataset.info.name} ({part}): {found.count} samples; {found.looks}"]
     for task in found.tasks.values():
         names = sorted(task.metrics, key=lambda m: (m != task.metric, m))
         lines.append(f"{task.name} ({task.head}, {task.count} samples)")
+        if not names:
+            why = "the labels of these samples give no measure" if task.count else "no sample has a label"
+            lines.append(f"  {task.metric}: {why}")
         for name in names:
             between = task.intervals.get(name)
             said = f"  [{between[0]:.4g}, {between[1]:.4g}]" if between else ""
@@ -200,25 +206,32 @@ def _lines(found: Evaluation) -> list[str]:
             ordered = sorted(task.unknown.items(), key=lambda u: (-u[1], u[0]))
             labels = [f"{label} ({count})" for label, count in ordered]
             lines.append(f"  labels that the bundle does not know, left out: {', '.join(_first(labels))}")
+    if found.robustness:
+        lines.append(f"robustness of {found.corrupted} samples, clean and corrupted")
     for row in found.robustness:
         degree = "" if row.severity is None else f" {row.severity}"
         values = ", ".join(f"{n} {v:.4g} ({row.changes.get(n, 0.0):+.3g})" for n, v in row.values.items())
         lines.append(f"{row.sense:9} {row.name + degree:16} {values}")
     for sort, tasks in found.slices.items():
         for name, groups in tasks.items():
-            ordered = sorted(groups.items(), key=lambda g: (g[1]["value"] is None, g[1]["value"], g[0]))
             rows = [f"{name} by {sort}: {g} {f['value'] if f['value'] is None else format(f['value'], '.4g')} "
-                    f"({f['count']})" for g, f in ordered]  # fmt: skip
+                    f"({f['count']})" for g, f in worst_first(groups, found.tasks[name])]  # fmt: skip
             lines += _first(rows, f"{name} by {sort}: ")
-    for name, one in found.against.items():
-        between = f" [{one.ci95[0]:+.4g}, {one.ci95[1]:+.4g}]" if one.ci95 else ""
-        exact = "" if one.mcnemar is None else f", McNemar p {one.mcnemar:.3g}"
-        lines.append(f"{name} against {(found.other or {}).get('name')}: {one.metric} {one.difference:+.4g}{between}, "
-                     f"p {one.p or 1:.3g}{exact}; {len(one.fixed)} fixed, {len(one.broken)} broken")  # fmt: skip
+    other = (found.other or {}).get("name")
+    lines += [f"{name} against {other}: {_difference(one)}" for name, one in found.against.items()]
     failed = [f"cannot be answered: {name}: {reason}" for name, reason in found.failures.items()]
     lines += _first(failed, "cannot be answered: ")
     lines += [f"leak: {leak.message}" for leak in found.leaks]
     return lines + [f"note: {note}" for note in found.notes]
+
+
+def _difference(one: Difference) -> str:
+    between = f" [{one.ci95[0]:+.4g}, {one.ci95[1]:+.4g}]" if one.ci95 else ""
+    chance = "p could not be told" if one.p is None else f"p {one.p:.3g}"
+    said = f"{one.metric} {one.difference:+.4g}{between}, {chance}"
+    if one.mcnemar is not None:
+        said += f", McNemar p {one.mcnemar:.3g}; {len(one.fixed)} fixed, {len(one.broken)} broken"
+    return said
 
 
 def _first(said: list[str], before: str = "") -> list[str]:

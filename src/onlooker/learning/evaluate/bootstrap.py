@@ -87,7 +87,7 @@ class Draws:
 def drawn(
     measure: Measure, owner: NDArray[np.int64], units: Units, *, draws: int = 1000, seed: int = 0, seconds: float = 60.0
 ) -> Draws:
-    """Metrics of samples drawn with replacement, unit by unit.
+    """Metrics of samples drawn with replacement, unit by unit; of a single unit there are no draws.
 
     Args:
         measure: gives the metrics of rows, each as often as it is named; it may be asked for the same rows by two
@@ -103,7 +103,10 @@ def drawn(
     there, compact = np.unique(number, return_inverse=True)
     order = np.argsort(compact, kind="stable")
     ends = np.cumsum(np.bincount(compact, minlength=len(there)))
-    rows_of = np.split(order, ends[:-1]) if len(there) else []
+    if len(there) < 2:
+        # all draws would be the same, as if it were certain
+        return Draws({}, 0)
+    rows_of = np.split(order, ends[:-1])
     found: dict[str, list[float]] = {}
     began, made = time.monotonic(), 0
     for made in range(1, draws + 1):

@@ -102,10 +102,13 @@ def compared(
 
 
 def pairs_of(judges: Sequence[Judge], others: Sequence[Judge]) -> list[tuple[Judge, Judge]]:
-    """Outputs of two bundles that answer the same task in the same way."""
-    by_task = {j.of: j for j in others}
-    pairs = [(judge, by_task[judge.of]) for judge in judges if judge.of in by_task]
-    return [(judge, theirs) for judge, theirs in pairs if theirs.head is judge.head]
+    """Outputs of two bundles that answer the same task in the same way; of several those that are called the same."""
+    pairs: list[tuple[Judge, Judge]] = []
+    for judge in judges:
+        alike = [j for j in others if j.of == judge.of and j.head is judge.head]
+        if alike:
+            pairs.append((judge, next((j for j in alike if j.name == judge.name), alike[-1])))
+    return pairs
 
 
 def _difference(

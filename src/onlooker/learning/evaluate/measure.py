@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from onlooker.learning.evaluate.judging import confidences, confusion_of, correc
 from onlooker.learning.evaluate.tasks import Judge
 from onlooker.learning.metrics.calibration import Reliability, calibration_error, reliability
 
-__all__ = ["TaskResult", "by_group", "measured", "metrics_of"]
+__all__ = ["TaskResult", "by_group", "measured", "metrics_of", "worst_first"]
 
 Interval = tuple[float, float]
 _OF_SHARES = frozenset(("accuracy", "exact_match"))
@@ -34,7 +34,7 @@ class TaskResult:
         metrics, intervals: all that can be told, and their 95 % intervals.
         count: samples with a label, ``rows`` what was judged.
         drawn: what the intervals rest on.
-        draws: how many.
+        draws: how many; 0 where there is one unit alone.
         classes: table by label.
         labels, confusion: of heads that answer one class.
         reliability: by bins of confidence, or None.
@@ -128,6 +128,7 @@ def measured(
     """
     found = answers.tasks[variant][judge.name]
     units = units_of(answers.samples, overlap)
+    count = len(np.unique(units.number[found.owner]))
     head, facts, calibration = judge.head, judge.facts, judge.calibration
     metrics = metrics_of(judge, found)
     made = TaskResult(
@@ -140,7 +141,7 @@ def measured(
         {},
         found.count,
         len(found.owner),
-        f"{len(np.unique(units.number[found.owner]))} {units.said}",
+        f"{count} {units.said}" if count != 1 else "1 unit alone, of which there is no interval",
         0,
         unknown=judge.unknown(full),
     )
@@ -165,7 +166,7 @@ def _widened(made: TaskResult, judge: Judge, found: TaskAnswers, units: Units) -
     right = correct(judge.head, found.raw, found.values, judge.facts, judge.calibration)
     if right is None or not (right.all() or not right.any()):
         return
-    for name in _OF_SHARES & made.intervals.keys():
+    for name in _OF_SHARES & made.metrics.keys():
         made.intervals[name] = exact_interval(bool(right.all()), len(np.unique(units.number[found.owner])))
 
 
@@ -185,6 +186,16 @@ def by_group(judge: Judge, answers: Answers, variant: str, sort: str) -> dict[st
         samples = len(np.unique(found.owner[rows[name]]))
         made[name] = {"value": metrics.get(judge.head.main.name), "count": samples}
     return made
+
+
+def worst_first(groups: Mapping[str, Mapping[str, Any]], task: TaskResult) -> list[tuple[str, Mapping[str, Any]]]:
+    """What `by_group` made, the worst first, and last those of which nothing can be told."""
+
+    def rank(item: tuple[str, Mapping[str, Any]]) -> tuple[bool, float, str]:
+        value = item[1]["value"]
+        return value is None, 0.0 if value is None else value if task.higher else -value, item[0]
+
+    return sorted(groups.items(), key=rank)
 
 
 def _values(sample: Sample, sort: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from onlooker.learning.evaluate.charts import confusion_chart, reliability_chart
 from onlooker.learning.evaluate.compare import Difference
 from onlooker.learning.evaluate.gallery import cards
-from onlooker.learning.evaluate.measure import TaskResult
+from onlooker.learning.evaluate.measure import TaskResult, worst_first
 from onlooker.learning.evaluate.page import Cell, class_rows, document, escaped, number, section, table
 from onlooker.learning.evaluate.robustness import Row
 from onlooker.learning.evaluate.run import Evaluation
@@ -73,8 +73,10 @@ def _overview(tasks: Mapping[str, TaskResult]) -> str:
         ]
         way = "higher" if task.higher else "lower"
         words = f"({escaped(task.head)}; {escaped(task.metric)}: {way} is better; {task.count} samples)"
-        body = table(["metric", "value", "95 % interval"], rows, main=0) if rows else "<p>no sample has a label</p>"
-        why = f'<p class="soft">Intervals: {task.draws} draws of {escaped(task.drawn)}.</p>' if task.draws else ""
+        none = "the labels of these samples give no measure" if task.count else "no sample has a label"
+        body = table(["metric", "value", "95 % interval"], rows, main=0) if rows else f"<p>{none}</p>"
+        drawn = f"Intervals: {task.draws} draws of {task.drawn}." if task.draws else f"Intervals: {task.drawn}."
+        why = f'<p class="soft">{escaped(drawn)}</p>' if rows else ""
         made.append(f"<div><h3>{escaped(task.name)} <span class=soft>{words}</span></h3>{body}{why}</div>")
     return section("Metrics", f'<div class="row">{"".join(made)}</div>')
 
@@ -96,7 +98,7 @@ def _robustness(rows: Sequence[Row], count: int, tasks: Mapping[str, TaskResult]
     if not rows:
         return ""
     made: list[str] = []
-    for task in tasks.values():
+    for task in (t for t in tasks.values() if any(t.name in row.values for row in rows)):
         clean = rows[0].values.get(task.name)
         kinds = list(dict.fromkeys((r.sense, r.name) for r in rows[1:]))
         lines: list[list[Any]] = [["clean", "", Cell(clean, ""), "", ""]]
@@ -127,9 +129,10 @@ def _slices(sort: str, by_task: Mapping[str, Mapping[str, Mapping[str, Any]]], t
     made: list[str] = []
     for name, groups in by_task.items():
         task = tasks[name]
-        ordered = sorted(groups.items(), key=lambda g: (g[1]["value"] is None, g[1]["value"], g[0]))
-        rows = [[group, found["value"], found["count"]] for group, found in ordered[:_LISTED]]
-        made.append(f"<div><h3>{escaped(name)}</h3>{table([sort, task.metric, 'samples'], rows)}</div>")
+        rows = [[group, found["value"], found["count"]] for group, found in worst_first(groups, task)]
+        more = f"<p>and {len(rows) - _LISTED} more</p>" if len(rows) > _LISTED else ""
+        body = table([sort, task.metric, "samples"], rows[:_LISTED])
+        made.append(f"<div><h3>{escaped(name)}</h3>{body}{more}</div>")
     return section(f"By {sort}", f'<div class="row">{"".join(made)}</div>') if made else ""
 
 

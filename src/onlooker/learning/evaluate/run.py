@@ -186,8 +186,11 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
         if request.slices:
             some = _some(answers.samples, request.slice_samples)
             variants = variants_of(one.diet, some, dataset.root)
-            changed = one.answers(some, "corrupting", variants)
-            made.robustness, made.corrupted = rows_of(changed, one.judges), len(changed.samples)
+            if len(variants) > 1:
+                changed = one.answers(some, "corrupting", variants)
+                made.robustness, made.corrupted = rows_of(changed, one.judges), len(changed.samples)
+            else:
+                made.notes.append("no robustness: only pictures and sound are corrupted, and the bundle takes neither")
         if other is not None:
             theirs = other.answers(samples, "answering by the other")
             made.other = other.about

@@ -1,0 +1,80 @@
+"""What cannot be told is said in words, and not as numbers that look certain."""
+
+from __future__ import annotations
+
+import pytest
+
+from analyzers.bundle.making import brightness_model
+from cli.sample_library import run
+from learning._tiny import tiny_recipe
+from learning.evaluate.test_fits import FILLED, made
+from learning.training.test_words import SETTINGS, spoken
+from onlooker.bundles import import_model
+from onlooker.bundles.outputs import Dense, Events
+from onlooker.learning.datasets.manifest import Task
+from onlooker.learning.evaluate.compare import pairs_of
+from onlooker.learning.evaluate.measure import TaskResult, worst_first
+from onlooker.learning.evaluate.report_page import evaluation_page
+from onlooker.learning.evaluate.run import EvaluationRequest, evaluate
+from onlooker.learning.evaluate.tasks import Judge
+from onlooker.learning.parts import load_part
+from onlooker.learning.task import HeadConfig, TaskFacts
+from onlooker.learning.training.train import train
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory):
+    """A bundle that tells how light pictures are, and a set in which one picture alone has a label."""
+    folder = tmp_path_factory.mktemp("light")
+    picture = {"kind": "frame", "rate": 5.0, "width": 8, "height": 8, "colour": "gray", "scale": 1 / 255}
+    outputs = [{"task": "regression", "name": "light", "labels": ["light"]}]
+    facts = {"name": "light", "licence": "CC0-1.0", "input": picture, "outputs": outputs}
+    bundle = import_model(brightness_model(folder / "light.onnx"), facts, folder / "bundle")
+    labels = {"red": {"light": 0.4}}
+    return bundle.folder, made(folder / "set", {"light": Task(kind="regression")}, lambda n: labels.get(n, {})).folder
+
+
+def test_one_sample_has_no_interval(light, capsys):
+    """It had one from the value to the value, as if it were certain."""
+    bundle, dataset = light
+    assert len(FILLED) == 3
+    found = evaluate(EvaluationRequest(str(bundle), dataset, against=str(bundle), draws=200, threads=1))
+    task = found.tasks["light"]
+    assert task.value is not None
+    assert (task.intervals, task.draws) == ({}, 0)
+    assert task.drawn == "1 unit alone, of which there is no interval"
+    assert (found.against["light"].ci95, found.against["light"].p) == (None, None)
+    assert "Intervals: 1 unit alone, of which there is no interval." in evaluation_page(found)
+    assert run("evaluate", bundle, dataset, "--against", bundle, "--draws", "200") == 0
+    assert "light against light: mae +0, p could not be told\n" in capsys.readouterr().out
+
+
+def test_texts_are_not_corrupted(tmp_path, monkeypatch):
+    monkeypatch.setenv("ONLOOKER_CACHE", str(tmp_path / "cache"))
+    train(tiny_recipe(tmp_path, spoken(tmp_path / "set"), **SETTINGS, name="parcels"), out=tmp_path / "run")
+    request = EvaluationRequest(str(tmp_path / "run"), tmp_path / "set", slices=True, draws=200, threads=1)
+    found = evaluate(request)
+    assert found.robustness == []
+    assert "no robustness: only pictures and sound are corrupted, and the bundle takes neither" in found.notes
+
+
+def test_two_outputs_of_one_task_are_each_compared_with_their_own():
+    facts = TaskFacts("when", Task(kind="spans", classes=("hit",)))
+
+    def judge(output):
+        return Judge(output, "when", load_part("tasks", output.task), HeadConfig(head=output.task), facts, {})
+
+    more = {"labels": ("hit",), "steps": 4, "tensor": "y"}
+    judges = [
+        judge(Events.model_validate({"task": "events", "name": "when", **more})),
+        judge(Dense.model_validate({"task": "dense", "name": "hits", **more})),
+    ]
+    assert [(a.name, b.name) for a, b in pairs_of(judges, judges[::-1])] == [("when", "when"), ("hits", "hits")]
+
+
+@pytest.mark.parametrize(("higher", "first"), [(True, "a"), (False, "b")])
+def test_the_worst_groups_come_first(higher, first):
+    task = TaskResult("t", "t", "regression", "mae", higher, {}, {}, 3, 3, "", 0)
+    groups = {"a": {"value": 1.0, "count": 1}, "b": {"value": 2.0, "count": 1}, "c": {"value": None, "count": 1}}
+    ordered = [name for name, _ in worst_first(groups, task)]
+    assert (ordered[0], ordered[-1]) == (first, "c")
