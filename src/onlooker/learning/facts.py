@@ -26,6 +26,7 @@ from onlooker.learning.datasets.preparation import Pictures, Preparation, Series
 from onlooker.learning.datasets.preparing import column_moments
 from onlooker.learning.datasets.targets import class_counts, identities_of, width_of
 from onlooker.learning.datasets.typed_yaml import write_whole
+from onlooker.learning.media_of import has_any
 from onlooker.learning.parts import load_part
 from onlooker.learning.recipe import Recipe, Spectrum
 from onlooker.learning.task import HeadConfig, TaskFacts
@@ -142,21 +143,22 @@ def find_facts(
     for boxes in placed:
         boxes.check()
     seconds = _seconds(samples, preparation)
+    takes: dict[str, str] = {n: load_part("networks", config.network).takes for n, config in recipe.inputs.items()}
     inputs: dict[str, InputFacts] = {}
     for name, config in recipe.inputs.items():
-        takes = load_part("networks", config.network).takes
         try:
-            if takes == "text":
+            if takes[name] == "text":
                 inputs[name] = _text(recipe, name, config.words())
             else:
-                inputs[name] = _input(recipe, preparation, seen, seconds, takes)
+                inputs[name] = _input(recipe, preparation, seen, seconds, takes[name])
         except ValidationError as error:
             said = "; ".join(e["msg"].removeprefix("Value error, ") for e in error.errors())
             raise UsageError(f"inputs.{name}: {said}", hint="see prepare, spectrum and export in the recipe") from None
     crop = preparation.pictures.crop if preparation.pictures is not None else "none"
-    tasks = {
-        name: replace(_task(name, head, dataset, samples, seconds), crop=crop) for name, head in recipe.tasks.items()
-    }
+    tasks: dict[str, TaskFacts] = {}
+    for name, head in recipe.tasks.items():
+        own = {i: takes[i] for i in head.inputs or takes if i in takes}
+        tasks[name] = replace(_task(name, head, dataset, samples, seconds, own), crop=crop)
     return Facts(inputs, tasks, seconds)
 
 
@@ -314,12 +316,23 @@ def check_tasks(recipe: Recipe, dataset: Dataset) -> None:
             raise UsageError(f"tasks.{name}: boxes cannot be averaged over views of a picture", hint=hint)
 
 
-def _task(name: str, head: HeadConfig, dataset: Dataset, samples: Sequence[Sample], seconds: float | None) -> TaskFacts:
+def _task(
+    name: str,
+    head: HeadConfig,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    seconds: float | None,
+    takes: Mapping[str, str],
+) -> TaskFacts:
+    """What is known of a task by the samples that it is learned from, which have one of the inputs that it takes."""
     of = head.of or name
     task = dataset.info.tasks[of]
     labelled = [s for s in samples if of in s.labels]
     if not labelled:
         raise UsageError(f"tasks.{name}: no sample of the training part has a label of {of}")
+    labelled = [s for s in labelled if has_any(s, takes.values())]
+    if not labelled:
+        raise UsageError(f"tasks.{name}: no sample of the training part with a label of {of} has {' or '.join(takes)}")
     classes, counts = task.classes, ()
     if task.kind == "identity":
         classes = tuple(identities_of(labelled, of))

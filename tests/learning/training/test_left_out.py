@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from learning._tiny import tiny_dataset, tiny_recipe
 from onlooker.cli.main import main
-from onlooker.core.errors import SourceError
+from onlooker.core.errors import SourceError, UsageError
 from onlooker.learning.datasets.dataset import Dataset
-from onlooker.learning.datasets.manifest import Media
+from onlooker.learning.datasets.manifest import Media, Sample
+from onlooker.learning.run_folder import RunFolder, load_model
 from onlooker.learning.training.train import train
 
 PICTURE = {"network": "frame_cnn", "widths": [4, 8], "stem": 1}
@@ -102,6 +104,48 @@ def test_a_task_is_neither_learned_nor_judged_without_its_own_sense(
     told = "16 of 32 samples of the part 'train' have a label of heard and no ear, from which alone it is learned"
     assert told in said.err
     assert told in said.out
+
+
+def test_what_a_task_lacks_does_not_count_in_its_weights_and_chances(tmp_path: Path) -> None:
+    def silent(sample: Sample, side: dict[str, str], weights: dict[str, float]) -> Sample:
+        if sample.of_kind("audio") is not None:
+            return sample
+        return sample.model_copy(update={"labels": {**side, "shade": 0.5}, "weights": weights})
+
+    changes = {"left": ({"side": "left"}, {"side": 5.0}), "unknown": ({}, {})}
+    for name, change in changes.items():
+        data = heard(tmp_path / name, every=4)
+        data.put([silent(s, *change) for s in data.samples])
+        data.save()
+        (tmp_path / f"{name}s").mkdir()
+        recipe = tiny_recipe(
+            tmp_path / f"{name}s", data.folder, inputs={"picture": PICTURE, "ear": EAR}, augment={},
+            fusion={"kind": "gated", "size": 8}, training={**TRAINING, "balanced": "heard"},
+            tasks={
+                "heard": {"head": "classification", "of": "side", "inputs": ["ear"], "class_weights": "balanced"},
+                "shade": {"head": "regression", "inputs": ["picture"], "weight": 0.0},
+            },
+            prepare={"pictures": {"frames": 1, "width": 16, "height": 16}, "sound": {"rate": 8000}},
+            splits={"validation": None, "test": None},
+        )  # fmt: skip
+        train(recipe, out=tmp_path / f"{name}-run", bundle=False)
+    facts = RunFolder(tmp_path / "left-run").facts().tasks["heard"]
+    assert facts.counts == (8, 8)
+    ours, theirs = (load_model(tmp_path / f"{name}-run")[0].state_dict() for name in ("left", "unknown"))
+    assert all(torch.equal(ours[k], theirs[k]) for k in ours)
+
+
+def test_a_task_that_nothing_has_the_sense_of_is_told(tmp_path: Path) -> None:
+    data = heard(tmp_path / "half", every=4)
+    data.put([s.model_copy(update={"labels": {"shade": 0.5}}) for s in data.samples if s.of_kind("audio") is not None])
+    data.save()
+    recipe = tiny_recipe(
+        tmp_path, data.folder, inputs={"picture": PICTURE, "ear": EAR}, fusion={"kind": "gated", "size": 8}, augment={},
+        tasks={"heard": {"head": "classification", "of": "side", "inputs": ["ear"]}, "shade": {"head": "regression"}},
+        prepare={"pictures": {"frames": 1, "width": 16, "height": 16}, "sound": {"rate": 8000}}, training=TRAINING,
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"tasks.heard: no sample of the training part with a label of side has ear"):
+        train(recipe, out=tmp_path / "run", bundle=False)
 
 
 def broken(folder: Path, numbers: range | tuple[int, ...]) -> Path:

@@ -24,6 +24,7 @@ from onlooker.learning.datasets.loader import Loader
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.datasets.preparation import Preparation
 from onlooker.learning.facts import Facts, InputFacts
+from onlooker.learning.media_of import has_any
 from onlooker.learning.parts import load_part
 from onlooker.learning.task import HeadConfig, TaskFacts, as_tensor
 
@@ -44,8 +45,8 @@ class Batch:
         values: by task, labels (B, ...).
         known: by task, bool (B,).
         numbers: int64 (B,), places among the split's samples.
-        weights: by task (B,), how much each sample counts, 1 on average over the part; tasks of which all count alike
-            are left out.
+        weights: by task (B,), how much each sample counts, 1 on average over those of the part that it is learned
+            from; tasks of which all count alike are left out.
     """
 
     inputs: dict[str, Tensor]
@@ -268,24 +269,33 @@ class Data:
         return Batch(tensors[0], tensors[1], tensors[2], tensors[3], torch.tensor(numbers), weights)
 
     def _weights_of(self, of: str, name: str) -> dict[str, float] | None:
-        """By sample how much it counts for a task, 1 on average; None where all count alike.
+        """By sample how much it counts for a task, 1 on average over those with its label; None where all count alike.
 
         Raises:
             UsageError: none counts, and the part is learned from.
         """
-        own = {s.id: s.weight * s.weights.get(of, 1.0) for s in self.samples if of in s.labels}
-        if len(set(own.values())) < 2 and 0.0 not in own.values():
+        each = {s.id: s.weight * s.weights.get(of, 1.0) for s in self.samples}
+        own = [each[s.id] for s in self.samples if self._teaches(s, of, name)]
+        if len(set(each.values())) < 2 and 0.0 not in own:
             return None
-        mean = sum(own.values()) / len(own)
-        if mean == 0 and self.shuffle:
+        alike = len(set(own)) == 1
+        mean = own[0] if alike else sum(own) / len(own) if own else 0.0
+        if mean == 0 and own and self.shuffle:
             part = f"the part {self._part!r}" if self._part else "the training part"
             raise UsageError(
                 f"tasks.{name}: all samples of {part} have the weight 0", hint="mend the dataset's weights"
             )
-        return {sample: weight / mean for sample, weight in own.items()} if mean else None
+        return {sample: weight / mean for sample, weight in each.items()} if mean else None
+
+    def _teaches(self, sample: Sample, of: str, name: str) -> bool:
+        """Whether a sample has a label of a task and one of the inputs that it is learned from."""
+        inputs = self.heads[name].inputs or self.facts.inputs
+        return of in sample.labels and has_any(
+            sample, [self.facts.inputs[i].kind for i in inputs if i in self.facts.inputs]
+        )
 
     def _counting(self, samples: Sequence[str]) -> dict[str, Tensor]:
-        return {n: torch.tensor([own.get(s, 1.0) for s in samples]) for n, own in self._weights.items()}
+        return {n: torch.tensor([own[s] for s in samples]) for n, own in self._weights.items()}
 
     def _arrays(self, clips: Sequence[Clip]) -> tuple[Arrays, Arrays]:
         inputs: Arrays = {}
@@ -343,7 +353,8 @@ class Data:
     def _chances(self, task: str) -> NDArray[np.float64]:
         """Each sample's chance to be drawn, by how rare its class is; without a label the mean chance."""
         of = self.heads[task].of or task
-        names = [self.tasks[task].task.names(s.labels[of]) if of in s.labels else [] for s in self.samples]
+        held = self.tasks[task].task
+        names = [held.names(s.labels[of]) if self._teaches(s, of, task) else [] for s in self.samples]
         counts: dict[str, int] = {}
         for labels in names:
             for label in labels:
