@@ -17,8 +17,9 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.compress.steps import prune
 from onlooker.learning.compress.steps.distil import Config, Distil
 from onlooker.learning.compress.teaching import Teaching, attention_loss, attention_of, relations, soft_loss
+from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.model import build_model
-from onlooker.learning.run_folder import RunFolder, load_model
+from onlooker.learning.run_folder import RunFolder, load_model, read_tensors
 from onlooker.learning.training.batches import normalised
 from onlooker.learning.training.refit import Refit
 
@@ -145,7 +146,31 @@ def test_samples_without_a_label_are_taught_too():
     said = soft_loss(student.head("a"), student(x).raw["a"], [teacher(x).raw["a"]], 2.0).mean()
     torch.testing.assert_close(made["a"], 0.4 * hard["a"] + 0.6 * said, atol=1e-4, rtol=1e-4)
     assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())
+    counted = teaching(hard, student(x), x, {"video": torch.ones(2)}, {"a": torch.tensor([0.5, 1.5])})
+    each = soft_loss(student.head("a"), student(x).raw["a"], [teacher(x).raw["a"]], 2.0)
+    torch.testing.assert_close(
+        counted["a"], 0.4 * hard["a"] + 0.6 * (0.25 * each[0] + 0.75 * each[1]), atol=1e-4, rtol=1e-4
+    )
+    torch.testing.assert_close(counted["b"], made["b"])
     teaching.close()
+
+
+def test_what_counts_nothing_teaches_nothing(tiny_subject, tmp_path):
+    subject, dataset = tiny_subject
+    made = []
+    for name, other in (("as it is", None), ("another", "0.png")):
+        changed = Dataset.load(dataset.folder)
+        samples = [s.model_copy(update={"weight": 0.0}) if s.id == "3" else s for s in changed.samples]
+        if other is not None:
+            media = tuple(m.model_copy(update={"path": other, "digest": None}) for m in samples[3].media)
+            samples[3] = samples[3].model_copy(update={"media": media})
+        assert samples[3].id == "3"
+        changed.put(samples)
+        work = work_for(tmp_path / name, changed, subject)
+        recipe = {"student": {"inputs": {"picture": {"widths": [6, 8], "norm": "group"}}}}
+        made.append(Distil.apply(subject, Config(epochs=1, features=0, **recipe), work))
+    ours, theirs = (read_tensors(m.run / "model.safetensors")[0] for m in made)
+    assert all(torch.equal(ours[k], theirs[k]) for k in ours)
 
 
 @pytest.mark.parametrize(

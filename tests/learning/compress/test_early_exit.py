@@ -25,11 +25,14 @@ from onlooker.cli.main import app
 from onlooker.core.errors import ConfigError
 from onlooker.core.plugins import load_plugin
 from onlooker.learning.compress.exiting import Judging, choose
+from onlooker.learning.compress.exiting_training import taught
 from onlooker.learning.compress.measure import costs_beside, worth_of
 from onlooker.learning.compress.step import Subject
 from onlooker.learning.compress.steps.early_exit import Config, EarlyExit
 from onlooker.learning.compress.target_operators import LISTS
 from onlooker.learning.compress.targets import reach
+from onlooker.learning.compress.trained import Trained
+from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.model import build_model
 from onlooker.learning.parts import load_part
 from onlooker.learning.training.train import train
@@ -108,6 +111,22 @@ def made(tmp_path_factory):
     assert EarlyExit.refusal(subject, config) is None
     work = work_for(folder / "work", dataset, subject)
     return subject, EarlyExit.apply(subject, config, work), dataset
+
+
+def test_what_counts_nothing_teaches_the_exit_nothing(made, tmp_path):
+    subject, _, dataset = made
+    config, learned = Config(epochs=2, cells=2, dropout=0.0), []
+    for name, spoilt in (("right", False), ("spoilt", True)):
+        changed = Dataset.load(dataset.folder)
+        few = [s.model_copy(update={"weight": 0.0}) for s in changed.samples if int(s.id) % 3 == 0]
+        if spoilt:
+            wrong = {"left": "right", "right": "left"}
+            few = [s.model_copy(update={"labels": {"side": wrong[s.labels["side"]]}}) for s in few]
+        changed.put(few)
+        with Trained(subject, config, work_for(tmp_path / name, changed, subject)) as trained:
+            torch.manual_seed(0)
+            learned.append(taught(trained, [1], config)[1].state_dict())
+    assert all(torch.equal(learned[0][k], learned[1][k]) for k in learned[0])
 
 
 def golden_of(subject):

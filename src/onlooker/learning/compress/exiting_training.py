@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from onlooker.core.errors import ModelError
 from onlooker.learning.compress.exiting import ExitHead, Judging, maps_shape, temperature_of
-from onlooker.learning.compress.teaching import soft_loss
+from onlooker.learning.compress.teaching import soft_loss, weighed
 from onlooker.learning.compress.trained import Trained, TrainedConfig
 from onlooker.learning.metrics.calibration import fitted_temperature, nll
 from onlooker.learning.precision import computing_in, multiplies_bfloat16
@@ -95,12 +95,16 @@ def taught(trained: Trained, cuts: Sequence[int], config: Learning) -> dict[int,
 def _loss(
     trained: Trained, raw: Mapping[str, Tensor], full: Mapping[str, Tensor], batch: Batch, config: Learning
 ) -> Tensor:
-    """The mean over the samples: what the full network says beside the labels, where there are any."""
+    """The mean over the samples, each as much as it counts: what the full network says beside the labels, where there
+    are any.
+    """
     total = torch.zeros((), device=trained.refit.peers.device)
     for name, answer in raw.items():
         head, known = trained.model.head(name), batch.known[name].to(answer.device).float()
-        soft = soft_loss(head, answer, [full[name]], config.temperature).mean()
-        hard = (head.loss(answer, batch.values[name].to(answer.device)) * known).sum() / known.sum().clamp(min=1)
+        counts = batch.weights.get(name)
+        soft = weighed(soft_loss(head, answer, [full[name]], config.temperature), counts).mean()
+        each = weighed(head.loss(answer, batch.values[name].to(answer.device)), counts) * known
+        hard = each.sum() / known.sum().clamp(min=1)
         total = total + config.soft * soft + (1 - config.soft) * hard
     return total
 

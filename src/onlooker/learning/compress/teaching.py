@@ -21,7 +21,7 @@ from onlooker.learning.networks.whitened_cnn import WhitenedCnn
 from onlooker.learning.run_folder import load_model
 from onlooker.learning.task import Head
 
-__all__ = ["FeatureLoss", "Teaching", "attention_of", "load_teacher", "relations", "soft_loss"]
+__all__ = ["FeatureLoss", "Teaching", "attention_of", "load_teacher", "relations", "soft_loss", "weighed"]
 
 FeatureLoss: TypeAlias = Literal["projected", "relations"]
 _SCORES = 6
@@ -89,6 +89,11 @@ def soft_loss(head: Head, raw: Tensor, taught: Sequence[Tensor], temperature: fl
         case _:
             loss = (raw - _mean(others)).square()
     return loss.flatten(1).mean(1) if loss.ndim > 1 else loss
+
+
+def weighed(each: Tensor, counts: Tensor | None) -> Tensor:
+    """(B,) losses of samples, each as much as it counts; None: all alike."""
+    return each if counts is None else each * counts.to(each.device)
 
 
 def _mean(parts: Sequence[Tensor]) -> Tensor:
@@ -272,21 +277,33 @@ class Teaching(nn.Module):
         answer: Answer,
         inputs: Mapping[str, Tensor],
         present: Mapping[str, Tensor],
+        counts: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """The losses by task, of labels where there are any and of the teachers' answers."""
+        """The losses by task, of labels where there are any and of the teachers' answers.
+
+        Args:
+            losses: of the labels.
+            answer: of the student.
+            inputs, present: of the batch.
+            counts: see `Batch.weights`; None: all count alike.
+        """
         with torch.no_grad():
             taught = [teacher(inputs, present).raw for teacher in self._teachers]
         with torch.autocast(next(iter(inputs.values())).device.type, enabled=False):
-            return self._joined(losses, answer, taught)
+            return self._joined(losses, answer, taught, counts or {})
 
     def _joined(
-        self, losses: Mapping[str, Tensor], answer: Answer, taught: Sequence[Mapping[str, Tensor]]
+        self,
+        losses: Mapping[str, Tensor],
+        answer: Answer,
+        taught: Sequence[Mapping[str, Tensor]],
+        counts: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
         beside = self._beside() / len(answer.raw)
         made: dict[str, Tensor] = {}
         for name, raw in answer.raw.items():
-            said = soft_loss(self._student[0].head(name), raw, [t[name] for t in taught], self.temperature).mean()
-            made[name] = self.soft * self.weights[name] * said + beside
+            each = soft_loss(self._student[0].head(name), raw, [t[name] for t in taught], self.temperature)
+            made[name] = self.soft * self.weights[name] * weighed(each, counts.get(name)).mean() + beside
             if name in losses:
                 made[name] = made[name] + (1 - self.soft) * losses[name]
         return made

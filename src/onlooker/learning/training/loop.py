@@ -79,7 +79,8 @@ class Run:
     forward: Model | None = None
     """The model as it is called: compiled, or the model itself."""
     teaching: nn.Module | None = None
-    """Changes the losses by what teachers answer: (losses by task, the answer, inputs, what is there) -> losses."""
+    """Changes the losses by what teachers answer: (losses by task, the answer, inputs, what is there, by task how
+    much each sample counts) -> losses."""
     deadline: float | None = None
     """By `time.monotonic`; the epoch that is under way then is the last, and ends there."""
     learned: int = 0

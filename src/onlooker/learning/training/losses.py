@@ -83,8 +83,16 @@ def losses_of(
         losses[name] = loss * config.weight
     if run.teaching is not None:
         with computing_in(run.precision, run.peers.device):
-            losses = run.teaching(losses, answer, inputs, present)
+            losses = run.teaching(losses, answer, inputs, present, counted(batch, partner))
     return Losses(losses, sure, beside)
+
+
+def counted(batch: Batch, partner: tuple[Tensor, float, bool] | None) -> dict[str, Tensor]:
+    """By task (B,) how much each sample counts, of mixed ones as much as their parts; see `Batch.weights`."""
+    if partner is None:
+        return batch.weights
+    other, share, _ = partner
+    return {name: share * own + (1 - share) * own[other.to(own.device)] for name, own in batch.weights.items()}
 
 
 def task_loss(
