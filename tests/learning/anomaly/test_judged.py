@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from analyzers.bundle.making import motion_bundle
 from cli.sample_library import run
+from onlooker.learning.anomaly import evaluate_anomaly
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import LabelledSpan, Media, Sample, Task
 from onlooker.learning.datasets.media import look_at
@@ -52,6 +54,7 @@ def test_unlabelled_and_proposed_videos_are_left_out(made, bundle, capsys):
     assert found["notes"] == [
         "1 videos have labels that are proposed alone: left out",
         "1 videos have no label of odd: left out; where nothing is abnormal, label no span: []",
+        "the bundle does not say what it learned from: not looked for leaks",
     ]
 
 
@@ -61,6 +64,31 @@ def test_a_set_without_a_part_for_tests_is_measured_whole(made, bundle, capsys):
     assert "note: all parts are measured, also what may have been learned from" in capsys.readouterr().out
     assert run("evaluate", bundle, folder, "--split", "may", "--json") == 0
     assert json.loads(capsys.readouterr().out)["split"] == "may"
+
+
+def test_footage_that_was_learned_from_is_told(made, bundle, tmp_path, capsys):
+    folder = made(
+        ("usual", {"odd": ()}, "labelled"),
+        ("test", {"odd": SPAN}, "labelled"),
+        ("test", {"odd": ()}, "labelled"),
+        splits=("usual", "test"),
+    )
+    shutil.copytree(bundle, tmp_path / "run" / "bundle")
+    recipe = {"kind": "anomaly", "name": "yard", "dataset": str(folder), "splits": {"normal": "usual"}}
+    (tmp_path / "run" / "recipe.yaml").write_text(json.dumps(recipe))
+    assert run("evaluate", tmp_path / "run", folder, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["leaks"] == []
+    # one file more under another name is normal footage too
+    dataset = Dataset.load(folder)
+    again = dataset.samples[1].model_copy(update={"id": "again", "split": "usual", "labels": {}})
+    dataset.put([again])
+    dataset.save()
+    assert run("evaluate", tmp_path / "run", folder) == 0
+    said = capsys.readouterr()
+    assert "leak: 1 of the evaluated samples are of a file that was learned from\n" in said.out
+    assert "warning: 1 of the evaluated samples are of a file that was learned from\n" in said.err
+    found = evaluate_anomaly(tmp_path / "run", folder, split="usual")
+    assert [(leak["code"], leak["samples"]) for leak in found["leaks"]] == [("trained-on", ["v0"])]
 
 
 def test_what_cannot_be_told_is_said(made, bundle, capsys):

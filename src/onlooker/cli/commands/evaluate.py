@@ -19,8 +19,8 @@ from onlooker.core.errors import UsageError
 from onlooker.learning.datasets import asked
 
 if TYPE_CHECKING:
-    from onlooker.bundles import Bundle
     from onlooker.learning.evaluate.compare import Difference
+    from onlooker.learning.evaluate.opening import Subject
     from onlooker.learning.evaluate.run import Evaluation
 
 __all__ = ["command"]
@@ -84,11 +84,11 @@ def command(
 
     limits = _limits(at_least)
     with ExitStack() as stack:
-        opened = open_subject(bundle, stack).bundle
-        outputs = [output.name for output in opened.manifest.outputs]
+        opened = open_subject(bundle, stack)
+        outputs = [output.name for output in opened.bundle.manifest.outputs]
         if unknown := [name for name in limits if name not in outputs]:
             raise UsageError(f"--at-least: there is no task {unknown[0]!r}", hint=f"there are {', '.join(outputs)}")
-        if all(isinstance(output, Anomaly) for output in opened.manifest.outputs):
+        if all(isinstance(output, Anomaly) for output in opened.bundle.manifest.outputs):
             unfit = {
                 "--task": task, "--report": report, "--slices": slices, "--by": by, "--against": against,
                 "--samples": samples, "--runtime": runtime,
@@ -138,13 +138,13 @@ def _tell_missed(values: dict[str, float | None], limits: dict[str, float]) -> N
         raise typer.Exit(1)
 
 
-def _anomaly(bundle: Bundle, folder: Path, split: str | None, limits: dict[str, float], as_json: bool) -> None:
+def _anomaly(subject: Subject, folder: Path, split: str | None, limits: dict[str, float], as_json: bool) -> None:
     from onlooker.learning.anomaly import evaluate_anomaly
     from onlooker.learning.datasets.dataset import Dataset
     from onlooker.learning.evaluate.run import usual_part
 
     dataset = Dataset.load(folder)
-    found = evaluate_anomaly(bundle, dataset, split=usual_part(dataset, split))
+    found = evaluate_anomaly(subject, dataset, split=usual_part(dataset, split))
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -154,8 +154,10 @@ def _anomaly(bundle: Bundle, folder: Path, split: str | None, limits: dict[str, 
             if values["value"] is None:
                 said += f"; {values['abnormal']} of {values['pictures']} pictures are labelled abnormal"
             print(f"{name}: {values['metric']} {said}")
-        for note in found["notes"]:
-            print(f"note: {note}")
+        print("".join(f"leak: {leak['message']}\n" for leak in found["leaks"]), end="")
+        print("".join(f"note: {note}\n" for note in found["notes"]), end="")
+    for leak in found["leaks"]:
+        print(f"onlooker: warning: {leak['message']}", file=sys.stderr)
     reached = {name: found["tasks"].get(name, {}).get("value") for name in limits}
     _tell_missed({name: v for name, v in reached.items() if v is None or v < limits[name]}, limits)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.bundles import Bundle, load_bundle
+from onlooker.bundles import Bundle
 from onlooker.bundles.inputs import ClipInput
 from onlooker.bundles.manifest import Network
 from onlooker.bundles.outputs import Anomaly
@@ -21,6 +22,8 @@ from onlooker.learning.anomaly.footage import abnormal_ticks, clips_of, judged_v
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import Sample
 from onlooker.learning.evaluate.bootstrap import drawn, interval, units_of
+from onlooker.learning.evaluate.leaks import find_leaks
+from onlooker.learning.evaluate.opening import Subject, open_subject
 from onlooker.learning.metrics.curves import roc_auc
 
 __all__ = ["Measured", "evaluate_anomaly", "measure", "score_videos"]
@@ -82,7 +85,7 @@ def score_videos(
 
 
 def evaluate_anomaly(
-    bundle: Bundle | str | Path,
+    bundle: Subject | Bundle | str | Path,
     dataset: Dataset | str | Path,
     *,
     split: str | None = "test",
@@ -94,7 +97,7 @@ def evaluate_anomaly(
     """The area under the ROC curve over single pictures (frame AUC: Mahadevan et al. 2010), and what alarms are worth.
 
     Args:
-        bundle: of anomaly learning, or its folder, or the folder of its run.
+        bundle: of anomaly learning, or its folder, or the folder of its run, of which more leaks are known.
         dataset: or its folder; a task of kind ``spans`` says what is abnormal.
         split: which part is measured; None: all.
         task: that task; None: the only one.
@@ -103,29 +106,53 @@ def evaluate_anomaly(
         seed: of the draws.
 
     Returns:
-        ``{"tasks": {name of the output: values}, "split": ..., "notes": [...]}``, see `measure`; notes say what was
-        left out, such as videos without a label of the task.
+        ``{"tasks": {name of the output: values}, "split": ..., "leaks": [...], "notes": [...]}``, see `measure` and
+        `find_leaks`; notes say what was left out, such as videos without a label of the task. Near-duplicates are not
+        looked for: footage of one camera looks alike.
 
     Raises:
         UsageError: the dataset has no such split or task or no labels, or the bundle is of another kind.
     """
-    if not isinstance(bundle, Bundle):
-        folder = Path(bundle)
-        bundle = load_bundle(folder / "bundle" if (folder / "bundle").is_dir() else folder)
     if not isinstance(dataset, Dataset):
         dataset = Dataset.load(Path(dataset))
-    _, facts, output = _parts(bundle)
+    with ExitStack() as stack:
+        subject = _subject(bundle, stack)
+        return _evaluated(subject, dataset, split, task, engine=engine, draws=draws, seed=seed)
+
+
+def _subject(bundle: Subject | Bundle | str | Path, stack: ExitStack) -> Subject:
+    if isinstance(bundle, Subject):
+        return bundle
+    if isinstance(bundle, Bundle):
+        return Subject(bundle, bundle.manifest.name)
+    inside = Path(bundle) / "bundle"
+    return open_subject(str(inside if inside.is_dir() else bundle), stack)
+
+
+def _evaluated(
+    subject: Subject,
+    dataset: Dataset,
+    split: str | None,
+    task: str | None,
+    *,
+    engine: str | None,
+    draws: int,
+    seed: int,
+) -> dict[str, Any]:
+    _, facts, output = _parts(subject.bundle)
     name = span_task(dataset, task)
     samples, notes = judged_videos(dataset, split, name)
     if not samples:
         raise UsageError(
             f"{dataset.folder}{f' in {split}' if split else ''}: {'; '.join(notes)}", hint="see onlooker dataset stats"
         )
-    videos = score_videos(bundle, dataset, samples, name, engine=engine)
+    videos = score_videos(subject.bundle, dataset, samples, name, engine=engine)
     values = measure(videos, output, facts.rate, overlap=dataset.info.overlap, draws=draws, seed=seed)
     if split is None:
         notes.append("all parts are measured, also what may have been learned from")
-    return {"tasks": {output.name: values}, "split": split, "notes": notes}
+    leaks, unseen = find_leaks(subject, dataset, samples, near=False)
+    told = [leak.as_dict() for leak in leaks]
+    return {"tasks": {output.name: values}, "split": split, "leaks": told, "notes": notes + unseen}
 
 
 def measure(

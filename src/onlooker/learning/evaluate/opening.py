@@ -54,8 +54,9 @@ class Subject:
 
     @property
     def train_split(self) -> str:
-        """The part that was learned from: as the run's recipe says, or else the bundle."""
-        if part := (self.recipe.get("splits") or {}).get("train"):
+        """The part that was learned from, such as normal footage: as the run's recipe says, or else the bundle."""
+        parts = self.recipe.get("splits") or {}
+        if part := parts.get("train") or parts.get("normal"):
             return str(part)
         said = (step.settings.get("splits.train") for step in reversed(self.bundle.manifest.provenance.steps))
         return str(next((part for part in said if part), "train"))
