@@ -62,7 +62,7 @@ def measured(name: str, budget: float | None, samples: int | None, *, teachers: 
     )  # fmt: skip
     found = compress(request, at_work=at_work)
     search = Search(request)
-    libraries = {who: _library(search, steps, found["candidates"]) for who, steps in alone(request.epochs).items()}
+    libraries = {who: _library(search, steps, found["candidates"]) for who, steps in alone(request.passes).items()}
     chosen = found["chosen"]
     result: dict[str, Any] = {"seconds of training": round(seconds), "baseline": found["baseline"], "chosen": chosen}
     if chosen is not None:

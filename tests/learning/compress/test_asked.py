@@ -51,6 +51,10 @@ def test_nothing_is_begun_with_what_would_be_ignored(tiny_subject, tmp_path: Pat
         (subject.run, ("--teacher", "/nosuch"), "--teacher: /nosuch is not the folder of a run"),
         (subject.run, ("--teacher", subject.run, "--steps", "int8"), "--teacher: it is for distil"),
         (tmp_path / "alone", ("--teacher", subject.run), "--teacher: only the bundle is known"),
+        (tmp_path / "alone", ("--epochs", 4), "--epochs: only the bundle is known"),
+        (tmp_path / "alone", ("--student-epochs", 4), "--student-epochs: only the bundle is known"),
+        (subject.run, ("--epochs", 4, "--steps", "qat,int8"), "--epochs: it is for prune, distil, low_rank or early"),
+        (subject.run, ("--student-epochs", 4, "--steps", "int8"), "--student-epochs: it is for distil, which --steps"),
         (
             subject.run,
             ("--student", "inputs.picture.stem=1", "--steps", "int8"),

@@ -67,7 +67,10 @@ def command(
         int | None,
         typer.Option("--student-epochs", min=0, help="That it learns; as many as the original without it; 0: none."),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of learning after channels were pruned.")] = 3,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", min=1, help="Of learning after a network was pruned, factored or given an exit; 3."),
+    ] = None,
     samples: Annotated[
         int, typer.Option("--samples", min=20, help="Of the validation part, at most, for each candidate.")
     ] = 2000,

@@ -26,6 +26,11 @@ from onlooker.learning.run_folder import RunFolder, dataset_digest
 __all__ = ["Parts", "check_taught", "check_tested", "kept_baseline", "parts_of", "same_as_before"]
 
 
+_LEARNING = ("prune", "distil", "low_rank", "early_exit")
+"""Steps after which, or in which, a network learns for as many passes as were asked for."""
+_ALONE = "only the bundle is known, not the run that it was made of, so that nothing is trained"
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of a dataset that are learned from, chosen by, and kept to the end.
@@ -109,6 +114,7 @@ def check_taught(request: Request, original: Subject) -> None:
     """
     students = request.students or ()
     check_students(original, students)
+    _check_epochs(request, original)
     for option, given in (("--teacher", request.teachers), ("--student", students)):
         if given and request.steps and "distil" not in request.steps:
             raise UsageError(f"{option}: it is for distil, which --steps leaves out", hint="add distil to it")
@@ -117,15 +123,31 @@ def check_taught(request: Request, original: Subject) -> None:
     if not request.teachers:
         return
     if original.run is None:
-        raise UsageError(
-            "--teacher: only the bundle is known, not the run that it was made of, so that nothing is trained",
-            hint="give the folder of the run",
-        )
+        raise UsageError(f"--teacher: {_ALONE}", hint="give the folder of the run")
     recipe, facts = RunFolder(original.run).recipe(), RunFolder(original.run).facts()
     for folder in request.teachers:
         if not (folder / "recipe.yaml").is_file():
             raise UsageError(f"--teacher: {folder} is not the folder of a run", hint="give what train --out wrote")
         load_teacher(folder, facts, list(recipe.tasks))
+
+
+def _check_epochs(request: Request, original: Subject) -> None:
+    """Try that what is to be learned for so many passes learns at all.
+
+    Raises:
+        UsageError: it does not.
+    """
+    for option, given, steps in (
+        ("--epochs", request.epochs, _LEARNING),
+        ("--student-epochs", request.student_epochs, ("distil",)),
+    ):
+        if not given:
+            continue
+        if original.run is None:
+            raise UsageError(f"{option}: {_ALONE}", hint=f"leave {option} out, or give the folder of the run")
+        if request.steps and not set(steps) & set(request.steps):
+            last = f"{', '.join(steps[:-1])} or {steps[-1]}" if len(steps) > 1 else steps[0]
+            raise UsageError(f"{option}: it is for {last}, which --steps leaves out", hint=f"leave {option} out")
 
 
 def kept_baseline(bundle: Bundle, folder: Path) -> Path:

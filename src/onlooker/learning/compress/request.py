@@ -12,6 +12,8 @@ from onlooker.learning.compress.students import Student
 
 __all__ = ["Request"]
 
+_EPOCHS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -26,7 +28,7 @@ class Request:
         steps: names of the steps that may be used; none: all.
         teachers: folders of further runs that teach beside the original.
         engine: the only engine that counts; None: for each bundle the fastest here.
-        epochs: of learning after channels were pruned.
+        epochs: of learning after a network was changed: pruned, factored, given an exit; None: 3.
         samples: of the validation part that candidates are tried on, at most.
         slices: whether the chosen one is tried on corrupted samples too.
         seed: of all chances.
@@ -46,7 +48,7 @@ class Request:
     steps: tuple[str, ...] = ()
     teachers: tuple[Path, ...] = ()
     engine: str | None = None
-    epochs: int = 3
+    epochs: int | None = None
     samples: int | None = 2000
     slices: bool = True
     seed: int = 0
@@ -56,3 +58,8 @@ class Request:
     device: Device = "auto"
     students: tuple[Student, ...] | None = None
     student_epochs: int | None = None
+
+    @property
+    def passes(self) -> int:
+        """The epochs that are meant."""
+        return _EPOCHS if self.epochs is None else self.epochs

@@ -140,7 +140,7 @@ class Search:
             int8["least_gain"] = 0.0
         students, student_epochs = self.students()
         return sequences(
-            trains=self.original.run is not None, epochs=asked.epochs, int8=int8,
+            trains=self.original.run is not None, epochs=asked.passes, int8=int8,
             early_exit={"max_drop": min(100.0, contract.max_drop)}, only=asked.steps, ratios=asked.ratios,
             students=students, student_epochs=student_epochs,
         )  # fmt: skip
