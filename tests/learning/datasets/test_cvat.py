@@ -238,6 +238,36 @@ def test_images_of_a_video_that_is_not_there_are_told(films, tmp_path, capsys):
     assert "other" in capsys.readouterr().err
 
 
+def test_between_key_frames_lie_boxes_too(media, tmp_path):
+    """As of a program that writes no more than key frames, which is all that CVAT itself reads."""
+    inside, outside = 'outside="0" keyframe="1"', 'outside="1" keyframe="1"'
+    body = track(0, box(0, "36", inside) + box(4, "72", inside) + box(6, "72", outside) + box(8, "36", inside))
+    # single boxes of each frame as CVAT writes them, and a track without marks
+    body += track(1, box(0, more=inside) + box(1, more='outside="0" keyframe="0"') + box(2, more=outside))
+    body += track(2, box(0) + box(5))
+    made = read(one_video(tmp_path, body), media)
+    held = [b for f in made.found for b in f.sample.labels["objects"]]
+    ats = {n: [(round(b.at * 10), b.box[0]) for b in held if b.track == n] for n in "012"}
+    assert ats["0"] == [(0, 0.1), (1, 0.125), (2, 0.15), (3, 0.175), (4, 0.2), (5, 0.2), (8, 0.1)]
+    assert [at for at, _ in ats["1"]] == [0, 1]
+    assert [at for at, _ in ats["2"]] == [0, 5]
+    assert made.notes == ["walk.mp4: 4 boxes were put in between key frames, where CVAT shows them"]
+
+
+def test_frames_that_a_task_leaves_out_are_no_gaps(media, tmp_path):
+    key = 'outside="0" keyframe="1"'
+    size = f"<frame_filter>step=5</frame_filter>{SIZE}"
+    made = read(one_video(tmp_path, track(0, box(0, more=key) + box(5, more=key) + box(15, more=key)), size), media)
+    assert [b.at for b in made.found[0].sample.labels["objects"]] == [0.0, 0.5, 1.0, 1.5]
+
+
+def test_key_frames_that_lie_too_far_apart_are_refused(media, tmp_path):
+    key = 'outside="0" keyframe="1"'
+    path = one_video(tmp_path, track(0, box(0, more=key) + box(999_999_999, more=key)))
+    with pytest.raises(ConfigError, match="track: frame: expected key frames at most 100000 apart"):
+        read(path, media)
+
+
 @pytest.mark.parametrize(
     ("shape", "expected"),
     [

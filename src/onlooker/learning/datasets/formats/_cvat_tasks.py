@@ -31,6 +31,7 @@ class VideoTask:
         frames: of its video; None: not told.
         before: by how much the file's numbers of frames are higher than those of the video.
         tracks: those of it.
+        step: frames of the video from one of the task to the next.
     """
 
     facts: Element
@@ -39,6 +40,7 @@ class VideoTask:
     frames: range | None = None
     before: int = 0
     tracks: list[Element] = field(default_factory=list[Element])
+    step: int = 1
 
 
 def video_tasks(file: Path, top: Element) -> list[VideoTask]:
@@ -51,18 +53,19 @@ def video_tasks(file: Path, top: Element) -> list[VideoTask]:
     tracks = list(top.find_all("track"))
     elements = list(meta.find_all("project/tasks/task"))
     if not elements:
-        return [VideoTask(meta, _text(meta, "source"), split_of(_text(meta, "subset")), tracks=tracks)]
+        split, step = split_of(_text(meta, "subset")), _step(meta)
+        return [VideoTask(meta, _text(meta, "source"), split, tracks=tracks, step=step)]
     tasks: dict[str, VideoTask] = {}
     subset, before = None, 0
     for element in elements:
         with parsing(file, "task", element.line):
             start, stop, size = (whole(_text(element, n) or "", n) for n in ("start_frame", "stop_frame", "size"))
-            step = _STEP.search(_text(element, "frame_filter") or "")
+            step = _step(element)
             if (own := _text(element, "subset")) != subset:
                 subset, before = own, 0
-            one = VideoTask(element, _text(element, "source"), split_of(own), range(start, stop + 1), before)
+            one = VideoTask(element, _text(element, "source"), split_of(own), range(start, stop + 1), before, step=step)
             tasks[_text(element, "id") or ""] = one
-            before += start + size * (int(step[1]) if step else 1)
+            before += start + size * step
     alone = next(iter(tasks)) if len(tasks) == 1 else None
     for track in tracks:
         with parsing(file, "track", track.line):
@@ -71,6 +74,11 @@ def video_tasks(file: Path, top: Element) -> list[VideoTask]:
                 raise ValueError(f"task_id: the project has no task {shown(of)}")
             tasks[of].tracks.append(track)
     return list(tasks.values())
+
+
+def _step(element: Element) -> int:
+    found = _STEP.search(_text(element, "frame_filter") or "")
+    return int(found[1]) if found else 1
 
 
 def id_of(task: VideoTask) -> str | None:

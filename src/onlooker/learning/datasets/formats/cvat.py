@@ -16,6 +16,7 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.formats._checked import a_number, an_object, shown
 from onlooker.learning.datasets.formats._cvat import write_images, write_videos
 from onlooker.learning.datasets.formats._cvat_frames import Frames
+from onlooker.learning.datasets.formats._cvat_keys import Key, between
 from onlooker.learning.datasets.formats._cvat_shapes import OUTLINES, WITHOUT_A_BOX, sides_of
 from onlooker.learning.datasets.formats._cvat_tasks import VideoTask, size_of, split_of, video_tasks, whole
 from onlooker.learning.datasets.formats._kept import parted, restored
@@ -291,18 +292,26 @@ def _timed(
     """The boxes of a task's tracks in order, with the frames of the video that they lie on."""
     boxes: list[tuple[int, LabelledBox]] = []
     size = size_of(file, task) if any(p.name in _BOXED for t in task.tracks for p in t.parts) else (0.0, 0.0)
+    put_in = 0
     for number, track in enumerate(task.tracks):
         called = None if track.get("alone") else track.get("track") or track.get("id") or str(number)
+        keys: list[Key] = []
         for box in (p for p in track.parts if p.name in _BOXED):
-            if box.get("outside") == "1":
-                continue
             with parsing(file, box.name, box.line):
                 frame = whole(box["frame"], "frame") - task.before
-                if task.frames is not None and frame not in task.frames:
+                inside = box.get("outside") != "1"
+                if inside and task.frames is not None and frame not in task.frames:
                     first, last = task.frames.start + task.before, task.frames.stop - 1 + task.before
                     raise ValueError(f"frame: expected one of its task, {first} to {last}, got {box['frame']}")
-                more = {"at": round(float(Fraction(frame) / rate), 6), "track": called}
-                boxes.append((frame, _box(box, track, size, options, made).model_copy(update=more)))
+                keys.append(Key(frame, box, _box(box, track, size, options, made) if inside else None))
+        with parsing(file, "track", track.line):
+            more = between(keys, task.step, lambda shape: _sides(shape, size), made.left_out)
+        put_in += len(more)
+        for frame, box in [*((k.frame, k.box) for k in keys if k.box is not None), *more]:
+            at = round(float(Fraction(frame) / rate), 6)
+            boxes.append((frame, box.model_copy(update={"at": at, "track": called})))
+    if put_in:
+        made.notes.append(f"{task.source}: {put_in} boxes were put in between key frames, where CVAT shows them")
     return sorted(boxes, key=lambda b: (b[0], b[1].track or ""))
 
 
