@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -307,3 +308,42 @@ def test_images_and_videos_of_which_not_all_could_be_taken_stay_unlabelled(media
         path = one_video(tmp_path, track(0, box(3)) + track(1, shape))
         assert read(path, media).found[0].sample.labels == {}
         assert len(read(path, media, pass_over=True).found[0].sample.labels["objects"]) == 1
+
+
+LABELS = """<labels><label><name>car</name><type>rectangle</type></label><label><name>weather</name><type>tag</type>
+<attributes><attribute><name>sky</name><input_type>radio</input_type><values>sun\nrain\n__undefined__</values>
+</attribute></attributes></label></labels>"""
+
+
+@pytest.fixture
+def export(media, tmp_path):
+    """A project of two tasks with pictures of one name, as CVAT writes it, unpacked."""
+    for n, subset in enumerate(("Train", "Validation")):
+        (tmp_path / "out" / "images" / subset).mkdir(parents=True)
+        shutil.copy(media / ("one.jpg", "two.jpg")[n], tmp_path / "out" / "images" / subset / "a.jpg")
+    sky = '<tag label="weather"><attribute name="sky">rain</attribute></tag>'
+    edges = 'label="car" xtl="1" ytl="2" xbr="3" ybr="4"'
+    body = "".join(
+        f'<image id="{n}" name="a.jpg" subset="{subset}" task_id="{n}" width="8" height="8"><box {edges}/>{sky}</image>'
+        for n, subset in enumerate(("Train", "Validation"))
+    )
+    xml_of(tmp_path / "out", body, f"<project><id>1</id>{LABELS}</project>")
+    return tmp_path / "out"
+
+
+def test_pictures_lie_where_cvat_puts_them(export, tmp_path):
+    made = imported(tmp_path / "set", "cvat", export)
+    assert {s.id: s.split for s in made.samples} == {"images/Train/a.jpg": "train", "images/Validation/a.jpg": "val"}
+    again = imported(tmp_path / "other", "cvat", export, media=export / "images")
+    assert [s.id for s in again.samples] == ["Train/a.jpg", "Validation/a.jpg"]
+
+
+def test_what_could_be_chosen_of_a_tag_are_the_classes(export, tmp_path):
+    made = imported(tmp_path / "set", "cvat", export)
+    assert made.info.tasks["sky"].classes == ("sun", "rain")
+    assert [s.labels["sky"] for s in made.samples] == ["rain", "rain"]
+
+
+def test_a_zip_file_is_to_be_unpacked(export, tmp_path):
+    with pytest.raises(ConfigError, match=r"it is a ZIP file.*unpack it"):
+        read(Path(shutil.make_archive(str(tmp_path / "out"), "zip", export)))

@@ -18,7 +18,7 @@ __all__ = ["Frames"]
 
 _FRAME = re.compile(r"frame_([0-9]{1,9})")
 _FOLDERS = ("", "images/")
-"""CVAT puts pictures into the second."""
+"""CVAT puts pictures into the second; those of a project there into folders of their subsets."""
 _SUFFIXES = tuple(s for suffix in sorted(PICTURES) for s in (suffix, suffix.upper()))
 
 
@@ -45,12 +45,14 @@ class Frames:
             ConfigError: the frames a second of the video are not known.
             ValueError: the name leads out of the media folder.
         """
-        name = image["name"]
-        if kind_of(name) is not None:
-            return medium(name, "image"), None
-        for found in (f"{folder}{name}{suffix}" for folder in _FOLDERS for suffix in _SUFFIXES):
+        name, subset = image["name"], image.get("subset")
+        inside = [f"{folder}{subset}/" for folder in reversed(_FOLDERS)] if subset else []
+        suffixes = _SUFFIXES if kind_of(name) is None else ("",)
+        for found in (f"{folder}{name}{suffix}" for folder in (*_FOLDERS, *inside) for suffix in suffixes):
             if os.path.isfile(self._root / found):
                 return medium(found, "image"), None
+        if kind_of(name) is not None:
+            return medium(name, "image"), None
         number, source = _FRAME.fullmatch(name), self._source(image)
         if number is None or source is None:
             return medium(name, "image"), None

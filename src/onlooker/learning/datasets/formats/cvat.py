@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -83,6 +84,8 @@ class Cvat:
 
     def read(self, path: Path, options: CvatOptions, media: Path | None, space: Path) -> Imported:
         """See `Format.read`."""
+        if zipfile.is_zipfile(path):
+            raise wrong(path, "it is a ZIP file", hint="unpack it, and import the folder")
         files = sorted(path.glob("*.xml")) if path.is_dir() else [path]
         if not files:
             raise wrong(path, "no XML files")
@@ -105,7 +108,7 @@ class Cvat:
         for task, kind in _kinds(options, samples, tops).items():
             with_classes = Task(kind=kind).has_classes
             used = classes_of(samples, task, kind) if with_classes else ()
-            known = [n for n in named if n in used] if kind == "multi-label" else []
+            known = [n for n in named if n in used] if kind == "multi-label" else _choices(tops, task)
             if task == options.boxes and options.label == "{label}":
                 known = [n for n in named if n in used or n not in tags_alone]
             made.tasks[task] = Task(kind=kind, classes=tuple(dict.fromkeys([*known, *used])))
@@ -149,6 +152,16 @@ def _kinds(options: CvatOptions, samples: Sequence[Sample], tops: Sequence[Eleme
         if any(task in s.labels for s in samples):
             kinds[task] = own.get(task) or ("text" if forms.get(task) == "text" else "class")
     return kinds
+
+
+def _choices(tops: Sequence[Element], name: str) -> list[str]:
+    """What could be chosen for an attribute of that name."""
+    made: list[str] = []
+    for attribute in (a for t in tops for a in t.find_all("meta/**/label/attributes/attribute")):
+        facts = {part.name: part.text.strip() for part in attribute.parts}
+        if facts.get("name") == name and facts.get("input_type") in ("select", "radio"):
+            made += [v.strip() for v in facts.get("values", "").split("\n") if v.strip() not in _UNSET]
+    return made
 
 
 def _attributes(*elements: Element) -> dict[str, str]:
@@ -218,7 +231,7 @@ def _image(file: Path, image: Element, frames: Frames, options: CvatOptions, mad
         labels |= {options.tags: tags} if tags or "tagged" in held else {}
         labels |= _tagged(image, options, made)
         sample = Sample(
-            id=image.get("sample") or (image["name"] if at is None else sample_id(picture.path, at=at)),
+            id=image.get("sample") or _id(image, picture.path, at),
             media=(picture,),
             at=at,
             split=split_of(image.get("subset")),
@@ -227,6 +240,13 @@ def _image(file: Path, image: Element, frames: Frames, options: CvatOptions, mad
         sample = restored(sample, held, made.root, options.boxes)
         return Found(sample, {k: v for k, v in image.attributes.items() if k not in ("name", "kept")})
     raise AssertionError
+
+
+def _id(image: Element, path: str, at: float | None) -> str:
+    """The name of a picture, with its folder where CVAT put it into one; a frame is named by its video."""
+    if at is not None:
+        return sample_id(path, at=at)
+    return path if path.endswith(f"/{image['name']}") else image["name"]
 
 
 def _sides(box: Element, size: tuple[float, float]) -> tuple[float, float, float, float]:
