@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -184,6 +185,22 @@ def test_judged_events_become_labelled_clips(library, tmp_path):
     assert sample.status == "labelled"
     assert sample.notes == "door: a cat"
     assert report.taken == {"said to be wrong": 1}
+
+
+def test_a_file_that_was_replaced_is_not_labelled_by_what_was_seen_in_the_old_one(media, tmp_path):
+    place = tmp_path / "cam.mp4"
+    shutil.copy(media / "walk.mp4", place)
+    info = open_source(str(place)).info
+    box = Box(0.1, 0.2, 0.3, 0.5)
+    seen = Observation(Span.of_seconds(1, 1.1), "object", score=0.5, label="person", box=box)
+    with EmbeddedStore(tmp_path / "library") as store:
+        store.add_source(info)
+        store.commit(Batch(info.id, [seen.of(info.id, OBJECTS, 0)]))
+        shutil.copy(media / "talk.mpg", place)
+        dataset = Dataset.create(tmp_path / "set", name="set")
+        report = samples_from_library(dataset, store.sources(), store.query, LibraryRequest(), cached=store.cached_id)
+    assert report.new == 0
+    assert "other content than what was analysed" in report.failures[str(place)]
 
 
 def test_a_source_whose_file_is_gone_is_told(library, tmp_path):

@@ -18,11 +18,13 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Media, Sample, Task
 from onlooker.learning.datasets.media import look_at
 from onlooker.learning.datasets.moments import told_apart
+from onlooker.sources.identity import content_id
 
 __all__ = ["LibraryReport", "LibraryRequest", "Verdict", "samples_from_library"]
 
 _MOST_OBSERVATIONS = 50
 Queries = Callable[[Query], Iterator[Observation]]
+Cached = Callable[[str, int, int], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def samples_from_library(
     query: Queries,
     request: LibraryRequest,
     verdicts: Iterable[Verdict] = (),
+    cached: Cached | None = None,
 ) -> LibraryReport:
     """Add samples of a library to a dataset, which is saved.
 
@@ -97,6 +100,7 @@ def samples_from_library(
         query: ``Store.query``.
         request: what to take.
         verdicts: what people said of events.
+        cached: ``Store.cached_id``, which spares reading files that did not change.
 
     Raises:
         UsageError: the range of scores is none, or the dataset's media lie elsewhere.
@@ -105,7 +109,7 @@ def samples_from_library(
         raise UsageError(f"no range of scores: {request.low}..{request.high}", hint="--uncertain 0.3..0.6")
     report = LibraryReport()
     held = list(verdicts)
-    files = _files(sources, report)
+    files = _files(sources, report, cached)
     root = _root(dataset, files)
     samples: list[Sample] = []
     for info, path in files:
@@ -159,15 +163,30 @@ def _joined(old: Sample | None, new: Sample) -> Sample:
     )
 
 
-def _files(sources: Sequence[SourceStatus], report: LibraryReport) -> list[tuple[SourceInfo, Path]]:
+def _files(
+    sources: Sequence[SourceStatus], report: LibraryReport, cached: Cached | None
+) -> list[tuple[SourceInfo, Path]]:
     found: list[tuple[SourceInfo, Path]] = []
     for source in sources:
-        path = next((Path(p) for p in (source.info.path, *source.paths) if Path(p).is_file()), None)
-        if path is None:
-            report.failures[source.info.path] = "its file is not there, or it is a live source"
-        else:
+        there = [p for p in map(Path, dict.fromkeys((source.info.path, *source.paths))) if p.is_file()]
+        path = next((p for p in there if _content(p, cached) == source.info.id), None)
+        if path is not None:
             found.append((source.info, path))
+        elif there:
+            report.failures[source.info.path] = "its file has other content than what was analysed: analyse it again"
+        else:
+            report.failures[source.info.path] = "its file is not there, or it is a live source"
     return found
+
+
+def _content(path: Path, cached: Cached | None) -> str | None:
+    """The digest of what a file holds now, or None where it cannot be read."""
+    try:
+        stat = path.stat()
+        known = cached(str(path.resolve()), stat.st_size, stat.st_mtime_ns) if cached is not None else None
+        return known or content_id(path)
+    except (OSError, SourceError):
+        return None
 
 
 def _root(dataset: Dataset, files: Sequence[tuple[SourceInfo, Path]]) -> Path:

@@ -156,7 +156,7 @@ def from_library(
             tuple(kind or ("object",)), tuple(label or ()), low, high, uncertain is not None, gap, limit=limit
         )
         said = _verdicts(library) if events else []
-        report = samples_from_library(dataset, chosen, store.query, request, said)
+        report = samples_from_library(dataset, chosen, store.query, request, said, store.cached_id)
         held = store.counts()
         report.notes += [
             f"the library has no observation of kind {name}; it has {', '.join(sorted(held)) or 'none'}"
