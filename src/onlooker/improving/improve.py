@@ -12,7 +12,7 @@ from typing import Any
 
 from onlooker.bundles.added import add, added_bundle
 from onlooker.bundles.folder import Bundle
-from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesInput, WaveformInput
+from onlooker.bundles.inputs import ClipInput, LogMelInput, SeriesInput, WaveformInput
 from onlooker.core.errors import ConfigError, Interrupted, UsageError
 from onlooker.core.observation import Observation
 from onlooker.improving.improvement import Improvement, ImproveRequest, Round, Told
@@ -42,11 +42,16 @@ def improve(request: ImproveRequest, told: Told | None = None) -> Improvement:
     """Improve a bundle by what was said of it; what was stopped goes on with the same request.
 
     Raises:
-        UsageError: nothing was said of it, its run is not at hand, or it cannot be learned from.
+        UsageError: nothing was said of it, its run is not at hand, or it reads texts.
         Interrupted: it was stopped.
     """
     told, begun = told or Told(), time.monotonic()
     used = added_bundle(request.name, check=True)
+    if used.manifest.reads is not None:
+        raise UsageError(
+            f"{request.name} reads texts, which are not in the stored video that improve looks through again",
+            hint="put samples with their texts into its dataset, and onlooker train with start.weights",
+        )
     footage = open_footage(request.library, request.name, hidden=request.hidden)
     run = request.run or run_of(request.name, used, request.library)
     recipe = RunFolder(run).recipe()
@@ -138,12 +143,8 @@ def _judged(made: Improvement, observations: Mapping[str, Any], lessons: _Lesson
 
 
 def clip_seconds(run: Path) -> float | None:
-    """Seconds of a clip that the run's model takes; None: single pictures.
-
-    Raises:
-        UsageError: it takes texts.
-    """
-    lengths: list[float | None] = []
+    """Seconds of a clip that the run's model takes; None: single pictures."""
+    lengths: list[float] = []
     for facts in RunFolder(run).facts().inputs.values():
         if isinstance(facts, ClipInput):
             lengths.append(facts.frames / facts.rate)
@@ -151,12 +152,7 @@ def clip_seconds(run: Path) -> float | None:
             lengths.append(facts.length / facts.sample_rate)
         elif isinstance(facts, SeriesInput):
             lengths.append(facts.steps / facts.rate)
-        elif isinstance(facts, FrameInput):
-            lengths.append(None)
-        else:
-            raise UsageError("improve does not learn from texts", hint="train on texts with onlooker train")
-    known = [n for n in lengths if n is not None]
-    return max(known) if known else None
+    return max(lengths, default=None)
 
 
 def _recipe_task(recipe: Recipe, task: str) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from learning.improve._material import seen
+from learning._runs import ACTION, CNN, FRAME, facts_of, make_run, recipe_of
+from learning.improve._material import onlooker, seen
+from onlooker.bundles import added
+from onlooker.bundles.inputs import TextInput
 from onlooker.bundles.outputs import Classification, Dense, Events, MultiLabel
 from onlooker.core.errors import UsageError
 from onlooker.improving.feedback import Feedback, Said
 from onlooker.improving.labels import Taught, samples_of
 from onlooker.improving.verdicts import judge
 from onlooker.learning.datasets.manifest import LabelledSpan
+from onlooker.learning.export import export_run
 
 LABELS = ("fight", "robbery", "calm")
 ONE_OF = Taught(Classification(task="classification", name="a", tensor="a", labels=LABELS), "a")
@@ -30,6 +34,20 @@ def verdicts(feedback, used, candidate, *taught, **more):
 
 def counts(found):
     return {k: v for k, v in found.as_dict().items() if k in ("fixed", "asked", "already", "lost", "new")}
+
+
+@pytest.mark.parametrize("inputs", [("words",), ("picture", "words")])
+def test_a_bundle_that_reads_texts_is_refused_before_anything_is_looked_through(tmp_path, capsys, inputs):
+    nets = {"words": {"network": "text_encoder", "size": 6, "embedding": "learned"}, "picture": CNN}
+    facts = {"words": TextInput(kind="text", encoder="hashed-words", size=12), "picture": FRAME}
+    fusion = {"fusion": {"kind": "gated", "size": 8}} if len(inputs) > 1 else {}
+    recipe = recipe_of({n: nets[n] for n in inputs}, ACTION, name="reader", **fusion)
+    run = make_run(tmp_path, recipe, facts_of({n: facts[n] for n in inputs}, {"action": "class"}))
+    export_run(run, tmp_path / "bundle")
+    added.add(tmp_path / "bundle")
+    onlooker("improve", "reader", "--library", tmp_path / "lib", "--run", run, code=1)
+    assert "reader reads texts, which are not in the stored video" in capsys.readouterr().err
+    assert not (tmp_path / "lib").exists()
 
 
 # -- verdicts --
