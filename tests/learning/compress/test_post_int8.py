@@ -131,6 +131,15 @@ def test_what_loses_too_much_whatever_is_kept_is_refused(tiny_subject, tmp_path:
     assert not (work.folder / "bundle").exists()
 
 
+def test_where_each_layer_changes_answers_the_limit_is_named(tiny_subject, tmp_path: Path):
+    before = planted(tmp_path / "planted", alone=True)
+    work = work_for(tmp_path / "w", tiny_subject[1], before)
+    said = r"int8: each layer alone changes answers by [\d.]+ or more, allowed are 1e-09 "
+    with pytest.raises(ModelError, match=said) as told_of:
+        after("int8", before, work, **{**ALL, "max_error": 1e-9})
+    assert told_of.value.hint == "quantisation-aware training (qat), or a larger max_error"
+
+
 def test_what_gains_nothing_is_said(tiny_subject, tmp_path: Path):
     before, dataset = tiny_subject
     with pytest.raises(ModelError, match=r"gains nothing here: model.onnx: int8 is .* times as fast"):

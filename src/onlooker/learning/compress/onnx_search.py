@@ -218,11 +218,13 @@ class Search:
         order = sorted(errors, key=lambda name: -errors[name])
         names = [name for name in order if errors[name] > self._config.max_error]
         if errors and len(names) == len(errors):
-            raise self._too_much(errors[order[-1]], self._config.max_error, "each layer changes answers by")
+            least, limit = errors[order[-1]], self._config.max_error
+            raise self._too_much(f"each layer alone changes answers by {least:.3g} or more", limit, "max_error")
         drop, verdict, changed = self._judge(names)
         if drop > self._config.max_drop:
             if not errors:
-                raise self._too_much(drop, self._config.max_drop, "layers of models that are not ONNX cannot be kept;")
+                why = f"layers of models that are not ONNX cannot be kept; {drop:.3g} is lost"
+                raise self._too_much(why, self._config.max_drop, "max_drop")
             names, (drop, verdict, changed) = self._fewest(order)
         kept = {name: errors[name] for name in names}
         layers = sum(len(c.quantiser.layers) if c.quantiser else 0 for c in self._chosen) - len(kept)
@@ -241,7 +243,7 @@ class Search:
             else:
                 failing, number = number, min(2 * number, len(order) - 1)
         if best is None:
-            raise self._too_much(least, limit, "whatever is kept,")
+            raise self._too_much(f"whatever is kept, {least:.3g} is lost", limit, "max_drop")
         while best[0] - failing > 1 and not self._over():
             number = (best[0] + failing) // 2
             tried = self._judge(order[:number])
@@ -275,10 +277,12 @@ class Search:
         inputs = {k: v for k, v in known.items() if k.startswith("in.")}
         return difference(play(self._bundle, inputs), play(draft, inputs))
 
-    def _too_much(self, lost: float, limit: float, why: str) -> ModelError:
+    def _too_much(self, why: str, limit: float, setting: str) -> ModelError:
+        steps = self._bundle.manifest.provenance.steps
+        learned = any(step.name == "qat" for step in steps)
         return ModelError(
-            f"{self._bundle.manifest.name}: int8: {why} {lost:.3g} is lost, allowed are {limit:g}",
-            hint="quantisation-aware training (qat), or a larger max_drop or max_error",
+            f"{self._bundle.manifest.name}: int8: {why}, allowed are {limit:g}",
+            hint=f"a larger {setting}" if learned else f"quantisation-aware training (qat), or a larger {setting}",
         )
 
     def _errors(self) -> dict[str, float]:
