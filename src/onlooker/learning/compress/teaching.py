@@ -284,7 +284,8 @@ class Teaching(nn.Module):
         Args:
             losses: of the labels.
             answer: of the student.
-            inputs, present: of the batch.
+            inputs: of the batch.
+            present: which of them are there.
             counts: see `Batch.weights`; None: all count alike.
         """
         with torch.no_grad():
