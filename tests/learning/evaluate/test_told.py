@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from analyzers.bundle.making import brightness_model
@@ -10,9 +11,11 @@ from learning._tiny import tiny_recipe
 from learning.evaluate.test_fits import FILLED, made
 from learning.training.test_words import SETTINGS, spoken
 from onlooker.bundles import import_model
-from onlooker.bundles.outputs import Dense, Events
-from onlooker.learning.datasets.manifest import Task
+from onlooker.bundles.outputs import Classification, Dense, Events
+from onlooker.learning.datasets.manifest import Sample, Task
+from onlooker.learning.evaluate.answers import CLEAN, Answers, TaskAnswers
 from onlooker.learning.evaluate.compare import pairs_of
+from onlooker.learning.evaluate.gallery import worst
 from onlooker.learning.evaluate.measure import TaskResult, worst_first
 from onlooker.learning.evaluate.report_page import evaluation_page
 from onlooker.learning.evaluate.run import EvaluationRequest, evaluate
@@ -78,3 +81,39 @@ def test_the_worst_groups_come_first(higher, first):
     groups = {"a": {"value": 1.0, "count": 1}, "b": {"value": 2.0, "count": 1}, "c": {"value": None, "count": 1}}
     ordered = [name for name, _ in worst_first(groups, task)]
     assert (ordered[0], ordered[-1]) == (first, "c")
+
+
+def answered(judge, raw, values):
+    """Answers of one look for each sample, of four seconds."""
+    count = len(raw)
+    spans = [Sample(id=str(n), text="-", labels={"when": ()}) for n in range(count)]
+    one = TaskAnswers(raw, values, np.arange(count), np.tile([0.0, 4.0], (count, 1)))
+    return Answers(spans, {CLEAN: {judge.name: one}}, {}, "none")
+
+
+@pytest.mark.parametrize("task", ["dense", "events"])
+def test_right_answers_are_no_errors_whatever_the_threshold(task):
+    """Thresholds are far from one half where what is looked for is rare."""
+    facts = TaskFacts("when", Task(kind="spans", classes=("hit",)), ("hit",), steps=4, seconds=4.0)
+    output = (Dense if task == "dense" else Events).model_validate(
+        {"task": task, "name": "when", "labels": ("hit",), "steps": 4, "tensor": "y"}
+    )
+    judge = Judge(output, "when", load_part("tasks", task), HeadConfig(head=task), facts, {"thresholds": {"hit": 0.2}})
+    shares = np.array([[0.05, 0.3, 0.05, 0.05], [0.3, 0.05, 0.05, 0.05], [0.1, 0.1, 0.05, 0.05]])
+    raw = np.log(shares / (1 - shares))[..., None].astype(np.float32)
+    values = np.zeros((3, 4, 1), np.float32)
+    values[0, 1] = 1.5 if task == "events" else 1  # found where it is
+    values[1, 3] = 1.5 if task == "events" else 1  # found elsewhere
+    assert [wrong.sample.id for wrong in worst(judge, answered(judge, raw, values), 5)] == ["1"]
+
+
+def test_the_worst_errors_are_those_of_all_samples():
+    facts = TaskFacts("when", Task(kind="class", classes=("a", "b")), ("a", "b"))
+    output = Classification.model_validate(
+        {"task": "classification", "name": "when", "labels": ("a", "b"), "tensor": "y"}
+    )
+    judge = Judge(output, "when", load_part("tasks", "classification"), HeadConfig(head="classification"), facts, {})
+    raw = np.tile(np.array([[2.0, 0.0]], np.float32), (5000, 1))
+    values = np.zeros(5000, np.int64)
+    values[-1] = 1
+    assert [wrong.sample.id for wrong in worst(judge, answered(judge, raw, values), 5)] == ["4999"]

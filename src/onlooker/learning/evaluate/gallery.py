@@ -18,10 +18,10 @@ from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Sampl
 from onlooker.learning.datasets.media import frames_at, open_picture
 from onlooker.learning.datasets.page.pictures import listen
 from onlooker.learning.evaluate.answers import CLEAN, Answers, TaskAnswers
-from onlooker.learning.evaluate.judging import class_numbers, levels
+from onlooker.learning.evaluate.judging import class_numbers, levels, side_by_side
 from onlooker.learning.evaluate.page import data_address, escaped, number
 from onlooker.learning.evaluate.tasks import Judge
-from onlooker.learning.metrics.calibration import sigmoid, softmax
+from onlooker.learning.metrics.calibration import softmax
 
 __all__ = ["Wrong", "card", "strip", "worst"]
 
@@ -53,8 +53,10 @@ def worst(judge: Judge, answers: Answers, count: int) -> list[Wrong]:
     if not len(found.raw):
         return []
     badness, about = _badness(judge, found)
-    owners = np.unique(found.owner)
-    by_sample = {place: float(badness[found.owner == place].max()) for place in owners[:_MOST_TRIED]}
+    owners, rows_of = np.unique(found.owner, return_inverse=True)
+    worst_of = np.zeros(len(owners))
+    np.maximum.at(worst_of, rows_of, badness)
+    by_sample = dict(zip(owners.tolist(), worst_of.tolist(), strict=True))
     order = sorted((p for p in by_sample if by_sample[p] > 0), key=lambda p: -by_sample[p])
     made: list[Wrong] = []
     for place in order[:count]:
@@ -78,14 +80,29 @@ def _badness(judge: Judge, found: TaskAnswers) -> tuple[NDArray[np.float64], str
     if judge.head.task == "regression":
         return np.abs(raw - values).max(1), "error"
     if judge.head.task == "embedding":
-        return _nearest(raw, values), "cosine with the nearest sample, which is of another"
-    if judge.head.task in ("multi_label", "dense", "events") and raw.shape == values.shape:
-        apart = np.abs(sigmoid(scaled) - (values > 0.5)).reshape(len(raw), -1)
-        return np.where(apart.max(1) < 0.5, 0.0, apart.max(1)), "probability of the worst wrong label"
+        few = f" (of the first {_MOST_TRIED} samples)" if len(raw) > _MOST_TRIED else ""
+        return _nearest(raw, values), f"cosine with the nearest sample, which is of another{few}"
+    if judge.head.task in ("multi_label", "dense") and raw.shape == values.shape:
+        true = values > 0.5
+        sure, decided = side_by_side(raw, judge.facts, judge.calibration)
+        apart = np.where(decided == true, 0.0, np.abs(sure - true))
+        return apart.reshape(len(raw), -1).max(1), "how far the worst wrong label is from the truth"
+    if judge.head.task == "events":
+        return _misplaced(judge, raw, values), "1 - f1 of its worst look"
     main = judge.head.main
     ours = [judge.head.metrics(raw[[n]], values[[n]], judge.facts, judge.calibration) for n in range(len(raw))]
     value = np.array([m.get(main.name, 1.0 if main.higher else 0.0) for m in ours])
     return (1 - value if main.higher else value), f"{'1 - ' if main.higher else ''}{main.name} of the sample"
+
+
+def _misplaced(judge: Judge, raw: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
+    """1 - F1 of the moments of each look; 0 where nothing is and nothing is answered."""
+    _, decided = side_by_side(raw, judge.facts, judge.calibration)
+    made = np.zeros(len(raw))
+    for row in np.flatnonzero((decided | (values > 0)).reshape(len(raw), -1).any(1)):
+        metrics = judge.head.metrics(raw[[row]], values[[row]], judge.facts, judge.calibration)
+        made[row] = 1 - metrics.get("f1", 1.0)
+    return made
 
 
 def _nearest(vectors: NDArray[Any], individuals: NDArray[Any]) -> NDArray[np.float64]:

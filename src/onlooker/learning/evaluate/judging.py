@@ -11,7 +11,7 @@ from onlooker.learning.metrics.calibration import sigmoid, softmax
 from onlooker.learning.metrics.labels import confusion
 from onlooker.learning.task import Array, Calibration, Head, TaskFacts
 
-__all__ = ["class_numbers", "confidences", "confusion_of", "correct"]
+__all__ = ["class_numbers", "confidences", "confusion_of", "correct", "levels", "side_by_side"]
 
 _ONE_OF = frozenset(("classification", "ordinal"))
 
@@ -41,9 +41,18 @@ def correct(
         return found == values
     if head.task != "multi_label":
         return None
-    thresholds = np.array([calibration.get("thresholds", {}).get(label, 0.5) for label in facts.classes])
-    decided = sigmoid(raw / calibration.get("temperature", 1.0)) >= thresholds
+    _, decided = side_by_side(raw, facts, calibration)
     return (decided == (values > 0.5)).all(1)
+
+
+def side_by_side(raw: Array, facts: TaskFacts, calibration: Calibration) -> tuple[Array, NDArray[np.bool_]]:
+    """(..., labels): probabilities of labels, and which of them are answered; of a task of one class the likeliest."""
+    scaled = raw / calibration.get("temperature", 1.0)
+    if facts.task.kind == "class":
+        return softmax(scaled), raw.argmax(-1)[..., None] == np.arange(raw.shape[-1])
+    thresholds = np.array([calibration.get("thresholds", {}).get(label, 0.5) for label in facts.classes])
+    scores = sigmoid(scaled)
+    return scores, scores >= thresholds
 
 
 def confidences(
