@@ -118,3 +118,8 @@ def test_counts_and_their_picture(dataset, tmp_path):
     picture = Image.open(io.BytesIO(draw_balance(facts)))
     colours = {c for _, c in picture.convert("RGB").getcolors(100_000)}
     assert (0x17, 0x69, 0xAA) in colours
+
+
+def test_that_there_is_nothing_to_show_is_said(tmp_path):
+    with pytest.raises(UsageError, match="has no such sample to show"):
+        build_page(Dataset.create(tmp_path / "set", name="set"), PageRequest())

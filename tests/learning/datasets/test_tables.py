@@ -289,3 +289,18 @@ def test_decimal_commas_are_read_where_no_comma_parts_columns(tmp_path):
     # what could be thousands is not guessed at
     with pytest.raises(ConfigError, match=r"table.csv:2: row: m: .*'1,234'"):
         imported(tmp_path / "again", "csv", tmp_path / "table.csv", {**options, "labels": {"m": "mixed:regression"}})
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.xlsx"])
+def test_tables_that_are_no_text_are_refused_in_words(name, tmp_path):
+    (tmp_path / name).write_bytes(b"PAR1\xd0")
+    with pytest.raises(ConfigError, match=f"{name}: tables are CSV, TSV or JSON"):
+        format_of("csv").read(tmp_path / name, format_of("csv").Options(), None, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.jsonl", "t.parquet"])
+def test_a_table_is_not_written_under_the_name_of_another_kind(name, tmp_path):
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    with pytest.raises(UsageError, match="writes CSV, or TSV"):
+        format_of("csv").write(dataset, [], tmp_path / name, format_of("csv").Options())
+    assert not (tmp_path / name).exists()

@@ -14,8 +14,10 @@ from typing import Any
 from onlooker.core.errors import ConfigError
 from onlooker.learning.datasets.formats.format import read_json, wrong
 
-__all__ = ["Row", "read_commas", "rows_of"]
+__all__ = ["NO_TEXT", "Row", "read_commas", "rows_of"]
 
+NO_TEXT = (".parquet", ".feather", ".xlsx", ".xls", ".ods")
+"""Suffixes of tables that are no text."""
 _COMMA = re.compile(r"\s*[+-]?\d*(,\d+)?([eE][+-]?\d+)?\s*", re.ASCII)
 _LARGEST = 2**31 - 1  # characters of a cell: the boxes of a long video
 
@@ -49,6 +51,8 @@ def rows_of(path: Path) -> Iterator[Row]:
         ConfigError: it cannot be read or is no table; names the line.
     """
     suffix = path.suffix.lower()
+    if suffix in NO_TEXT:
+        raise wrong(path, "tables are CSV, TSV or JSON", hint="save it as one of them")
     if suffix == ".json":
         yield from _json_rows(path)
         return

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
-from onlooker.learning.datasets.formats._rows import Row, read_commas, rows_of
+from onlooker.learning.datasets.formats._rows import NO_TEXT, Row, read_commas, rows_of
 from onlooker.learning.datasets.formats.format import (
     FormatOptions,
     Found,
@@ -115,6 +115,8 @@ class Table:
 
     def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: TableOptions) -> Written:
         """Everything, in columns that `read` knows by their names."""
+        if target.suffix.lower() in (".json", ".jsonl", *NO_TEXT):
+            raise UsageError(f"{target}: this format writes CSV, or TSV", hint=f"call it {target.stem}.csv")
         tasks = dataset.info.tasks
         sorts = sorted({g for s in samples for g in s.groups})
         head = [*_HEAD, *(f"{_GROUP}{g}" for g in sorts)]

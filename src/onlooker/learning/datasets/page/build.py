@@ -48,9 +48,11 @@ def build_page(dataset: Dataset, request: PageRequest) -> tuple[str, int]:
     What cannot be decoded is shown with the reason.
 
     Raises:
-        UsageError: there is no such split, task, class or sample.
+        UsageError: there is no such split, task, class or sample, or nothing to show.
     """
     chosen = _chosen(dataset, request)
+    if not chosen:
+        raise UsageError(f"{dataset.folder} has no such sample to show", hint="see onlooker dataset stats")
     spread = [chosen[n * len(chosen) // request.limit] for n in range(request.limit)]
     shown = chosen if len(chosen) <= request.limit else spread
     budget = [_MOST_BYTES]
