@@ -168,6 +168,38 @@ def test_sounds_become_spans(library, tmp_path):
     assert (span.label, span.start, span.end, span.score) == ("bark", 2, 4, 0.5)
 
 
+def test_spans_come_back_from_a_folder_without_the_videos(library, tmp_path):
+    store, _ = library
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    samples_from_library(dataset, store.sources(), store.query, LibraryRequest(kinds=("sound",)))
+    studio = format_of("label-studio")
+    target = tmp_path / "elsewhere" / "tasks.json"
+    studio.write(dataset, dataset.samples, target, studio.Options())
+    (task,) = json.loads(target.read_text())
+    task["annotations"] = task.pop("predictions")
+    task["annotations"][0]["result"][0]["value"]["ranges"][0]["end"] = 50
+    target.write_text(json.dumps([task]))
+    import_samples(dataset, ImportRequest("label-studio", target))
+    (sample,) = Dataset.load(tmp_path / "set").samples
+    span = sample.labels["sound"][0]
+    # ten frames a second
+    assert (sample.status, span.label, span.start, span.end) == ("labelled", "bark", 2, 5)
+
+
+def test_a_kind_with_and_without_boxes_becomes_two_tasks(library, tmp_path):
+    store, info = library
+    made = [
+        Observation(Span.of_seconds(1, 1.1), "text", score=0.5, label="EXIT", box=Box(0.1, 0.1, 0.2, 0.2)),
+        Observation(Span.of_seconds(3, 5), "text", score=0.5, label="EXIT"),
+    ]
+    store.commit(Batch(info.id, [o.of(info.id, OBJECTS, 20 + n) for n, o in enumerate(made)]))
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    for _ in range(2):
+        samples_from_library(dataset, store.sources(), store.query, LibraryRequest(kinds=("text",)))
+    assert {n: t.kind for n, t in dataset.info.tasks.items()} == {"text": "boxes", "text in time": "spans"}
+    assert [list(s.labels) for s in dataset.samples] == [["text"], ["text in time"]]
+
+
 def test_judged_events_become_labelled_clips(library, tmp_path):
     store, info = library
     second = 10**9

@@ -89,10 +89,10 @@ def samples_from_library(
 ) -> LibraryReport:
     """Add samples of a library to a dataset, which is saved.
 
-    Observations with boxes become frames with boxes (task ``KIND``), others spans (task ``KIND``), as proposals for a
-    person to look at. Events that people judged become spans with the task ``alarm`` (``right``, ``wrong``), which
-    is labelled. Samples that a person has labelled already are left as they are, but for what was said of their event;
-    others keep their split, and proposals of other kinds.
+    Observations with boxes become frames with boxes (task ``KIND``), others spans (task ``KIND``, or ``KIND in time``
+    where it has boxes too), as proposals for a person to look at. Events that people judged become spans with the task
+    ``alarm`` (``right``, ``wrong``), which is labelled. Samples that a person has labelled already are left as they
+    are, but for what was said of their event; others keep their split, and proposals of other kinds.
 
     Args:
         dataset: where to.
@@ -125,6 +125,7 @@ def samples_from_library(
         for reason, sample in taken:
             report.taken[reason] += 1
             samples.append(sample)
+    samples = _by_form(samples, dataset)
     known = {s.id: s for s in dataset.samples}
     apart = told_apart(samples, known)
     fresh = [s for s in apart if not _is_done(known.get(s.id)) or "alarm" in s.labels]
@@ -137,6 +138,20 @@ def samples_from_library(
         raise ConfigError(str(error)) from None
     dataset.save()
     return report
+
+
+def _by_form(samples: Sequence[Sample], dataset: Dataset) -> list[Sample]:
+    """Samples of which spans of a kind that has boxes too are a task of their own."""
+    boxed = {n for n, t in dataset.info.tasks.items() if t.kind == "boxes"}
+    boxed |= {n for s in samples for n, v in s.labels.items() if v and isinstance(v[0], LabelledBox)}
+    made: list[Sample] = []
+    for sample in samples:
+        labels = {
+            f"{n} in time" if n in boxed and v and isinstance(v[0], LabelledSpan) else n: v
+            for n, v in sample.labels.items()
+        }
+        made.append(sample.model_copy(update={"labels": labels}))
+    return made
 
 
 def _is_done(sample: Sample | None) -> bool:
@@ -323,7 +338,6 @@ def _tasks(samples: Sequence[Sample]) -> dict[str, Task]:
                 kinds[task], names[task] = "class", {"right": None, "wrong": None}
                 continue
             kind = "boxes" if label and isinstance(label[0], LabelledBox) else "spans"
-            if kinds.setdefault(task, kind) != kind:
-                raise UsageError(f"{task} has boxes and spans", hint="take one --kind after the other")
+            kinds[task] = kind
             names.setdefault(task, {}).update(dict.fromkeys(p.label for p in label))
     return {n: Task(kind=kinds[n], classes=tuple(sorted(held))) for n, held in names.items()}

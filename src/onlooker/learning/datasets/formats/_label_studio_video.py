@@ -6,6 +6,7 @@ is the picture at ``n / rate`` seconds, which key frames tell as their ``time``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -49,12 +50,21 @@ class Clock:
         given: frames a second by the user, where the results do not say.
         ours: whether the task was written by `LabelStudio.write`, at the rate of the file.
         say: takes what a user is told about the video.
+        shown: frames a second that we told Label Studio to count, for a video that is not there.
     """
 
     def __init__(
-        self, results: Sequence[Any], path: Path, given: float | None, ours: bool, say: Callable[[str], None]
+        self,
+        results: Sequence[Any],
+        path: Path,
+        given: float | None,
+        ours: bool,
+        say: Callable[[str], None],
+        shown: Any = None,
     ) -> None:
         self._results, self._path, self._given, self._ours, self._say = results, path, given, ours, say
+        good = ours and is_number(shown) and math.isfinite(shown) and shown > 0.01
+        self._told = Fraction(shown).limit_denominator(1001) if good else None
 
     @cached_property
     def rate(self) -> Fraction:
@@ -66,6 +76,8 @@ class Clock:
         file = None if self._file is None else self._file.frame_rate
         said = None if self._as_written else _rate_of(self._results, file)
         if said is None:
+            if file is None and self._given is None and self._told is not None:
+                return self._told
             rate = video_rate(self._path, self._given)
             if self._given is None and not self._ours and not _same(rate, Fraction(_USUAL)):
                 self._say(

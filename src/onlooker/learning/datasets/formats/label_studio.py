@@ -190,7 +190,8 @@ def _found(task: dict[str, Any], options: LabelStudioOptions, made: Imported, to
     held = _results(chosen, made)
     clock = None
     if path is not None and kind_of(path) == "video" and at is None:
-        clock = Clock(held, made.root / path, options.rate, bool(ours), partial(told.say, path))
+        told_of = partial(told.say, path)
+        clock = Clock(held, made.root / path, options.rate, bool(ours), told_of, data.get("fps"))
     results = Results(held, clock, at, options.label)
     labels: dict[str, Any] = {}
     for name, kind, label in results.labels():
