@@ -186,6 +186,25 @@ def test_spans_come_back_from_a_folder_without_the_videos(library, tmp_path):
     assert (sample.status, span.label, span.start, span.end) == ("labelled", "bark", 2, 5)
 
 
+def test_pictures_and_videos_are_projects_of_their_own(library, tmp_path):
+    """A set-up for both is none for Label Studio: it asks for all that it shows in each task."""
+    store, _ = library
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    samples_from_library(dataset, store.sources(), store.query, LibraryRequest(kinds=("object", "sound"), limit=2))
+    studio = format_of("label-studio")
+    done = studio.write(dataset, dataset.samples, tmp_path / "tasks.json", studio.Options())
+    assert "give it tasks-image.json, tasks-video.json, each with its set-up" in done.notes[0]
+    for kind, count in (("image", 2), ("video", 1)):
+        assert len(json.loads((tmp_path / f"tasks-{kind}.json").read_text())) == count
+        set_up = (tmp_path / f"tasks-{kind}.xml").read_text()
+        assert [name for name in ("$image", "$video") if name in set_up] == [f"${kind}"]
+    assert not (tmp_path / "tasks.xml").exists()
+    # all of it comes back from either
+    import_samples(dataset, ImportRequest("label-studio", tmp_path / "tasks-video.json"))
+    report = import_samples(dataset, ImportRequest("label-studio", tmp_path / "tasks.json"))
+    assert (report.new, report.replaced) == (0, 3)
+
+
 def test_a_kind_with_and_without_boxes_becomes_two_tasks(library, tmp_path):
     store, info = library
     made = [

@@ -286,7 +286,7 @@ def test_an_export_that_was_written_before_comes_back_the_same(ours, media, tmp_
 def test_an_export_that_label_studio_saved_comes_back_the_same(ours, media, tmp_path):
     dataset, tasks = ours
     # the set-up makes it count as the file does
-    assert '<Video name="video" value="$video" frameRate="$fps"/>' in (tmp_path / "ours.xml").read_text()
+    assert '<Video name="video" value="$video" frameRate="$fps"/>' in (tmp_path / "ours-video.xml").read_text()
     for one in tasks:
         for found in one["annotations"][0]["result"]:
             if found["type"] == "videorectangle":

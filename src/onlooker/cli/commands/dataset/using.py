@@ -170,9 +170,11 @@ def export(
     samples = [s for s in dataset.of_split(split) if not proposed or s.status == "proposed"]
     done = chosen.write(dataset, samples, target, options_of(chosen, asked.settings(setting)))
     lines = [f"{target}: {done.samples} samples in {len(done.files)} files"]
+    lines += done.notes
     lines += [f"left out: {n} {reason}" for reason, n in done.left_out.items() if n]
     left = {k: n for k, n in done.left_out.items() if n}
-    say(as_json, {"samples": done.samples, "files": [str(f) for f in done.files], "left_out": left}, lines)
+    files = [str(f) for f in done.files]
+    say(as_json, {"samples": done.samples, "files": files, "left_out": left, "notes": done.notes}, lines)
 
 
 def prepare(

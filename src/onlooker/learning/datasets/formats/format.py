@@ -96,13 +96,14 @@ class Imported:
 class Written:
     """What a format wrote: samples or labels, the files, and what it has no place for, counted by reason.
 
-    ``videos`` tells how pictures of each video begin, see `video_names`.
+    ``videos`` tells how pictures of each video begin, see `video_names`; ``notes`` are what a user should know.
     """
 
     samples: int = 0
     files: list[Path] = field(default_factory=list[Path])
     left_out: Counter[str] = field(default_factory=Counter[str])
     videos: dict[str, str] = field(default_factory=dict[str, str])
+    notes: list[str] = field(default_factory=list[str])
 
 
 class Format(Protocol):

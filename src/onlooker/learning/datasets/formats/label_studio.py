@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -87,14 +87,18 @@ class LabelStudio:
         return made
 
     def write(self, dataset: Dataset, samples: Sequence[Sample], target: Path, options: LabelStudioOptions) -> Written:
-        """The tasks, and beside them ``NAME.xml`` to paste as labelling set-up."""
-        done = Written(files=[target, target.with_suffix(".xml")])
+        """The tasks, and beside them ``NAME.xml`` to paste as labelling set-up.
+
+        A set-up asks for all that it shows in each task, so that pictures, videos, sounds and texts are projects of
+        their own: where there are several, each has its ``NAME-KIND.json`` and ``.xml``, and ``NAME.json`` has all.
+        """
+        done = Written(files=[target])
         tasks: list[Any] = []
         names = {n: t for n, t in dataset.info.tasks.items() if t.kind in self.holds}
         for n in dataset.info.tasks:
             if n not in names:
                 done.left_out[f"labels of {n}"] += sum(n in s.labels for s in samples)
-        kinds: dict[MediaKind, None] = {}
+        kinds: dict[MediaKind, list[Any]] = {}
         for sample in samples:
             media = sample.media[0] if sample.media else None
             kind: MediaKind = "text" if media is None else media.kind
@@ -111,7 +115,6 @@ class LabelStudio:
                 data["fps"] = round(float(rate), 6)
             if media is not None:
                 ours["path"] = media.path
-            kinds[kind] = None
             # what may be empty leaves no result: a person who finds nothing says so by an empty annotation
             ours["tasks"] = {n: t.kind for n, t in names.items() if t.kind in _EMPTY and n in sample.labels}
             results, lost = results_of(sample, names, kind)
@@ -121,10 +124,30 @@ class LabelStudio:
                 where = "predictions" if sample.status == "proposed" else "annotations"
                 held[where] = [{"result": results, **({"model_version": "onlooker"} if where[0] == "p" else {})}]
             tasks.append({"id": len(tasks) + 1, "data": {**data, KEY: ours}, **held})
+            kinds.setdefault(kind, []).append(tasks[-1])
             done.samples += 1
-        write_whole(target, json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
-        write_whole(target.with_suffix(".xml"), config_of(names, list(kinds)))
+        write_whole(target, _listed(tasks))
+        if len(kinds) < 2:
+            _set_up(target, names, list(kinds), done)
+            return done
+        for kind, held in kinds.items():
+            part = target.with_name(f"{target.stem}-{kind}{target.suffix}")
+            write_whole(part, _listed(held))
+            done.files.append(part)
+            _set_up(part, names, [kind], done)
+        said = ", ".join(f"{target.stem}-{kind}{target.suffix}" for kind in kinds)
+        done.notes.append(f"Label Studio takes one kind of task in a project: give it {said}, each with its set-up")
         return done
+
+
+def _listed(tasks: Sequence[Any]) -> str:
+    return json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
+
+
+def _set_up(target: Path, names: Mapping[str, Task], kinds: Sequence[MediaKind], done: Written) -> None:
+    """Write the labelling set-up that belongs to a file of tasks."""
+    write_whole(target.with_suffix(".xml"), config_of(names, kinds))
+    done.files.append(target.with_suffix(".xml"))
 
 
 @dataclass(slots=True)
