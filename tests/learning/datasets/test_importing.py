@@ -12,6 +12,8 @@ from cli.sample_library import run
 from onlooker.core.errors import UsageError
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.importing import ImportRequest, import_samples
+from onlooker.learning.datasets.manifest import Media, Sample, Task
+from onlooker.learning.datasets.media import look_at
 
 
 def picture(place, seed=0):
@@ -129,3 +131,24 @@ def test_moments_late_in_a_long_video_have_ids_of_their_own(media, tmp_path):
             "walk.mp4#20000": 20000.0,
             "walk.mp4#20000.040000": 20000.04,
         }
+
+
+def test_weights_and_files_beside_stay_where_labels_come_back_without_them(media, tmp_path):
+    """CVAT keeps what is its own, and has one file in a task."""
+    dataset = Dataset.create(tmp_path / "set", name="set", root=str(media))
+    files = (Media(path="one.jpg", kind="image"), Media(path="bark.ogg", kind="audio"))
+    tasks = {"objects": Task(kind="boxes", classes=("dog",)), "mood": Task(kind="class", classes=("good",))}
+    more = {"weight": 2.0, "weights": {"objects": 0.5}, "text": "a dog"}
+    dataset.put(
+        [Sample(id="one.jpg", media=tuple(look_at(media, m) for m in files), labels={"mood": "good"}, **more)], tasks
+    )
+    dataset.save()
+    before = dataset.samples[0]
+    image = (
+        '<image id="0" name="one.jpg" width="10" height="10"><box label="dog" xtl="1" ytl="1" xbr="5" ybr="5"/></image>'
+    )
+    (tmp_path / "back.xml").write_text(f"<annotations><version>1.1</version>{image}</annotations>")
+    import_samples(dataset, ImportRequest("cvat", tmp_path / "back.xml", media=media))
+    (after,) = Dataset.load(tmp_path / "set").samples
+    assert after.labels["objects"][0].box == (0.1, 0.1, 0.5, 0.5)
+    assert after.model_copy(update={"labels": before.labels}) == before

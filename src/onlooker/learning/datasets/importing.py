@@ -26,6 +26,8 @@ from onlooker.sources.identity import content_id
 __all__ = ["ImportReport", "ImportRequest", "import_samples"]
 
 MEDIA_FOLDER = "media"
+_TELLS_ALL = "csv"
+"""A format with all files of a sample."""
 _ABOVE = "import them into a dataset of their own, or all into a new one, by --media of a folder that holds both"
 
 
@@ -74,8 +76,8 @@ def import_samples(
 ) -> ImportReport:
     """Read samples and add them to ``dataset``, which is saved.
 
-    A sample of an id that is there is replaced, but keeps its split, groups, origin and notes where the new one has
-    none: labels that come back from a labelling tool find their sample.
+    A sample of an id that is there is replaced, but keeps its split, groups, weights, origin, notes and files beside
+    where the new one has none: labels that come back from a labelling tool find their sample.
 
     Raises:
         ConfigError, UsageError: the file or the request is wrong; nothing was changed.
@@ -101,7 +103,8 @@ def import_samples(
         except SourceError as error:
             report.failures[sample.id] = str(error)
             continue
-        samples.append(_merged(known.get(sample.id), sample.model_copy(update={"media": media})))
+        old, new = known.get(sample.id), sample.model_copy(update={"media": media})
+        samples.append(new if old is None else _merged(old, new, dataset.root, told=request.format == _TELLS_ALL))
         if progress is not None:
             progress(number + 1, len(made.found))
     if made.found and not samples:
@@ -153,13 +156,26 @@ def _placed(found: Found, request: ImportRequest) -> Sample:
         raise UsageError(f"{sample.id}: {where}: {said!r} is no name", hint=NAMES) from None
 
 
-def _merged(old: Sample | None, new: Sample) -> Sample:
-    if old is None:
-        return new
+def _merged(old: Sample, new: Sample, root: Path, *, told: bool) -> Sample:
+    """A sample that is there, as it is now.
+
+    Args:
+        old: as it was.
+        new: as it comes.
+        root: of the dataset's media.
+        told: whether it comes with all of its files.
+    """
     kept: dict[str, Any] = {}
-    for name in ("split", "groups", "origin", "notes", "text", "at", "span"):
+    for name in ("split", "groups", "origin", "notes", "text", "at", "span", "weights"):
         if not getattr(new, name) and getattr(old, name):
             kept[name] = getattr(old, name)
+    if new.weight == Sample.model_fields["weight"].default:
+        kept["weight"] = old.weight
+    fresh = {m.path: m for m in new.media}
+    beside = [m for m in old.media if m.path not in fresh and (root / m.path).is_file()]
+    if beside and not told and fresh.keys() < {m.path for m in old.media}:
+        # a format with place for one file says nothing of the others
+        kept["media"] = tuple(fresh.get(m.path, m) for m in old.media if m.path in fresh or m in beside)
     said = {**old.labels, **new.labels}
     if not new.labels or (new.status == "proposed" and old.status == "labelled" and old.labels):
         # nothing was said, or less than a person's word
