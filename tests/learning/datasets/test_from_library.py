@@ -231,6 +231,11 @@ def test_judged_events_become_labelled_clips(library, tmp_path):
         dataset, store.sources(), store.query, request, [Verdict(made, "wrong", "anna", "a cat")]
     )
     (sample,) = dataset.samples
+    # who looks at it again is told which part of the video is meant
+    studio = format_of("label-studio")
+    studio.write(dataset, dataset.samples, tmp_path / "tasks.json", studio.Options())
+    assert json.loads((tmp_path / "tasks.json").read_text())[0]["data"]["part"] == "from 4 to 8 s"
+    assert '<Header value="$part"/>' in (tmp_path / "tasks.xml").read_text()
     assert sample.span == (4.0, 8.0)
     assert sample.labels == {"alarm": "wrong"}
     assert sample.status == "labelled"

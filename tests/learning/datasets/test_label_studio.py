@@ -263,7 +263,7 @@ def known(samples):
 
 def test_an_export_comes_back_the_same(ours, media, tmp_path):
     dataset, tasks = ours
-    assert all(t["data"].keys() <= {"image", "video", "text", "fps", "onlooker"} for t in tasks)
+    assert all(t["data"].keys() <= {"image", "video", "text", "fps", "part", "onlooker"} for t in tasks)
     again = imported_from(tmp_path, media, "label-studio", tasks)
     assert known(again.samples) == known(dataset.samples)
 

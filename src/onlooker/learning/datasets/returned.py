@@ -63,7 +63,7 @@ def find_tasks(made: Imported, dataset: Dataset, options: FormatOptions) -> None
         options: of the format; what a user named is left.
     """
     known = {s.id for s in dataset.samples}
-    if not all(f.sample.id in known for f in made.found):
+    if not made.found or not all(f.sample.id in known for f in made.found):
         return
     values = [getattr(options, n) for n in type(options).model_fields if n not in options.model_fields_set]
     usual = {value for value in values if isinstance(value, str)}

@@ -127,10 +127,18 @@ _CONTROLS = {
 _OBJECTS = {"video": "Video", "image": "Image", "audio": "Audio", "text": "Text"}
 
 
-def config_of(tasks: Mapping[str, Task], kinds: Sequence[MediaKind]) -> str:
-    """The labelling set-up: one object for each kind of media, and the controls of the tasks."""
+def config_of(tasks: Mapping[str, Task], kinds: Sequence[MediaKind], parted: Sequence[MediaKind] = ()) -> str:
+    """The labelling set-up: one object for each kind of media, and the controls of the tasks.
+
+    Args:
+        tasks: by name.
+        kinds: of media.
+        parted: those whose tasks say which part of a file is meant.
+    """
     lines = ["<View>"]
     for kind in kinds:
+        if kind in parted:
+            lines.append('  <Header value="$part"/>')
         counted = ' frameRate="$fps"' if kind == "video" else ""
         lines.append(f'  <{_OBJECTS[kind]} name="{kind}" value="${kind}"{counted}/>')
         for name, task in tasks.items():

@@ -126,15 +126,16 @@ class LabelStudio:
             tasks.append({"id": len(tasks) + 1, "data": {**data, KEY: ours}, **held})
             kinds.setdefault(kind, []).append(tasks[-1])
             done.samples += 1
+        parted = [kind for kind, held in kinds.items() if _tell_parts(held)]
         write_whole(target, _listed(tasks))
         if len(kinds) < 2:
-            _set_up(target, names, list(kinds), done)
+            _set_up(target, names, list(kinds), parted, done)
             return done
         for kind, held in kinds.items():
             part = target.with_name(f"{target.stem}-{kind}{target.suffix}")
             write_whole(part, _listed(held))
             done.files.append(part)
-            _set_up(part, names, [kind], done)
+            _set_up(part, names, [kind], parted, done)
         said = ", ".join(f"{target.stem}-{kind}{target.suffix}" for kind in kinds)
         done.notes.append(f"Label Studio takes one kind of task in a project: give it {said}, each with its set-up")
         return done
@@ -144,9 +145,21 @@ def _listed(tasks: Sequence[Any]) -> str:
     return json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
 
 
-def _set_up(target: Path, names: Mapping[str, Task], kinds: Sequence[MediaKind], done: Written) -> None:
+def _tell_parts(tasks: Sequence[Any]) -> bool:
+    """Say above each task which part of its file is meant, where that is not all of it in each."""
+    if not any(task["data"][KEY].get("span") for task in tasks):
+        return False
+    for data in (task["data"] for task in tasks):
+        span = data[KEY].get("span")
+        data["part"] = f"from {span[0]:g} to {span[1]:g} s" if span else "all of it"
+    return True
+
+
+def _set_up(
+    target: Path, names: Mapping[str, Task], kinds: Sequence[MediaKind], parted: Sequence[MediaKind], done: Written
+) -> None:
     """Write the labelling set-up that belongs to a file of tasks."""
-    write_whole(target.with_suffix(".xml"), config_of(names, kinds))
+    write_whole(target.with_suffix(".xml"), config_of(names, kinds, parted))
     done.files.append(target.with_suffix(".xml"))
 
 
