@@ -86,3 +86,13 @@ def test_ticks_close_together_are_told_apart_and_labels_do_not_lie_on_each_other
     places = [(float(x), float(y)) for x, y in re.findall(r'<text x="([\d.]+)" y="([\d.]+)">label', chart)]
     assert places
     assert all(abs(a[0] - b[0]) > 40 or abs(a[1] - b[1]) >= 12 for i, a in enumerate(places) for b in places[:i])
+
+
+def test_what_the_nearest_miss_is_told_where_only_the_test_part_refuses_them() -> None:
+    told = found()
+    first, _, last = told["candidates"]
+    confirmed = {**told["confirmed"][0], "steps": last["steps"], "kept": False, "broken": ["side: 9 points less"]}
+    told |= {"chosen": None, "nearest": [last, first], "confirmed": [confirmed]}
+    text = re.sub(r"<[^>]+>", " ", compression_page(told))
+    assert re.search(r"prune 0.5, int8\s+kept on the validation part; on the test part side: 9 points less", text)
+    assert re.search(r"int8\s+kept on the validation part; not held to the test part", text)

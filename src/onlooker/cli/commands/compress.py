@@ -156,7 +156,7 @@ def _check_clip(bundle: str, video: Path) -> None:
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
-    from onlooker.learning.compress.plan import said
+    from onlooker.learning.compress.plan import missed, said
 
     base, chosen = found["baseline"], found["chosen"]
     eager = "" if base["eager_ms"] is None else f"; eager PyTorch {base['eager_ms']:.3g} ms"
@@ -177,7 +177,7 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
         ]
         made.append(f"bundle  {chosen['bundle']}")
     else:
-        made += [f"near: {said(tuple(r['steps']))}: {'; '.join(r['broken'])}" for r in found["nearest"]]
+        made += [f"near: {said(tuple(r['steps']))}: {missed(r, found['confirmed'])}" for r in found["nearest"]]
         made += [f"on the test part: {said(tuple(c['steps']))}: {'; '.join(c['broken'])}" for c in found["confirmed"]]
     if found["confirmed"]:
         made += [f"leak into the test part: {leak['message']}" for leak in found["confirmed"][-1]["leaks"]]

@@ -17,6 +17,7 @@ __all__ = [
     "Steps",
     "check_steps",
     "key_of",
+    "missed",
     "pruned_by",
     "said",
     "sequences",
@@ -159,6 +160,24 @@ def said(steps: Steps) -> str:
 def _step_said(step: Mapping[str, Any]) -> str:
     words = [str(step[k]) for k in ("step", "method", "ratio") if k in step]
     return " ".join([*words, *(["into", student_said(step["student"])] if step.get("student") else [])])
+
+
+def missed(row: Mapping[str, Any], confirmed: Sequence[Mapping[str, Any]]) -> str:
+    """What a candidate misses of the contract, for people.
+
+    Args:
+        row: of the candidate, as `onlooker.learning.compress.run.compress` tells it.
+        confirmed: what the test part said.
+
+    >>> missed({"steps": [], "broken": []}, [{"steps": [], "broken": ["3 MB, allowed are 1"]}])
+    'kept on the validation part; on the test part 3 MB, allowed are 1'
+    """
+    if row["broken"]:
+        return "; ".join(row["broken"])
+    own = next((c["broken"] for c in confirmed if c["steps"] == row["steps"]), None)
+    if own is None:
+        return "kept on the validation part; not held to the test part, as others came first and failed there"
+    return f"kept on the validation part; on the test part {'; '.join(own)}"
 
 
 def settings_of(steps: Steps) -> list[dict[str, Any]]:

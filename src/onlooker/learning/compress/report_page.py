@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from onlooker.learning.compress.plan import said
+from onlooker.learning.compress.plan import missed, said
 from onlooker.learning.evaluate.charts import Spot, spot_chart
 from onlooker.learning.evaluate.page import Cell, document, escaped, section, table
 
@@ -32,7 +32,9 @@ def compression_page(found: Mapping[str, Any]) -> str:
         sections.append(section("Held to it on the test part", *(_confirmed(c) for c in found["confirmed"])))
     sections.append(section("In the whole pipeline", _pipeline(found)))
     if not chosen:
-        rows = [[Cell(_said(r["steps"]), "name"), Cell("; ".join(r["broken"]), "word")] for r in found["nearest"]]
+        rows = [
+            [Cell(_said(r["steps"]), "name"), Cell(missed(r, found["confirmed"]), "word")] for r in found["nearest"]
+        ]
         sections.append(section("Nearest", table([Cell("steps", "name"), Cell("what it misses", "word")], rows)))
     sections.append(section("How it was measured", _how(found)))
     return document(f"{base['name']}, compressed", _about(found), sections)
