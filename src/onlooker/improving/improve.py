@@ -42,16 +42,12 @@ def improve(request: ImproveRequest, told: Told | None = None) -> Improvement:
     """Improve a bundle by what was said of it; what was stopped goes on with the same request.
 
     Raises:
-        UsageError: nothing was said of it, its run is not at hand, or it reads texts.
+        UsageError: nothing was said of it, its run is not at hand, or it cannot be learned from.
         Interrupted: it was stopped.
     """
     told, begun = told or Told(), time.monotonic()
     used = added_bundle(request.name, check=True)
-    if used.manifest.reads is not None:
-        raise UsageError(
-            f"{request.name} reads texts, which are not in the stored video that improve looks through again",
-            hint="put samples with their texts into its dataset, and onlooker train with start.weights",
-        )
+    _check_teachable(request.name, used)
     footage = open_footage(request.library, request.name, hidden=request.hidden)
     run = request.run or run_of(request.name, used, request.library)
     recipe = RunFolder(run).recipe()
@@ -69,6 +65,24 @@ def improve(request: ImproveRequest, told: Told | None = None) -> Improvement:
         made.decision = "ready" if not made.reasons else "left"
     made.seconds = time.monotonic() - begun
     return made
+
+
+def _check_teachable(name: str, used: Bundle) -> None:
+    """Try that feedback on a bundle can be learned from, before anything is looked through.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if used.manifest.reads is not None:
+        raise UsageError(
+            f"{name} reads texts, which are not in the stored video that improve looks through again",
+            hint="put samples with their texts into its dataset, and onlooker train with start.weights",
+        )
+    if not taught_of(used.manifest, {}):
+        raise UsageError(
+            f"{name} answers no labels of stretches or moments, which alone feedback teaches",
+            hint="for boxes onlooker dataset from-library; of what is unusual more footage: onlooker train",
+        )
 
 
 def _begin(request: ImproveRequest, used: Bundle) -> None:

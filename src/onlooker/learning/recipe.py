@@ -344,6 +344,11 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         UsageError: a setting is.
     """
     values, node = read_values(path, overrides)
+    if values.get("kind") == "anomaly":
+        raise ConfigError(
+            f"{path} is a recipe of anomaly learning, which this does not take",
+            hint="onlooker train does; see docs/guides/anomaly.md",
+        )
     try:
         return validated(recipe_model(), values, node, path, _HINT, overrides)
     except ConfigError as error:

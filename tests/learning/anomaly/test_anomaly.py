@@ -193,3 +193,21 @@ def test_a_test_part_that_cannot_be_judged_is_told_before_anything_is_learned(
         assert run("train", str(recipe), "--out", str(tmp_path / "other"), "--set", setting) == 1
         assert said in capsys.readouterr().err
         assert not (tmp_path / "other" / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train", "--no-bundle"), "--no-bundle: anomaly learning makes the bundle alone"),
+        (("train", "--against-single"), "--against-single: anomaly learning has one task"),
+        (("tune",), "is a recipe of anomaly learning, which this does not take"),
+    ],
+)
+def test_what_is_of_other_recipes_is_refused(
+    words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("kind: anomaly\nname: walk\ndataset: .\n")
+    assert run(words[0], path, *words[1:], "--out", tmp_path / "run") == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from analyzers.bundle.making import motion_bundle
 from cli.sample_library import run
+from learning._tiny import tiny_dataset
 from onlooker.core.errors import UsageError
 from onlooker.learning.compress.contract import Contract
 from onlooker.learning.compress.plan import said, sequences
@@ -66,3 +69,20 @@ def test_nothing_is_begun_with_what_would_be_ignored(tiny_subject, tmp_path: Pat
         assert run("compress", bundle, *given, *more) == 1, more
         assert expected in capsys.readouterr().err
         assert not list(tmp_path.glob("out/**/*.json")), "nothing is left in the way of the right command"
+
+
+def test_a_bundle_that_scores_the_unusual_is_timed_and_not_compressed(tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    motion_bundle(folder)
+    (folder / "recipe.yaml").write_text("kind: anomaly\nname: moving\ndataset: .\n")
+    tiny_dataset(tmp_path / "data")
+    given = ("--data", tmp_path / "data", "--out", tmp_path / "out")
+    for subject in (folder, folder / "bundle"):
+        assert run("compress", subject, *given) == 1
+        assert "moving scores how unusual moments are and cannot be compressed" in capsys.readouterr().err
+        assert not list((tmp_path / "out").rglob("*"))
+    assert run("bench", folder, "--rounds", 10, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)["bundles"]
+    assert row["latency_ms"] > 0
+    assert row["eager_ms"] is None

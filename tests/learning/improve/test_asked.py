@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from analyzers.bundle.making import motion_bundle
 from learning._runs import ACTION, CNN, FRAME, facts_of, make_run, recipe_of
 from learning.improve._material import onlooker, seen
 from onlooker.bundles import added
@@ -47,6 +48,13 @@ def test_a_bundle_that_reads_texts_is_refused_before_anything_is_looked_through(
     added.add(tmp_path / "bundle")
     onlooker("improve", "reader", "--library", tmp_path / "lib", "--run", run, code=1)
     assert "reader reads texts, which are not in the stored video" in capsys.readouterr().err
+    assert not (tmp_path / "lib").exists()
+
+
+def test_a_bundle_without_labels_is_refused_before_anything_is_looked_through(tmp_path, capsys):
+    added.add(motion_bundle(tmp_path).folder)
+    onlooker("improve", "moving", "--library", tmp_path / "lib", code=1)
+    assert "moving answers no labels of stretches or moments, which alone feedback teaches" in capsys.readouterr().err
     assert not (tmp_path / "lib").exists()
 
 

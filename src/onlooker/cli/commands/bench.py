@@ -78,7 +78,9 @@ def command(
             own = with_load(subject.bundle, costs[name], device=place)
             row: dict[str, Any] = {"bundle": name, "digest": subject.bundle.digest, **asdict(own)}
             row["times_as_fast"] = round(costs[bundles[0]].latency_ms / own.latency_ms, 3)
-            row["eager_ms"] = None if subject.run is None else eager_milliseconds(subject.run)
+            # what learned normal footage has no network of ours by itself
+            learned = subject.run if subject.recipe.get("kind") != "anomaly" else None
+            row["eager_ms"] = None if learned is None else eager_milliseconds(learned)
             if data is not None:
                 like = subject.run or _made_of(subject, opened.values())
                 worth, found = worth_of(

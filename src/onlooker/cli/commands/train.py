@@ -67,6 +67,9 @@ def command(
     if values.get("kind") == "anomaly":
         from onlooker.learning.anomaly import train as train_anomaly
 
+        if single or not bundle:
+            option, why = ("--against-single", "has one task") if single else ("--no-bundle", "makes the bundle alone")
+            raise UsageError(f"{option}: anomaly learning {why}", hint=f"leave {option} out")
         train_anomaly(recipe, overrides=set_ or (), out=folder, resume=resume)
     else:
         from onlooker.learning.training.train import train

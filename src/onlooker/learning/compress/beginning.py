@@ -23,7 +23,7 @@ from onlooker.learning.evaluate.opening import Subject as Opened
 from onlooker.learning.evaluate.tasks import judges_of
 from onlooker.learning.run_folder import RunFolder, dataset_digest
 
-__all__ = ["Parts", "check_taught", "check_tested", "kept_baseline", "parts_of", "same_as_before"]
+__all__ = ["Parts", "check_judged", "check_taught", "check_tested", "kept_baseline", "parts_of", "same_as_before"]
 
 
 _LEARNING = ("prune", "distil", "low_rank", "early_exit")
@@ -90,9 +90,6 @@ def check_tested(dataset: Dataset, opened: Opened, parts: Parts) -> None:
     Raises:
         UsageError: one has no label there.
     """
-    outputs = opened.bundle.manifest.outputs
-    if all(isinstance(output, Anomaly) for output in outputs):
-        return
     known = [
         {name for s in dataset.of_split(part) if s.status == "labelled" for name in s.labels}
         for part in (parts.validation, parts.test)
@@ -104,6 +101,20 @@ def check_tested(dataset: Dataset, opened: Opened, parts: Parts) -> None:
                 f"{judge.name} keeps the contract could not be told there",
                 hint="label some; or spread what is labelled over all parts: onlooker dataset split",
             )
+
+
+def check_judged(opened: Opened) -> None:
+    """Try that a bundle answers something that a contract can be held to.
+
+    Raises:
+        UsageError: it only scores how unusual moments are.
+    """
+    if all(isinstance(output, Anomaly) for output in opened.bundle.manifest.outputs):
+        raise UsageError(
+            f"{opened.bundle.manifest.name} scores how unusual moments are and cannot be compressed: nothing that it "
+            "answers has labels that a contract could be held to",
+            hint="train a smaller one: fewer or smaller pictures in its recipe, docs/guides/anomaly.md",
+        )
 
 
 def check_taught(request: Request, original: Subject) -> None:

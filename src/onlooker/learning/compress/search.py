@@ -17,7 +17,14 @@ from pydantic import ValidationError
 from onlooker.bundles import load_bundle
 from onlooker.bundles.manifest import Step
 from onlooker.core.errors import OnlookerError, UsageError
-from onlooker.learning.compress.beginning import check_taught, check_tested, kept_baseline, parts_of, same_as_before
+from onlooker.learning.compress.beginning import (
+    check_judged,
+    check_taught,
+    check_tested,
+    kept_baseline,
+    parts_of,
+    same_as_before,
+)
 from onlooker.learning.compress.contract import Costs, Worth, broken, distance, drop_of
 from onlooker.learning.compress.devices import check_device
 from onlooker.learning.compress.measure import costs_beside, with_load, worth_of
@@ -111,6 +118,7 @@ class Search:
         self.deadline = None if request.budget is None else time.monotonic() + request.budget
         with ExitStack() as stack:
             opened = open_subject(request.bundle, stack)
+            check_judged(opened)
             self.original = Subject(opened.bundle.folder, opened.run)
             check_taught(request, self.original)
             self.wanted = self._wanted()
