@@ -191,6 +191,22 @@ def test_a_bundle_that_cannot_be_written_is_told(made, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_zip_that_was_cut_short_is_told(made, tmp_path):
+    """Its own end is gone, and that of an archive that lies in it is found."""
+    inner = tmp_path / "in.zip"
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("a.npy", b"x" * 100)
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w") as archive:
+        archive.write(inner, "golden.npz")
+        archive.writestr("model.onnx", b"y" * 100_000)
+        archive.write(made.folder / "bundle.json", "bundle.json")
+    whole = (tmp_path / "whole.zip").read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(inner.read_bytes()) + 1000])
+    with pytest.raises(ModelError, match=r"expected one bundle\.json, got 0") as raised:
+        unpacked(tmp_path / "cut.zip", tmp_path / "into")
+    assert "cut short" in raised.value.hint
+
+
 def test_a_zip_that_unpacks_to_more_than_it_says_is_refused(made, tmp_path):
     (tmp_path / "into").mkdir()
     folder = Path(shutil.copytree(made.folder, tmp_path / "copy"))

@@ -206,7 +206,9 @@ def unpacked(archive: str | Path, into: Path) -> Bundle:
             members = {i.filename: i for i in opened.infolist() if not i.is_dir()}
             tops = [n for n in members if n == MANIFEST or (n.count("/") == 1 and n.endswith("/" + MANIFEST))]
             if len(tops) != 1:
-                raise ModelError(f"{path}: expected one {MANIFEST}, got {len(tops)}", hint="zip one bundle's files")
+                # of a zip that was cut short, Python may find the end of one that lies in it
+                hint = "zip one bundle's files; or get it again, if it was cut short"
+                raise ModelError(f"{path}: expected one {MANIFEST}, got {len(tops)}", hint=hint)
             prefix = tops[0].removesuffix(MANIFEST)
             data = _member(opened, members[tops[0]], _MAX_MANIFEST)
             manifest = parse_manifest(data, f"{path}: {MANIFEST}")
