@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyzers.bundle.making import brightness_model
+from analyzers.bundle.making import brightness_model, loudness_facts, loudness_model
 from cli.sample_library import run
 from learning._tiny import tiny_recipe
 from learning.evaluate.test_fits import FILLED, made
 from learning.training.test_words import SETTINGS, spoken
 from onlooker.bundles import import_model
 from onlooker.bundles.outputs import Classification, Dense, Events
-from onlooker.learning.datasets.manifest import Sample, Task
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.manifest import Media, Sample, Task
+from onlooker.learning.datasets.media import look_at
 from onlooker.learning.evaluate.answers import CLEAN, Answers, TaskAnswers
 from onlooker.learning.evaluate.compare import pairs_of
 from onlooker.learning.evaluate.gallery import worst
@@ -117,3 +119,16 @@ def test_the_worst_errors_are_those_of_all_samples():
     values = np.zeros(5000, np.int64)
     values[-1] = 1
     assert [wrong.sample.id for wrong in worst(judge, answered(judge, raw, values), 5)] == ["4999"]
+
+
+def test_that_one_sound_alone_has_no_babble_is_said(data, tmp_path):
+    bundle = import_model(loudness_model(tmp_path / "loud.onnx"), loudness_facts(), tmp_path / "bundle")
+    sound = sorted(data("esc10/audio").glob("*.ogg"))[0]
+    tasks = {"loudness": Task(kind="regression")}
+    dataset = Dataset.create(tmp_path / "set", name="set", tasks=tasks, root=str(sound.parent))
+    media = look_at(sound.parent, Media(path=sound.name, kind="audio"))
+    dataset.put([Sample(id="one", media=(media,), labels={"loudness": 0.5})])
+    dataset.save()
+    found = evaluate(EvaluationRequest(str(bundle.folder), dataset.folder, slices=True, draws=200, threads=1))
+    assert "no babble: it needs the sounds of two samples" in found.notes
+    assert {row.name for row in found.robustness} > {"clean", "muffled"}

@@ -184,13 +184,7 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
         )
         made.notes += notes
         if request.slices:
-            some = _some(answers.samples, request.slice_samples)
-            variants = variants_of(one.diet, some, dataset.root)
-            if len(variants) > 1:
-                changed = one.answers(some, "corrupting", variants)
-                made.robustness, made.corrupted = rows_of(changed, one.judges), len(changed.samples)
-            else:
-                made.notes.append("no robustness: only pictures and sound are corrupted, and the bundle takes neither")
+            _corrupt(one, _some(answers.samples, request.slice_samples), made)
         if other is not None:
             theirs = other.answers(samples, "answering by the other")
             made.other = other.about
@@ -199,6 +193,18 @@ def evaluate(request: EvaluationRequest, told: Told | None = None) -> Evaluation
             )
             made.notes += [f"{j.name} is not compared with the other" for j in one.judges if j.name not in made.against]
         return made
+
+
+def _corrupt(one: _Runner, samples: Sequence[Sample], made: Evaluation) -> None:
+    """Fill in the robustness, or say why there is none."""
+    variants = variants_of(one.diet, samples, one.dataset.root)
+    if len(variants) < 2:
+        made.notes.append("no robustness: only pictures and sound are corrupted, and the bundle takes neither")
+        return
+    if one.diet.sound is not None and not any(name.startswith("sound/babble/") for name in variants):
+        made.notes.append("no babble: it needs the sounds of two samples")
+    changed = one.answers(samples, "corrupting", variants)
+    made.robustness, made.corrupted = rows_of(changed, one.judges), len(changed.samples)
 
 
 def usual_part(dataset: Dataset, split: str | None) -> str | None:

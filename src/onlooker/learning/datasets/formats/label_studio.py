@@ -126,7 +126,7 @@ class LabelStudio:
             tasks.append({"id": len(tasks) + 1, "data": {**data, KEY: ours}, **held})
             kinds.setdefault(kind, []).append(tasks[-1])
             done.samples += 1
-        parted = [kind for kind, held in kinds.items() if _tell_parts(held)]
+        parted: list[MediaKind] = [kind for kind, held in kinds.items() if _tell_parts(held)]
         write_whole(target, _listed(tasks))
         if len(kinds) < 2:
             _set_up(target, names, list(kinds), parted, done)
