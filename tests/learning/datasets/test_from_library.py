@@ -159,6 +159,19 @@ def test_the_same_by_cvat(library, tmp_path):
     assert 'label="person"' in (tmp_path / "tasks.xml").read_text()
 
 
+def test_frames_beside_judged_events_go_to_cvat_as_pictures(library, tmp_path):
+    store, info = library
+    made = Event(event_id("door", info.id, 0, ""), "door", info.id, "cam", "end", 0, 10**9, "high")
+    dataset = Dataset.create(tmp_path / "set", name="set")
+    said = [Verdict(made, "wrong", "anna")]
+    samples_from_library(dataset, store.sources(), store.query, LibraryRequest(limit=2), said)
+    cvat = format_of("cvat")
+    done = cvat.write(dataset, dataset.samples, tmp_path / "tasks.xml", cvat.Options())
+    assert done.samples == 2
+    assert done.left_out["not a picture or frame"] == 1
+    assert len(list((tmp_path / "tasks-frames").iterdir())) == 2
+
+
 def test_sounds_become_spans(library, tmp_path):
     store, _ = library
     dataset = Dataset.create(tmp_path / "set", name="set")

@@ -122,7 +122,9 @@ class Cvat:
             raise UsageError("CVAT holds boxes and tags (multi-label); there is no such task")
         form = options.form
         if not form:
-            whole = any(s.of_kind("image") is None and s.at is None for s in samples)
+            # what is labelled by other tasks alone, such as judged events beside frames, decides nothing
+            meant = [s for s in samples if not s.labels or not s.labels.keys().isdisjoint((boxes, tags))]
+            whole = any(s.of_kind("image") is None and s.at is None for s in meant or samples)
             form = "video" if whole else "images"
         labels: dict[str, str] = {}
         for task, shape in ((boxes, "rectangle"), (tags, "tag")):
