@@ -86,3 +86,29 @@ def test_a_bundle_that_scores_the_unusual_is_timed_and_not_compressed(tmp_path: 
     (row,) = json.loads(capsys.readouterr().out)["bundles"]
     assert row["latency_ms"] > 0
     assert row["eager_ms"] is None
+
+
+def test_bundles_that_a_dataset_cannot_judge_are_named_before_anything_is_timed(tiny_subject, tmp_path, capsys) -> None:
+    subject, _ = tiny_subject
+    other = tiny_dataset(tmp_path / "data")
+    other.info = other.info.model_copy(update={"tasks": {"half": other.info.tasks["side"]}})
+    other.put([s.model_copy(update={"labels": {"half": s.labels["side"]}}) for s in other.samples])
+    other.save()
+    for words in (("bench", subject.run), ("compress", subject.run, "--out", tmp_path / "out")):
+        assert run(*words, "--data", other.folder) == 1
+        said = capsys.readouterr().err
+        assert f"{subject.run}: no output of the bundle (side, shade) is a task of the dataset (half)" in said
+        assert "--task" not in said, "neither has such an option"
+    assert not list((tmp_path / "out").rglob("*"))
+    assert run("bench", motion_bundle(tmp_path).folder, "--data", other.folder) == 1
+    assert "scores how unusual moments are, which has measures of its own" in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_something_else_is_no_search_to_go_on_with(tiny_subject, tmp_path, capsys) -> None:
+    subject, dataset = tiny_subject
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    given = ("compress", subject.run, "--data", dataset.folder, "--out", tmp_path / "out", "--resume")
+    assert run(*given) == 1
+    assert "holds no search to go on with" in capsys.readouterr().err
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine.txt"]

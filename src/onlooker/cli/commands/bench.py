@@ -61,8 +61,10 @@ def command(
     require_torch()
     from dataclasses import asdict
 
+    from onlooker.learning.compress.beginning import judged_by
     from onlooker.learning.compress.devices import check_device
     from onlooker.learning.compress.measure import costs_beside, eager_milliseconds, with_load, worth_of
+    from onlooker.learning.datasets.dataset import Dataset
     from onlooker.learning.evaluate.opening import open_subject
     from onlooker.shadow.at_work import at_work
 
@@ -72,6 +74,10 @@ def command(
         raise UsageError("a bundle is named twice")
     with ExitStack() as stack:
         opened = {name: open_subject(name, stack) for name in bundles}
+        if data is not None:
+            dataset = Dataset.load(data)
+            for subject in opened.values():
+                judged_by(subject, dataset)
         costs = costs_beside({n: s.bundle for n, s in opened.items()}, rounds=rounds, engine=engine, device=place)
         rows: list[dict[str, Any]] = []
         for name, subject in opened.items():

@@ -119,8 +119,7 @@ def command(
     check_device(device, engine)
     only = tuple(name.strip() for name in steps.split(",")) if steps else ()
     check_steps(only)
-    if out.is_dir() and any(out.iterdir()) and not resume:
-        raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
+    _check_out(out, resume)
     if video is not None:
         _check_clip(bundle, video)
     request = Request(
@@ -140,6 +139,16 @@ def command(
     if found["chosen"] is None:
         print("onlooker: no candidate keeps the contract", file=sys.stderr)
         raise typer.Exit(_BROKEN)
+
+
+def _check_out(out: Path, resume: bool) -> None:
+    """That nothing is written among what is no search."""
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not resume:
+        raise UsageError(f"{out} is not empty", hint="--resume goes on with it; or give another --out")
+    if not (out / "baseline").is_dir():
+        raise UsageError(f"{out} holds no search to go on with", hint="give another --out")
 
 
 def _check_clip(bundle: str, video: Path) -> None:

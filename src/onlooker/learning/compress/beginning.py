@@ -20,10 +20,19 @@ from onlooker.learning.compress.teaching import load_teacher
 from onlooker.learning.datasets.dataset import Dataset, common_parts
 from onlooker.learning.datasets.typed_yaml import write_whole
 from onlooker.learning.evaluate.opening import Subject as Opened
-from onlooker.learning.evaluate.tasks import judges_of
+from onlooker.learning.evaluate.tasks import Judge, judges_of
 from onlooker.learning.run_folder import RunFolder, dataset_digest
 
-__all__ = ["Parts", "check_judged", "check_taught", "check_tested", "kept_baseline", "parts_of", "same_as_before"]
+__all__ = [
+    "Parts",
+    "check_judged",
+    "check_taught",
+    "check_tested",
+    "judged_by",
+    "kept_baseline",
+    "parts_of",
+    "same_as_before",
+]
 
 
 _LEARNING = ("prune", "distil", "low_rank", "early_exit")
@@ -94,7 +103,7 @@ def check_tested(dataset: Dataset, opened: Opened, parts: Parts) -> None:
         {name for s in dataset.of_split(part) if s.status == "labelled" for name in s.labels}
         for part in (parts.validation, parts.test)
     ]
-    for judge in judges_of(opened.bundle.manifest, dataset, {}, opened.calibration, opened.recipe.get("tasks") or {}):
+    for judge in judged_by(opened, dataset):
         if judge.of in known[0] and judge.of not in known[1]:
             raise UsageError(
                 f"no sample of the part {parts.test} of {dataset.folder} has a label of {judge.of}: whether "
@@ -103,18 +112,43 @@ def check_tested(dataset: Dataset, opened: Opened, parts: Parts) -> None:
             )
 
 
+def judged_by(opened: Opened, dataset: Dataset) -> list[Judge]:
+    """What judges a bundle by a dataset's labels.
+
+    Raises:
+        UsageError: the dataset has no task that it answers, or it has measures of its own.
+    """
+    if _scores_alone(opened):
+        raise UsageError(
+            f"{opened.name} scores how unusual moments are, which has measures of its own",
+            hint="onlooker evaluate gives them by themselves",
+        )
+    try:
+        return judges_of(opened.bundle.manifest, dataset, {}, opened.calibration, opened.recipe.get("tasks") or {})
+    except UsageError as error:
+        raise UsageError(
+            f"{opened.name}: {error.message}",
+            hint="the dataset's tasks must be called as the bundle's outputs: onlooker bundles show, onlooker dataset "
+            "stats",
+        ) from None
+
+
 def check_judged(opened: Opened) -> None:
     """Try that a bundle answers something that a contract can be held to.
 
     Raises:
         UsageError: it only scores how unusual moments are.
     """
-    if all(isinstance(output, Anomaly) for output in opened.bundle.manifest.outputs):
+    if _scores_alone(opened):
         raise UsageError(
             f"{opened.bundle.manifest.name} scores how unusual moments are and cannot be compressed: nothing that it "
             "answers has labels that a contract could be held to",
             hint="train a smaller one: fewer or smaller pictures in its recipe, docs/guides/anomaly.md",
         )
+
+
+def _scores_alone(opened: Opened) -> bool:
+    return all(isinstance(output, Anomaly) for output in opened.bundle.manifest.outputs)
 
 
 def check_taught(request: Request, original: Subject) -> None:
