@@ -204,7 +204,7 @@ def test_a_zip_that_was_cut_short_is_told(made, tmp_path):
     (tmp_path / "cut.zip").write_bytes(whole[: len(inner.read_bytes()) + 1000])
     with pytest.raises(ModelError, match=r"expected one bundle\.json, got 0") as raised:
         unpacked(tmp_path / "cut.zip", tmp_path / "into")
-    assert "cut short" in raised.value.hint
+    assert "cut short" in str(raised.value.hint)
 
 
 def test_a_zip_that_unpacks_to_more_than_it_says_is_refused(made, tmp_path):
