@@ -190,12 +190,15 @@ class _Moments:
         self.pictures: list[np.ndarray] = []
         self.sounds: list[np.ndarray] = []
         self.rows: list[np.ndarray] = []
+        self.unheard: str | None = None
 
     def take(self, clip: Clip) -> None:
         if clip.pictures is not None:
             self.pictures.append(clip.pictures.reshape(-1, clip.pictures.shape[-1])[::7].astype(np.float64) / 255)
         if clip.sound is not None and float(np.abs(clip.sound).max(initial=0)) > 0:
             self.sounds.append(clip.sound[:, 0])
+        if clip.sound is None and has_any(clip.sample, ["waveform"]):
+            self.unheard = clip.sample.id
         if clip.series is not None:
             self.rows.append(clip.series)
 
@@ -242,6 +245,12 @@ def _pictures(recipe: Recipe, preparation: Preparation, seen: _Moments, seconds:
 
 def _sound(recipe: Recipe, preparation: Preparation, seen: _Moments, takes: str) -> InputFacts:
     how = preparation.sound
+    if how is not None and not seen.sounds and seen.unheard is not None:
+        raise UsageError(
+            "no sample of the training part has sound around the middle of its video, where "
+            f"{how.seconds:g} s of it are heard: that of {seen.unheard} ends before",
+            hint="a longer prepare.sound.seconds hears more; sound and video begin together",
+        )
     if how is None or how.seconds is None or not seen.sounds:
         raise UsageError("no sample of the training part has sound", hint="leave the networks of sound out")
     count = round(how.seconds * how.rate)

@@ -82,6 +82,7 @@ def check_dataset(
     broken = _files(dataset, report, deep, progress)
     report.findings += _conflicts(dataset)
     report.findings += _places(dataset)
+    report.findings += _sounds(dataset)
     report.findings += _columns(dataset)
     report.findings += _balance(dataset)
     report.findings += _groups(dataset, report)
@@ -179,6 +180,21 @@ def _places(dataset: Dataset) -> Iterator[Finding]:
                         yield from _box(sample, task, part, limit)
                     elif isinstance(part, LabelledSpan):
                         yield from _span(sample, task, part, limit)
+
+
+def _sounds(dataset: Dataset) -> Iterator[Finding]:
+    """Sounds that are over before the middle of the video beside them, around which they are heard."""
+    for sample in dataset.samples:
+        video, sound = sample.of_kind("video", "image"), sample.of_kind("audio")
+        if video is None or video.kind == "image" or sound is None or sample.at is not None:
+            continue
+        if video.seconds is None or sound.seconds is None:
+            continue
+        start, end = sample.span or (0.0, video.seconds)
+        middle = (start + min(end, video.seconds)) / 2
+        if sound.seconds < middle:
+            message = f"its sound ends at {sound.seconds:g} s, before the middle of its video at {middle:g} s"
+            yield Finding("warning", "sound-ends-early", f"{message}, around which it is heard", (sample.id,))
 
 
 def _columns(dataset: Dataset) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ class Part:
         end: seconds; None: at the end.
         at: seconds of the one frame that is meant, or None.
         box: sides of the first box, where the preparation cuts it out.
+        middle: seconds of the moment around which sound is heard, where a video that is seen sets it.
     """
 
     root: str
@@ -42,6 +43,7 @@ class Part:
     end: float | None = None
     at: float | None = None
     box: tuple[float, float, float, float] | None = None
+    middle: float | None = None
 
     def key(self, preparation: str) -> bytes:
         """16 bytes that name the arrays: by content, not by path, where the digest is known."""
@@ -49,6 +51,8 @@ class Part:
 
         names = [(m.digest or f"{self.root}/{m.path}", m.kind) for m in self.media]
         said = repr((names, self.start, self.end, self.at, self.box, preparation))
+        # what was kept when sound was placed by its own length is not taken for this
+        said += "" if self.middle is None else f" around {self.middle}"
         return hashlib.blake2b(said.encode(), digest_size=16).digest()
 
 
@@ -83,11 +87,29 @@ def part_of_sample(sample: Sample, root: Path, preparation: Preparation) -> Part
                 break
     start, end = sample.span or (None, None)
     wanted = tuple(m for m in sample.media if m.kind != "text")
-    return Part(str(root), wanted, start, end, sample.at, box)
+    return Part(str(root), wanted, start, end, sample.at, box, _middle(sample, preparation))
+
+
+def _middle(sample: Sample, preparation: Preparation) -> float | None:
+    """The middle of what is seen of a video, where so much sound is heard around it; None where no video is seen."""
+    shown, sound = sample.of_kind("video", "image"), preparation.sound
+    if preparation.pictures is None or sound is None or sound.seconds is None or sample.at is not None:
+        return None
+    if shown is None or shown.kind != "video":
+        return None
+    start, end = sample.span or (0.0, shown.seconds)
+    return None if end is None else (start + _end_of(shown, start, end)) / 2
+
+
+def _end_of(media: Media, start: float, end: float) -> float:
+    """Where a part ends that may be said to go on behind the end of its file."""
+    return min(end, media.seconds) if media.seconds is not None and media.seconds > start else end
 
 
 def decode(part: Part, preparation: Preparation) -> dict[str, NDArray[Any]]:
     """``pictures``, ``times``, ``sound`` and ``series``, those that there are.
+
+    Sound that begins or ends so that none of it lies around the middle of the video that is seen is not there.
 
     Raises:
         SourceError: a medium cannot be read.
@@ -102,7 +124,8 @@ def decode(part: Part, preparation: Preparation) -> dict[str, NDArray[Any]]:
         heard = next((m for m in part.media if m.kind == "audio"), None)
         heard = heard or next((m for m in part.media if m.kind == "video" and m.sound is not None), None)
         if heard is not None:
-            made["sound"] = _sound(root / heard.path, heard, part, preparation.sound)
+            samples = _sound(root / heard.path, heard, part, preparation.sound)
+            made |= {} if samples is None else {"sound": samples}
     measured = next((m for m in part.media if m.kind == "series"), None)
     if preparation.series is not None and measured is not None:
         steps = _series(root / measured.path, part, preparation.series)
@@ -144,9 +167,7 @@ def moments_of(part: Part, media: Media, how: Pictures) -> list[float]:
     end = part.end if part.end is not None else media.seconds
     if end is None:
         raise SourceError(f"the length of {media.path} is not known", hint="give the sample a span, or import it again")
-    if media.seconds is not None:
-        end = min(end, media.seconds) if media.seconds > start else end
-    length = max(0.0, end - start)
+    length = max(0.0, (end := _end_of(media, start, end)) - start)
     if how.rate is None:
         count = how.frames or 1
         return [start + length * (n + 0.5) / count for n in range(count)]
@@ -236,7 +257,7 @@ def _around(
     return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
-def _sound(path: Path, media: Media, part: Part, how: Sound) -> NDArray[np.float32]:
+def _sound(path: Path, media: Media, part: Part, how: Sound) -> NDArray[np.float32] | None:
     start = part.start or 0.0
     end = part.end if part.end is not None else media.seconds
     if how.seconds is None:
@@ -244,11 +265,19 @@ def _sound(path: Path, media: Media, part: Part, how: Sound) -> NDArray[np.float
             start, end = (start + end - how.longest) / 2, (start + end + how.longest) / 2
         return read_sound(path, how.rate, how.channels, start, end)
     count = round(how.seconds * how.rate)
+    made = np.zeros((count, how.channels), np.float32)
+    if part.middle is not None:
+        # as bundles hear it at work: in the time of the video
+        first = round((part.middle - how.seconds / 2) * how.rate)
+        begin = max(first, round(start * how.rate))
+        until = first + count if end is None else min(first + count, round(end * how.rate))
+        samples = read_sound(path, how.rate, how.channels, begin / how.rate, max(begin, until) / how.rate)
+        made[begin - first : begin - first + len(samples)] = samples
+        return made if len(samples) else None
     if end is not None and end - start > how.seconds:
         start = (start + end - how.seconds) / 2
         end = start + how.seconds
     samples = read_sound(path, how.rate, how.channels, start, end)[:count]
-    made = np.zeros((count, how.channels), np.float32)
     first = (count - len(samples)) // 2
     made[first : first + len(samples)] = samples
     return made

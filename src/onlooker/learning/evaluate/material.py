@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.bundles.inputs import ClipInput, FrameInput, PictureInput, SeriesInput, SoundInput
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, PictureInput, SeriesInput, SoundInput
 from onlooker.bundles.manifest import Manifest
 from onlooker.bundles.outputs import Dense, Events
 from onlooker.bundles.preprocess import picture_size
 from onlooker.core.errors import SourceError
 from onlooker.core.media import PixelFormat, UInt8Array
 from onlooker.learning.datasets.clips import decode, part_of_sample, text_of
-from onlooker.learning.datasets.manifest import Sample
+from onlooker.learning.datasets.manifest import Media, Sample
 from onlooker.learning.datasets.preparation import Pictures, Preparation, Sound
 from onlooker.learning.evaluate.measured import Rows, rows_of, series_of, windows_of
 
@@ -188,19 +188,27 @@ def _sensed(sample: Sample, root: Path, diet: Diet) -> Material | None:
 
 
 def _with_sound(seen: Material, samples: NDArray[np.float32], begin: float, facts: SoundInput) -> Material:
-    """With the sound around the middle of each look."""
+    """With the sound around the middle of each look; of a picture without a time, around the sound's own."""
     rate, length = facts.sample_rate, facts.length
     hears: list[tuple[int, int]] = []
     for since, until in seen.times:
         first = round(((since + until) / 2 - begin) * rate) - length // 2
+        if until <= since:
+            first = _first_alone(len(samples), facts)
         hears.append((first, first + length))
     return replace(seen, sound=samples, hears=tuple(hears))
 
 
-def _seconds(sample: Sample) -> tuple[float, float]:
-    """Where a sample's part begins and ends in its medium."""
-    media = sample.of_kind("video", "audio")
-    end = media.seconds if media is not None else None
+def _first_alone(count: int, facts: SoundInput) -> int:
+    """Where a window begins in a sound whose time is no picture's, as in training: around its middle."""
+    step = facts.step if isinstance(facts, LogMelInput) else 1
+    # the end that makes no whole step of a spectrum is left off
+    return 0 if 0 <= count - facts.length < step else count // 2 - facts.length // 2
+
+
+def _seconds(sample: Sample, video: Media) -> tuple[float, float]:
+    """Where a sample's part begins and ends in its video."""
+    end = video.seconds
     if sample.span is not None:
         return sample.span[0], sample.span[1] if end is None or end <= sample.span[0] else min(sample.span[1], end)
     if end is None:
@@ -222,7 +230,7 @@ def _seen(sample: Sample, root: Path, diet: Diet) -> Material | None:
     if still:
         pictures, moment = _pictures(sample, root, diet, 1), sample.at or 0.0
         return Material(pictures, ((0, 1),), None, (), ((moment, moment),), None, inner)
-    start, end = _seconds(sample)
+    start, end = _seconds(sample, media)
     length = end - start
     if length > _LONGEST and (diet.streams or diet.steps):
         start, end = (start + end - _LONGEST) / 2, (start + end + _LONGEST) / 2

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onlooker.bundles.inputs import ClipInput, FrameInput, SeriesInput, TextInput
+from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesInput, TextInput, WaveformInput
 from onlooker.bundles.preprocess import series_tensor, sound_tensor
 from onlooker.bundles.words import Reader, reader_of
 from onlooker.core.errors import SourceError, UsageError
@@ -116,6 +116,7 @@ class Data:
         failures: by sample id, why it could not be decoded; of those that were come upon so far, where they are
             streamed.
         bare: ids of samples that have none of the inputs, likewise.
+        unheard: ids of samples whose sound ends before what is heard around the middle of their video, likewise.
         lacking: by task, ids of samples that have its label and not the one input that it is learned from, likewise.
         kept: inputs, presence, labels and where there are any, of all samples; None where they are streamed.
     """
@@ -144,6 +145,7 @@ class Data:
         self.heads, self.tasks, self.asked = heads, tasks, len(samples)
         self.batch, self.seed, self.shuffle, self.shard = batch, seed, shuffle, shard
         self.bare: set[str] = set()
+        self.unheard: set[str] = set()
         self.lacking: dict[str, set[str]] = {}
         self._part = part
         self._weights = {n: w for n, h in heads.items() if (w := self._weights_of(h.of or n, n)) is not None}
@@ -223,7 +225,10 @@ class Data:
 
     def _usable(self, order: list[int] | None = None) -> Iterator[Clip]:
         """The samples that can be decoded and have any of the inputs."""
+        ears = [f.kind for f in self.facts.inputs.values() if isinstance(f, LogMelInput | WaveformInput)]
         for clip in self._loader.epoch(order=order):
+            if clip.sound is None and has_any(clip.sample, ears):
+                self.unheard.add(clip.sample.id)
             if any(_has(clip, facts) for facts in self.facts.inputs.values()):
                 yield clip
             else:

@@ -15,7 +15,8 @@ FILE = "left_out.json"
 LeftOut: TypeAlias = dict[str, dict[str, Any]]
 """By part of the dataset: ``samples``, how many there were; ``whole``, whether all were looked at, which is not sure of
 those that are streamed; ``failures``, by id why it could not be decoded; ``bare``,
-ids of those without any of the ``inputs``; ``lacking``, by task ids of those without the one input that it has."""
+ids of those without any of the ``inputs``; ``unheard``, ids of those whose sound ends too early to be heard;
+``lacking``, by task ids of those without the one input that it has."""
 
 
 def left_out(parts: Mapping[str, Data]) -> LeftOut:
@@ -30,13 +31,14 @@ def left_out(parts: Mapping[str, Data]) -> LeftOut:
             task: {"input": next(iter(data.heads[task].inputs or ())), "ids": sorted(ids)}
             for task, ids in data.lacking.items()
         }
-        if data.failures or data.bare or lacking:
+        if data.failures or data.bare or data.unheard or lacking:
             made[name] = {
                 "samples": data.asked,
                 "whole": data.kept is not None,
                 "inputs": list(data.facts.inputs),
                 "failures": dict(sorted(data.failures.items())),
                 "bare": sorted(data.bare),
+                "unheard": sorted(data.unheard),
                 "lacking": lacking,
             }
     return made
@@ -56,6 +58,7 @@ def keep_left_out(folder: RunFolder, parts: Mapping[str, Data]) -> bool:
             **found,
             "failures": {**before["failures"], **found["failures"]},
             "bare": sorted({*before["bare"], *found["bare"]}),
+            "unheard": sorted({*before.get("unheard", ()), *found["unheard"]}),
             "lacking": {**before["lacking"], **lacking},
         }
     if made == there:
@@ -76,6 +79,9 @@ def words_of(found: LeftOut) -> list[str]:
         if held["bare"]:
             inputs = ", ".join(held["inputs"])
             made.append(f"{least}{len(held['bare'])} {of} have none of the inputs ({inputs}) and are left out")
+        if unheard := held.get("unheard"):
+            said = f"{least}{len(unheard)} {of} have a sound that ends before it is heard, in the middle of the video"
+            made.append(f"{said}: used without it, as bundles work; a longer prepare.sound.seconds hears more")
         for task, lost in held["lacking"].items():
             said = f"{least}{len(lost['ids'])} {of} have a label of {task} and no {lost['input']}"
             made.append(f"{said}, from which alone it is learned: left out of it")
