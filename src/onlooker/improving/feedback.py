@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from onlooker.bundles.manifest import Manifest
 from onlooker.core.errors import StoreError, UsageError
 from onlooker.core.observation import Json, Observation
 from onlooker.core.store import Query, Store
@@ -27,6 +28,7 @@ __all__ = [
     "COLLECTION",
     "Feedback",
     "Said",
+    "check_label",
     "collect",
     "feedback_key",
     "put_feedback",
@@ -99,6 +101,29 @@ class Feedback:
     def as_dict(self) -> dict[str, Any]:
         """The public JSON form."""
         return {"key": self.key, **self.said.model_dump(mode="json"), "event": self.event}
+
+
+def check_label(name: str, manifest: Manifest, label: str) -> None:
+    """See that a bundle can tell a label.
+
+    Args:
+        name: of the bundle.
+        manifest: of it.
+        label: that it should have told.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if label in manifest.labels:
+        return
+    if manifest.labels:
+        raise UsageError(f"{name} has no label {label!r}", hint=f"it has {', '.join(manifest.labels)}")
+    tasks = [output.task for output in manifest.outputs]
+    unusual = "how much of what is unusual is told, false_alarms_per_hour says: docs/guides/anomaly.md"
+    raise UsageError(
+        f"{name} has no labels (its task is {' and '.join(dict.fromkeys(tasks))}), so that it cannot miss {label!r}",
+        hint=unusual if "anomaly" in tasks else "improve teaches labels of stretches and moments",
+    )
 
 
 def feedback_key(said: Said) -> str:

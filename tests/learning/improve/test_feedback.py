@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from analyzers.bundle.making import motion_bundle
 from learning._tiny import tiny_dataset
 from learning.improve._material import colours, onlooker, seen, told
 from onlooker.bundles import added
@@ -56,6 +57,16 @@ def test_what_cannot_be_said_is_refused(library, capsys):
     assert "it has red, green, blue" in capsys.readouterr().err
     onlooker("feedback", "wrong", first.id, "--from", "9", "--to", "10", "--library", library, code=1)
     onlooker("feedback", "missed", "colours", "striped.mp4", "5", "4", "red", "--library", library, code=1)
+
+
+def test_a_bundle_without_labels_cannot_be_said_to_miss_one(library, tmp_path, capsys):
+    """The labels that it has were named, and there were none."""
+    added.add(motion_bundle(tmp_path / "unusual").folder)
+    onlooker("feedback", "missed", "moving", "striped.mp4", "1", "2", "fight", "--library", library, code=1)
+    said = capsys.readouterr().err
+    assert "moving has no labels (its task is anomaly)" in said
+    assert "false_alarms_per_hour" in said
+    assert "it has " not in said
 
 
 def test_a_judged_event_speaks_of_the_observations_it_rests_on(library):

@@ -45,7 +45,8 @@ def test_spans_of_a_video_are_steps(walks):
     first = walks.samples[0]
     dense, events = load_part("tasks", "dense"), load_part("tasks", "events")
     for pictures, seconds, on in (
-        (Pictures(frames=18, width=16, height=16), None, range(6, 18)),
+        # eighteen pictures from second 0.5 on, of a second each
+        (Pictures(frames=18, width=16, height=16), 18.0, range(5, 18)),
         (Pictures(frames=9, rate=1, width=16, height=16), 9.0, range(1, 9)),
     ):
         (clip,) = clips_of(walks, [first], pictures)

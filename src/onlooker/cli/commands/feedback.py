@@ -84,11 +84,9 @@ def missed(
       onlooker feedback missed fights yard.mp4 1:30 1:34 fight --library lib
     """
     from onlooker.bundles.added import added_bundle
-    from onlooker.improving.feedback import Said
+    from onlooker.improving.feedback import Said, check_label
 
-    labels = added_bundle(name).manifest.labels
-    if label not in labels:
-        raise UsageError(f"{name} has no label {label!r}", hint=f"it has {', '.join(labels)}")
+    check_label(name, added_bundle(name).manifest, label)
     with _opened(library) as store:
         info = store.source(source).info
         since, until = float(parse_seconds(start)), float(parse_seconds(end))
@@ -168,7 +166,7 @@ def _judge(
     instead: str | None, note: str, as_json: bool,
 ) -> None:  # fmt: skip
     from onlooker.bundles.added import added_bundle, added_names
-    from onlooker.improving.feedback import Said
+    from onlooker.improving.feedback import Said, check_label
 
     with _opened(library) as store:
         o = store.get(id)
@@ -176,8 +174,8 @@ def _judge(
         if name not in added_names():
             who = name or "nobody"
             raise UsageError(f"{o.id[:8]} was made by {who}, which is no added bundle", hint="improve learns bundles")
-        if instead is not None and instead not in (labels := added_bundle(name).manifest.labels):
-            raise UsageError(f"{name} has no label {instead!r}", hint=f"it has {', '.join(labels)}")
+        if instead is not None:
+            check_label(name, added_bundle(name).manifest, instead)
         start, end = _part((o.span.start.seconds, max(o.span.end.seconds, o.span.start.seconds + 0.05)), part)
         said = Said(
             verdict=verdict, source=o.source, start=start, end=end, analyzer=name, kind=o.kind,

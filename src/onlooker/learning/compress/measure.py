@@ -200,6 +200,9 @@ def worth_of(
 ) -> tuple[dict[str, Worth], Evaluation]:
     """How good a bundle is on a part of a dataset, by task.
 
+    Whole samples are looked at at the bundle's own rate, as the analyzer does; the run's ``metrics.json`` measures one
+    clip of each sample as training cut it, and may differ.
+
     Args:
         bundle: its folder.
         dataset: its folder.

@@ -49,7 +49,7 @@ class TaskAnswers:
         raw: (rows, ...) as the head gives them.
         values: (rows, ...) labels.
         owner: (rows,): places of the samples among `Answers.samples`.
-        times: (rows, 2): seconds in the medium that a row covers.
+        times: (rows, 2): seconds in the medium that a row speaks of.
     """
 
     raw: Array
@@ -180,8 +180,7 @@ def task_answers(judge: Judge, samples: Sequence[Sample], answers: Sequence[Answ
     parts: list[Sample] = []
     given = [(place, answer) for place, answer in enumerate(answers) if answer is not None]
     for place, answer in given:
-        covered = answer.times if judge.per_look else ((answer.times[0][0], answer.times[-1][1]),)
-        for since, until in covered:
+        for since, until in judge.covered(samples[place], answer.times):
             owner.append(place)
             times.append((since, until))
             parts.append(part_sample(samples[place], since, until) if judge.per_look else samples[place])

@@ -59,6 +59,23 @@ class Judge:
         """Whether each look is a row of its own."""
         return isinstance(self.output, Dense | Events)
 
+    def covered(self, sample: Sample, times: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+        """Seconds in the medium that each row speaks of.
+
+        Of steps in time each begins at its picture's time, as in training and where the analyzer says it; the pictures
+        of looks are the middles of their shares.
+
+        Args:
+            sample: whose.
+            times: that its looks cover.
+        """
+        if not self.per_look:
+            return ((times[0][0], times[-1][1]),)
+        if self.size == (1, 1) or sample.of_kind("video") is None:
+            return tuple(times)
+        late = [(until - since) / self.frames / 2 for since, until in times]
+        return tuple((since + by, until + by) for (since, until), by in zip(times, late, strict=True))
+
     def raw(self, numbers: Array) -> Array:
         """Numbers of the bundle (rows, ...) as the head gives them: probabilities become logits again."""
         activation = getattr(self.output, "activation", None)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.learning.datasets.clips import Clip
-from onlooker.learning.datasets.manifest import LabelledSpan
+from onlooker.learning.datasets.manifest import LabelledSpan, Sample
 from onlooker.learning.task import TaskFacts
 
 __all__ = ["covered", "extent", "step_seconds"]
@@ -17,21 +17,45 @@ __all__ = ["covered", "extent", "step_seconds"]
 def extent(clip: Clip, facts: TaskFacts) -> tuple[float, float]:
     """The seconds in the medium at which an input begins, and how long it is.
 
-    Pictures: from the first one's time on. Sound alone: so long around the middle of the sample's part, as the loader
-    cuts it.
+    Pictures: from the first one's time on, as the analyzer places a clip, and as long as they are apart; where they are
+    spread over a part, its length counts and not the usual one. Sound alone: so long around the middle of the sample's
+    part, as the loader cuts it.
     """
     times, sample = clip.times, clip.sample
-    length = facts.seconds
+    if times is not None and len(times) > 1:
+        each = _apart(times, sample, facts)
+        # around their middle: those that would lie outside of the part are held back at its limits
+        return float(times.mean()) - (len(times) - 1) / 2 * each, each * len(times)
     if times is not None and len(times):
-        if length is None and len(times) > 1:
-            # spread over a part of any length: each picture is the middle of its share
-            length = float(times[-1] - times[0]) * len(times) / (len(times) - 1)
-            return float(times[0]) - length / len(times) / 2, length
-        return float(times[0]), length or 1.0
-    start, end = sample.span or (0.0, next((m.seconds for m in sample.media if m.seconds is not None), None))
+        return float(times[0]), facts.seconds or 1.0
+    start, end = _part(sample)
+    length = facts.seconds
     if length is None:
         return start, 1.0 if end is None or end <= start else end - start
     return (start if end is None else (start + end - length) / 2), length
+
+
+def _part(sample: Sample) -> tuple[float, float | None]:
+    """Where a sample's part begins and ends in its medium."""
+    return sample.span or (0.0, next((m.seconds for m in sample.media if m.seconds is not None), None))
+
+
+def _apart(times: NDArray[np.float64], sample: Sample, facts: TaskFacts) -> float:
+    """Seconds from one picture to the next: by the usual length of clips, or by that of the part they are spread over.
+
+    Whichever the times fit better, as `moments_of` makes them.
+    """
+    count = len(times)
+    if facts.seconds is None:
+        return float(times[-1] - times[0]) / (count - 1)
+    usual = facts.seconds / count
+    start, end = _part(sample)
+    if end is None or end <= start:
+        return usual
+    own, places = (end - start) / count, np.arange(count) - (count - 1) / 2
+    seen, limit = times - times.mean(), (end - start) / 2
+    off = [np.abs(seen - made).sum() for made in (places * own, np.clip(places * usual, -limit, limit))]
+    return own if off[0] < off[1] else usual
 
 
 def step_seconds(facts: TaskFacts) -> float:

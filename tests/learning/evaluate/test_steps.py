@@ -1,0 +1,90 @@
+"""What is labelled in time is measured of a bundle as it was of the run that made it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from analyzers.conftest import write_clip
+from cli.sample_library import run
+from onlooker.learning.datasets.clips import Clip
+from onlooker.learning.datasets.dataset import Dataset
+from onlooker.learning.datasets.manifest import Media, Sample, Task
+from onlooker.learning.parts import load_part
+from onlooker.learning.task import TaskFacts
+from onlooker.learning.training.train import train
+
+RATE, LABELS = 8, ("red", "blue")
+WHEN = Task(kind="spans", classes=LABELS)
+
+
+@pytest.fixture(scope="module")
+def lit(tmp_path_factory):
+    """Clips of four seconds in each of which a red and a blue light are on for a while."""
+    folder, random = tmp_path_factory.mktemp("lit"), np.random.default_rng(0)
+    dataset = Dataset.create(folder, name="lit", tasks={"when": WHEN})
+    samples = []
+    for number in range(24):
+        shown = random.integers(0, 90, (4 * RATE, 32, 32, 3)).astype(np.uint8)
+        spans = []
+        for label, channel in zip(LABELS, (0, 2), strict=True):
+            start = float(random.uniform(0, 2.8))
+            end = min(4.0, start + float(random.uniform(0.3, 1.6)))
+            shown[[start <= n / RATE < end for n in range(len(shown))], 8:24, 8:24, channel] = 140
+            spans.append({"label": label, "start": round(start, 3), "end": round(end, 3)})
+        write_clip(list(shown), folder / f"{number}.mp4", rate=RATE)
+        media = (Media(path=f"{number}.mp4", kind="video", seconds=4.0, rate=str(RATE)),)
+        split = "train" if number < 12 else "val" if number < 18 else "test"
+        samples.append(Sample(id=str(number), media=media, labels={"when": WHEN.parse(spans)}, split=split))
+    dataset.put(samples)
+    dataset.save()
+    return dataset
+
+
+@pytest.mark.parametrize("both_ways", [False, True], ids=["window by window", "whole"])
+@pytest.mark.parametrize("pictures", [{"frames": 8}, {"frames": 8, "rate": 2}], ids=["spread", "at a rate"])
+def test_a_bundle_is_as_good_as_its_run(lit, tmp_path, capsys, pictures, both_ways):
+    """Labels of looks began half a step before those that were learned from, which are from each picture on."""
+    values = {
+        "name": "lit", "dataset": str(lit.folder),
+        "prepare": {"pictures": {"width": 16, "height": 16, "crop": "none", **pictures}},
+        "inputs": {"picture": {"network": "cnn_rnn", "widths": [8, 16], "hidden": 12, "both_ways": both_ways}},
+        "tasks": {"when": {"head": "dense"}}, "optimiser": {"rate": 0.01},
+        "training": {"epochs": 4, "batch": 4, "threads": 1, "workers": 0, "precision": "float32"},
+    }  # fmt: skip
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    train(tmp_path / "recipe.yaml", out=tmp_path / "run", bundle=True)
+    trained = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["when"]
+    capsys.readouterr()
+    assert run("evaluate", tmp_path / "run" / "bundle", lit.folder, "--json") == 0
+    found = json.loads(capsys.readouterr().out)["tasks"]["when"]
+    for name in ("map", "auc", "micro_f1", "nll"):
+        assert found["metrics"][name] == pytest.approx(trained[name], abs=2e-3), name
+
+
+def labels_of(length, times, seconds, spans, *, head="dense"):
+    """Steps and labels where there are any, of a clip with pictures at those times."""
+    media = (Media(path="a.mp4", kind="video", seconds=length),)
+    sample = Sample(id="a", media=media, labels={"when": WHEN.parse(spans)})
+    clip = Clip(sample, np.zeros((len(times), 2, 2, 3), np.uint8), np.array(times, np.float64), None, None)
+    part = load_part("tasks", head)
+    facts = TaskFacts("when", WHEN, LABELS, steps=len(times), seconds=seconds)
+    return np.argwhere(part.encode(facts, part.Config(), [clip])[0][0] > 0).tolist()
+
+
+@pytest.mark.parametrize("head", ["dense", "events"])
+def test_pictures_that_are_spread_have_the_labels_of_their_own_time(head):
+    """Of a sample that was longer than the usual one, labels lay too late, and those of its end were lost."""
+    times, short = [0.5 + n for n in range(8)], [n / 4 + 0.125 for n in range(8)]
+    assert labels_of(8.0, times, 4.0, [{"label": "red", "start": 6.5, "end": 7.5}], head=head) == [[6, 0]]
+    assert labels_of(2.0, short, 4.0, [{"label": "red", "start": 1.625, "end": 1.875}], head=head) == [[6, 0]]
+
+
+def test_pictures_that_are_held_back_at_the_ends_are_behind_them():
+    """Of a sample shorter than a clip at a rate, labels began with its first picture and not with its own time."""
+    # eight pictures, two a second, around the middle of two seconds: -0.75, -0.25, 0.25 .. 2.75
+    times = [min(max(n / 2 - 0.75, 0.0), 1.999) for n in range(8)]
+    assert labels_of(2.0, times, 4.0, [{"label": "red", "start": 0.75, "end": 1.75}]) == [[3, 0], [4, 0]]
