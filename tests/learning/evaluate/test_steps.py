@@ -65,10 +65,10 @@ def test_a_bundle_is_as_good_as_its_run(lit, tmp_path, capsys, pictures, both_wa
         assert found["metrics"][name] == pytest.approx(trained[name], abs=2e-3), name
 
 
-def labels_of(length, times, seconds, spans, *, head="dense"):
+def labels_of(length, times, seconds, spans, *, head="dense", before=(), span=None):
     """Steps and labels where there are any, of a clip with pictures at those times."""
-    media = (Media(path="a.mp4", kind="video", seconds=length),)
-    sample = Sample(id="a", media=media, labels={"when": WHEN.parse(spans)})
+    media = (*before, Media(path="a.mp4", kind="video", seconds=length))
+    sample = Sample(id="a", media=media, labels={"when": WHEN.parse(spans)}, span=span)
     clip = Clip(sample, np.zeros((len(times), 2, 2, 3), np.uint8), np.array(times, np.float64), None, None)
     part = load_part("tasks", head)
     facts = TaskFacts("when", WHEN, LABELS, steps=len(times), seconds=seconds)
@@ -88,3 +88,10 @@ def test_pictures_that_are_held_back_at_the_ends_are_behind_them():
     # eight pictures, two a second, around the middle of two seconds: -0.75, -0.25, 0.25 .. 2.75
     times = [min(max(n / 2 - 0.75, 0.0), 1.999) for n in range(8)]
     assert labels_of(2.0, times, 4.0, [{"label": "red", "start": 0.75, "end": 1.75}]) == [[3, 0], [4, 0]]
+
+
+def test_a_sound_beside_and_a_part_that_goes_on_behind_the_end_do_not_move_labels():
+    times, spans = [0.5 + n for n in range(8)], [{"label": "red", "start": 6.5, "end": 7.5}]
+    sound = Media(path="a.wav", kind="audio", seconds=3.0)
+    assert labels_of(8.0, times, 4.0, spans, before=(sound,)) == [[6, 0]]
+    assert labels_of(8.0, times, 4.0, spans, span=(0.0, 30.0)) == [[6, 0]]

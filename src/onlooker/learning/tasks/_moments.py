@@ -28,16 +28,11 @@ def extent(clip: Clip, facts: TaskFacts) -> tuple[float, float]:
         return float(times.mean()) - (len(times) - 1) / 2 * each, each * len(times)
     if times is not None and len(times):
         return float(times[0]), facts.seconds or 1.0
-    start, end = _part(sample)
+    start, end = sample.span or (0.0, next((m.seconds for m in sample.media if m.seconds is not None), None))
     length = facts.seconds
     if length is None:
         return start, 1.0 if end is None or end <= start else end - start
     return (start if end is None else (start + end - length) / 2), length
-
-
-def _part(sample: Sample) -> tuple[float, float | None]:
-    """Where a sample's part begins and ends in its medium."""
-    return sample.span or (0.0, next((m.seconds for m in sample.media if m.seconds is not None), None))
 
 
 def _apart(times: NDArray[np.float64], sample: Sample, facts: TaskFacts) -> float:
@@ -49,9 +44,13 @@ def _apart(times: NDArray[np.float64], sample: Sample, facts: TaskFacts) -> floa
     if facts.seconds is None:
         return float(times[-1] - times[0]) / (count - 1)
     usual = facts.seconds / count
-    start, end = _part(sample)
+    shown = sample.of_kind("video")
+    whole = shown.seconds if shown is not None else None
+    start, end = sample.span or (0.0, whole)
     if end is None or end <= start:
         return usual
+    if whole is not None and whole > start:
+        end = min(end, whole)
     own, places = (end - start) / count, np.arange(count) - (count - 1) / 2
     seen, limit = times - times.mean(), (end - start) / 2
     off = [np.abs(seen - made).sum() for made in (places * own, np.clip(places * usual, -limit, limit))]
