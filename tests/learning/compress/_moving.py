@@ -62,7 +62,7 @@ def moving_dataset(folder: Path, *, count: int = 24) -> Dataset:
             labels["speed"] = float(speed)
         media = (
             Media(path=f"{number}.mp4", kind="video", seconds=2.0, rate="8"),
-            Media(path=f"{number}.wav", kind="audio", seconds=0.5),
+            Media(path=f"{number}.wav", kind="audio", seconds=2.0),
         )
         split = "train" if number < count * 2 // 3 else "val" if number < count * 5 // 6 else "test"
         samples.append(Sample(id=str(number), media=media, labels=labels, split=split))
@@ -72,8 +72,8 @@ def moving_dataset(folder: Path, *, count: int = 24) -> Dataset:
 
 
 def _tone(path: Path, hertz: int, random: np.random.Generator) -> None:
-    times = np.arange(4000) / 8000
-    sound = 0.3 * np.sin(2 * np.pi * hertz * times) + 0.05 * random.standard_normal(4000)
+    times = np.arange(16_000) / 8000
+    sound = 0.3 * np.sin(2 * np.pi * hertz * times) + 0.05 * random.standard_normal(16_000)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
