@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from onlooker.core.errors import OnlookerError
+from onlooker.learning.datasets.clips import end_of
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.likeness import Likeness, Pair, near_pairs, prints_of
 from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Media, Sample
@@ -191,7 +192,7 @@ def _sounds(dataset: Dataset) -> Iterator[Finding]:
         if video.seconds is None or sound.seconds is None:
             continue
         start, end = sample.span or (0.0, video.seconds)
-        middle = (start + min(end, video.seconds)) / 2
+        middle = (start + end_of(video, start, end)) / 2
         if sound.seconds < middle:
             message = f"its sound ends at {sound.seconds:g} s, before the middle of its video at {middle:g} s"
             yield Finding("warning", "sound-ends-early", f"{message}, around which it is heard", (sample.id,))

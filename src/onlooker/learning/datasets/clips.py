@@ -18,7 +18,7 @@ from onlooker.learning.datasets.manifest import Media, Sample
 from onlooker.learning.datasets.media import frames_at, held_series, open_picture, read_sound, read_text
 from onlooker.learning.datasets.preparation import Pictures, Preparation, Series, Sound
 
-__all__ = ["Clip", "Part", "cut_picture", "decode", "moments_of", "part_of_sample", "text_of"]
+__all__ = ["Clip", "Part", "cut_picture", "decode", "end_of", "moments_of", "part_of_sample", "text_of"]
 
 _GREY = 128
 
@@ -98,10 +98,10 @@ def _middle(sample: Sample, preparation: Preparation) -> float | None:
     if shown is None or shown.kind != "video":
         return None
     start, end = sample.span or (0.0, shown.seconds)
-    return None if end is None else (start + _end_of(shown, start, end)) / 2
+    return None if end is None else (start + end_of(shown, start, end)) / 2
 
 
-def _end_of(media: Media, start: float, end: float) -> float:
+def end_of(media: Media, start: float, end: float) -> float:
     """Where a part ends that may be said to go on behind the end of its file."""
     return min(end, media.seconds) if media.seconds is not None and media.seconds > start else end
 
@@ -167,7 +167,7 @@ def moments_of(part: Part, media: Media, how: Pictures) -> list[float]:
     end = part.end if part.end is not None else media.seconds
     if end is None:
         raise SourceError(f"the length of {media.path} is not known", hint="give the sample a span, or import it again")
-    length = max(0.0, (end := _end_of(media, start, end)) - start)
+    length = max(0.0, (end := end_of(media, start, end)) - start)
     if how.rate is None:
         count = how.frames or 1
         return [start + length * (n + 0.5) / count for n in range(count)]

@@ -25,7 +25,7 @@ from onlooker.bundles.outputs import Dense, Events
 from onlooker.bundles.preprocess import picture_size
 from onlooker.core.errors import SourceError
 from onlooker.core.media import PixelFormat, UInt8Array
-from onlooker.learning.datasets.clips import decode, part_of_sample, text_of
+from onlooker.learning.datasets.clips import decode, end_of, part_of_sample, text_of
 from onlooker.learning.datasets.manifest import Media, Sample
 from onlooker.learning.datasets.preparation import Pictures, Preparation, Sound
 from onlooker.learning.evaluate.measured import Rows, rows_of, series_of, windows_of
@@ -210,7 +210,7 @@ def _seconds(sample: Sample, video: Media) -> tuple[float, float]:
     """Where a sample's part begins and ends in its video."""
     end = video.seconds
     if sample.span is not None:
-        return sample.span[0], sample.span[1] if end is None or end <= sample.span[0] else min(sample.span[1], end)
+        return sample.span[0], end_of(video, *sample.span)
     if end is None:
         raise SourceError(f"sample {sample.id}: its length is not known", hint="give it a span, or import it again")
     return 0.0, end

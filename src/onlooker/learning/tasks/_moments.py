@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from onlooker.learning.datasets.clips import Clip
+from onlooker.learning.datasets.clips import Clip, end_of
 from onlooker.learning.datasets.manifest import LabelledSpan, Sample
 from onlooker.learning.task import TaskFacts
 
@@ -45,12 +45,10 @@ def _apart(times: NDArray[np.float64], sample: Sample, facts: TaskFacts) -> floa
         return float(times[-1] - times[0]) / (count - 1)
     usual = facts.seconds / count
     shown = sample.of_kind("video")
-    whole = shown.seconds if shown is not None else None
-    start, end = sample.span or (0.0, whole)
+    start, end = sample.span or (0.0, shown.seconds if shown is not None else None)
     if end is None or end <= start:
         return usual
-    if whole is not None and whole > start:
-        end = min(end, whole)
+    end = end if shown is None else end_of(shown, start, end)
     own, places = (end - start) / count, np.arange(count) - (count - 1) / 2
     seen, limit = times - times.mean(), (end - start) / 2
     off = [np.abs(seen - made).sum() for made in (places * own, np.clip(places * usual, -limit, limit))]
