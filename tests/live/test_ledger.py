@@ -22,19 +22,18 @@ S = 1_000_000_000
 CAMERA = "c" * 32
 STEPS = ("watching", "closed", "stalled", "heartbeat", "end", "kill")
 WRITER = """
-import sys, time
+import sys
 from onlooker.live.ledger import Ledger
 from onlooker.timeline import open_store
 
 store = open_store(sys.argv[1])
 ledger = Ledger(store, sys.argv[2], 0.0)
-start = time.monotonic_ns()
 at = ledger.begin(int(sys.argv[3]))
 print("begun", flush=True)
 step = 0
 while True:
     step += 1
-    now = at + time.monotonic_ns() - start
+    now = at + step * 30_000_000  # by the machine's clock a fast disk saw nothing watched
     if step % 7 == 0:
         ledger.blind(now - 20_000_000, "stalled")
     elif step % 7 == 3:
