@@ -93,6 +93,28 @@ def answered(judge, raw, values):
     return Answers(spans, {CLEAN: {judge.name: one}}, {}, "none")
 
 
+def test_looks_are_joined_only_where_they_follow_upon_each_other():
+    times = np.array([[0.0, 4.0], [4.0, 8.0], [0.0, 4.0], [3.0, 7.0], [9.0, 13.0]])
+    raw = np.arange(20, dtype=np.float32).reshape(5, 4, 1)
+    whole = TaskAnswers(raw, raw > 9, np.array([0, 0, 1, 1, 1]), times).joined()
+    assert whole.owner.tolist() == [0, 1, 1, 1]
+    assert whole.times.tolist() == [[0, 8], [0, 4], [3, 7], [9, 13]]
+    assert whole.raw[0, :, 0].tolist() == list(range(8))
+    assert [int(np.isnan(row).sum()) for row in whole.raw] == [0, 4, 4, 4]
+    assert whole.joined().raw is whole.raw or np.array_equal(whole.joined().raw, whole.raw, equal_nan=True)
+
+
+@pytest.mark.parametrize("task", ["dense", "events"])
+def test_what_is_behind_a_shorter_row_counts_nothing(task):
+    head, random = load_part("tasks", task), np.random.default_rng(0)
+    facts = TaskFacts("when", Task(kind="spans", classes=("hit", "miss")), ("hit", "miss"), steps=6, seconds=3.0)
+    raw, values = random.normal(size=(5, 6, 2)), (random.random((5, 6, 2)) > 0.6) * 1.0
+    padded = [np.concatenate([part, np.full((5, 7, 2), np.nan)], 1) for part in (raw, values)]
+    calibration = {"thresholds": {"hit": 0.4}}
+    assert head.metrics(*padded, facts, calibration) == pytest.approx(head.metrics(raw, values, facts, calibration))
+    assert head.by_label(*padded, facts, calibration) == head.by_label(raw, values, facts, calibration)
+
+
 @pytest.mark.parametrize("task", ["dense", "events"])
 def test_right_answers_are_no_errors_whatever_the_threshold(task):
     """Thresholds are far from one half where what is looked for is rare."""

@@ -62,6 +62,33 @@ class TaskAnswers:
         """Samples with a label."""
         return len(np.unique(self.owner))
 
+    def of(self, rows: NDArray[np.intp]) -> TaskAnswers:
+        """Some rows alone."""
+        return TaskAnswers(self.raw[rows], self.values[rows], self.owner[rows], self.times[rows])
+
+    def joined(self) -> TaskAnswers:
+        """With looks of a sample that follow upon each other as one row, so that no moment or run of steps is cut.
+
+        Rows (m, T, labels) become (n, longest, labels); behind the last step of a shorter one all is NaN.
+        """
+        if len(self.owner) == self.count:
+            return self
+        begin, end = self.times.T
+        near = np.abs(begin[1:] - end[:-1]) < (end - begin)[1:] / self.raw.shape[1] / 2
+        first = np.r_[True, (self.owner[1:] != self.owner[:-1]) | ~near]
+        number, starts = first.cumsum() - 1, np.flatnonzero(first)
+        place = np.arange(len(first)) - starts[number]
+
+        def in_rows(rows: Array) -> Array:
+            made = np.full(
+                (len(starts), int(place.max()) + 1, *rows.shape[1:]), np.nan, np.result_type(rows, np.float32)
+            )
+            made[number, place] = rows
+            return made.reshape(len(starts), -1, *rows.shape[2:])
+
+        times = np.stack([begin[starts], end[np.r_[starts[1:] - 1, len(first) - 1]]], 1)
+        return TaskAnswers(in_rows(self.raw), in_rows(self.values), self.owner[starts], times)
+
 
 @dataclass(slots=True)
 class Answers:

@@ -114,7 +114,7 @@ def pairs_of(judges: Sequence[Judge], others: Sequence[Judge]) -> list[tuple[Jud
 def _difference(
     judge: Judge, answers: Answers, theirs: Judge, other: Answers, overlap: Sequence[str], draws: int, seed: int
 ) -> Difference | None:
-    first, second = answers.tasks[CLEAN][judge.name], other.tasks[CLEAN][theirs.name]
+    first, second = answers.tasks[CLEAN][judge.name].joined(), other.tasks[CLEAN][theirs.name].joined()
     shared = _shared(answers, first, other, second)
     if shared is None:
         return None

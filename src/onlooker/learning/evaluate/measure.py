@@ -99,10 +99,10 @@ class TaskResult:
 
 def metrics_of(judge: Judge, answers: TaskAnswers, chosen: NDArray[np.intp] | None = None) -> dict[str, float]:
     """All metrics that can be told of some rows; None: of all."""
-    raw, values = answers.raw, answers.values
-    if chosen is not None:
-        raw, values = raw[chosen], values[chosen]
-    return judge.head.metrics(raw, values, judge.facts, judge.calibration) if len(raw) else {}
+    if not len(answers.raw if chosen is None else chosen):
+        return {}
+    whole = (answers if chosen is None else answers.of(chosen)).joined()
+    return judge.head.metrics(whole.raw, whole.values, judge.facts, judge.calibration)
 
 
 def measured(
@@ -147,12 +147,13 @@ def measured(
     )
     if not len(found.raw):
         return made
-    measure = head.resampled(found.raw, found.values, facts, calibration)
-    sampled = drawn(measure, found.owner, units, draws=draws, seed=seed)
+    whole = found.joined()
+    measure = head.resampled(whole.raw, whole.values, facts, calibration)
+    sampled = drawn(measure, whole.owner, units, draws=draws, seed=seed)
     made.draws = sampled.count
     made.intervals = {n: i for n in metrics if n in sampled.values and (i := interval(sampled.values[n])) is not None}
     _widened(made, judge, found, units)
-    made.classes = head.by_label(found.raw, found.values, facts, calibration)
+    made.classes = head.by_label(whole.raw, whole.values, facts, calibration)
     made.confusion = confusion_of(head, found.raw, found.values, facts, calibration)
     made.labels = facts.classes
     sure = confidences(head, found.raw, found.values, facts, calibration)

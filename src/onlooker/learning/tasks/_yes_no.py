@@ -28,6 +28,7 @@ __all__ = [
     "score_metrics",
     "score_table",
     "scores_of",
+    "steps_of",
     "thresholds_of",
 ]
 
@@ -70,6 +71,12 @@ class BinaryLoss(nn.Module):
 def flat(values: Array) -> Array:
     """(rows, labels) of (..., labels)."""
     return values.reshape(-1, values.shape[-1])
+
+
+def steps_of(values: Array, *others: Array) -> tuple[Array, ...]:
+    """(steps, labels) of each (n, T, labels), without those behind a row's last, where ``values`` are NaN."""
+    there = ~np.isnan(flat(values)[:, 0])
+    return tuple(flat(v)[there] for v in (values, *others))
 
 
 def scores_of(raw: Array, calibration: Calibration) -> NDArray[np.float64]:

@@ -35,6 +35,7 @@ from onlooker.learning.tasks._yes_no import (
     score_metrics,
     score_table,
     scores_of,
+    steps_of,
 )
 
 __all__ = ["PART", "Config", "Dense"]
@@ -117,15 +118,16 @@ class Dense(Head):
 
     @classmethod
     def metrics(cls, raw: Array, values: Array, facts: TaskFacts, calibration: Calibration) -> dict[str, float]:
-        """See the class; ``raw`` and ``values`` (n, T, labels)."""
+        """See the class; ``raw`` and ``values`` (n, T, labels), NaN behind the last step of shorter ones."""
         if not len(raw):
             return {}
         scores, found, true = _scores(raw, facts, calibration), _found(raw, facts, calibration), values > 0.5
-        scaled = flat(raw) / calibration.get("temperature", 1.0)
-        made: dict[str, float | None] = {**score_metrics(flat(scores), flat(found), flat(true))}
+        known, logits, *each = steps_of(values, raw, scores, found, true)
+        scaled = logits / calibration.get("temperature", 1.0)
+        made: dict[str, float | None] = {**score_metrics(*each)}
         if facts.task.kind == "class":
-            return told(made | {"nll": nll(scaled, flat(values).argmax(1))})
-        made["nll"] = binary_nll(scaled, flat(true))
+            return told(made | {"nll": nll(scaled, known.argmax(1))})
+        made["nll"] = binary_nll(scaled, known > 0.5)
         if facts.task.kind == "spans":
             made |= {f"span_f1_{round(100 * o)}": span_f1(found, true, o) for o in (0.1, 0.25, 0.5)}
             made["span_map"] = span_average_precision(scores, found, true, _OVERLAPS)
@@ -136,8 +138,8 @@ class Dense(Head):
         cls, raw: Array, values: Array, facts: TaskFacts, calibration: Calibration
     ) -> dict[str, dict[str, float]]:
         """Precision, recall, F1 and average precision of each label over all steps."""
-        scores, found = _scores(raw, facts, calibration), _found(raw, facts, calibration)
-        return score_table(flat(scores), flat(found), flat(values) > 0.5, facts.classes)
+        known, *each = steps_of(values, _scores(raw, facts, calibration), _found(raw, facts, calibration))
+        return score_table(*each, known > 0.5, facts.classes)
 
     @classmethod
     def calibrate(cls, raw: Array, values: Array, facts: TaskFacts) -> Calibration:

@@ -117,8 +117,8 @@ class Events(Head):
 
     @classmethod
     def metrics(cls, raw: Array, values: Array, facts: TaskFacts, calibration: Calibration) -> dict[str, float]:
-        """See the class; ``raw`` and ``values`` (n, T, labels)."""
-        scores, moments = sigmoid(raw), _moments_of(values)
+        """See the class; ``raw`` and ``values`` (n, T, labels), NaN behind the last step of shorter ones."""
+        scores, moments = _scores(raw), _moments_of(values)
         table = cls.by_label(raw, values, facts, calibration)
         each = [row["f1"] for row in table.values() if "f1" in row]
         found = _found(peaks(scores), facts, calibration)
@@ -137,7 +137,7 @@ class Events(Head):
     ) -> dict[str, dict[str, float]]:
         """Precision, recall and F1 of each label at its threshold and a tolerance of 1 step."""
         moments, labels = _moments_of(values), len(facts.classes)
-        found = _found(peaks(sigmoid(raw)), facts, calibration)
+        found = _found(peaks(_scores(raw)), facts, calibration)
         right = np.bincount(found.label[right_peaks(found, moments, 1.0)], minlength=labels)
         decided = np.bincount(found.label, minlength=labels)
         return counted_table(right, decided, np.isfinite(moments).sum((0, 1)), facts.classes)
@@ -145,7 +145,7 @@ class Events(Head):
     @classmethod
     def calibrate(cls, raw: Array, values: Array, facts: TaskFacts) -> Calibration:
         """By label the threshold with the best F1 at a tolerance of 1 step."""
-        found, moments = peaks(sigmoid(raw)), _moments_of(values)
+        found, moments = peaks(_scores(raw)), _moments_of(values)
         right = right_peaks(found, moments, 1.0)
         best: dict[str, float] = {}
         for n, (label, total) in enumerate(zip(facts.classes, np.isfinite(moments).sum((0, 1)), strict=True)):
@@ -159,7 +159,7 @@ class Events(Head):
     def decode(cls, raw: Array, facts: TaskFacts, calibration: Calibration) -> list[Any]:
         """Spans without length, at the peaks that reach their label's threshold."""
         answers: list[list[LabelledSpan]] = [[] for _ in raw]
-        for row, step, label, score in zip(*_found(peaks(sigmoid(raw)), facts, calibration), strict=True):
+        for row, step, label, score in zip(*_found(peaks(_scores(raw)), facts, calibration), strict=True):
             at = float((step + 0.5) * step_seconds(facts))
             span = LabelledSpan(label=facts.classes[label], start=at, end=at, score=round(float(score), 4))
             answers[row].append(span)
@@ -171,6 +171,11 @@ class Events(Head):
         apart = config.apart_seconds or min(3600.0, 2 * step_seconds(facts))
         made = scored_output(cls.task, facts, config, calibration) | {"steps": facts.steps}
         return made | {"apart_seconds": apart, "length_seconds": config.length_seconds}
+
+
+def _scores(raw: Array) -> NDArray[np.float64]:
+    """Probabilities; where there is no step they are below all."""
+    return np.where(np.isnan(raw), -np.inf, sigmoid(raw))
 
 
 def _moments_of(values: Array) -> Array:
