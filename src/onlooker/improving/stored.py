@@ -20,9 +20,12 @@ from onlooker.pipeline.stages import select_stages
 from onlooker.redaction.policy import library_policy
 from onlooker.shadow.stored import LIBRARY, observed
 from onlooker.sources import open_source
+from onlooker.sources.identity import current_id
 from onlooker.timeline import open_store
 
 __all__ = ["Footage", "look_back", "open_footage"]
+
+_GONE = "its video is not there as it was analysed, or it is a live camera"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,18 @@ def open_footage(library: Path, name: str, *, hidden: bool) -> Footage:
         raise UsageError(
             f"nothing was said of {name}", hint="onlooker feedback wrong|right|missed, or onlooker events feedback"
         )
-    gone = {f.key: "its video is not there, or it is a live camera" for f in feedback if f.said.source not in files}
+    gone = {f.key: _GONE for f in feedback if f.said.source not in files}
     return Footage(files, tuple(f for f in feedback if f.key not in gone), gone)
 
 
 def _files(store: Store) -> dict[str, tuple[Path, float]]:
     made: dict[str, tuple[Path, float]] = {}
     for source in store.sources():
-        path = next((Path(p) for p in (source.info.path, *source.paths) if Path(p).is_file()), None)
-        if path is not None and source.info.duration is not None:
+        if source.info.duration is None:
+            continue
+        there = [p for p in map(Path, dict.fromkeys((source.info.path, *source.paths))) if p.is_file()]
+        path = next((p for p in there if current_id(p, store.cached_id) == source.info.id), None)
+        if path is not None:
             made[source.info.id] = (path.resolve(), float(source.info.duration))
     return made
 

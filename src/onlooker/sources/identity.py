@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from onlooker.core.errors import SourceError
 
-__all__ = ["address_id", "content_id", "sequence_id"]
+__all__ = ["Cached", "address_id", "content_id", "current_id", "sequence_id"]
+
+Cached = Callable[[str, int, int], str | None]
+"""``Store.cached_id``."""
 
 
 def content_id(path: Path) -> str:
@@ -24,6 +27,21 @@ def content_id(path: Path) -> str:
         raise SourceError(
             f"cannot read {str(path)!r}: {error.strerror or error}", hint="check its permissions"
         ) from None
+
+
+def current_id(path: Path, cached: Cached | None) -> str | None:
+    """The digest of what a file holds now, or None where it cannot be read.
+
+    Args:
+        path: of the file.
+        cached: spares reading a file that did not change.
+    """
+    try:
+        stat = path.stat()
+        known = cached(str(path.resolve()), stat.st_size, stat.st_mtime_ns) if cached is not None else None
+        return known or content_id(path)
+    except (OSError, SourceError):
+        return None
 
 
 def sequence_id(paths: Sequence[Path]) -> str:

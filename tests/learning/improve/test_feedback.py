@@ -16,6 +16,7 @@ from onlooker.events import Journal
 from onlooker.improving.feedback import Feedback, Said, collect
 from onlooker.improving.labels import output_of, taught_of, windows
 from onlooker.improving.lessons import lessons
+from onlooker.improving.stored import open_footage
 from onlooker.improving.verdicts import judge
 from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.preparation import Pictures, Preparation
@@ -67,6 +68,17 @@ def test_a_bundle_without_labels_cannot_be_said_to_miss_one(library, tmp_path, c
     assert "moving has no labels (its task is anomaly)" in said
     assert "false_alarms_per_hour" in said
     assert "it has " not in said
+
+
+def test_of_a_video_that_was_replaced_nothing_is_learned(library, striped):
+    """What was said of the old one would have been learned from the new one."""
+    first, _ = observed(library)
+    onlooker("feedback", "wrong", first.id, "--library", library)
+    (kept,) = open_footage(library, "colours", hidden=False).feedback
+    striped("blue", "blue", "blue")
+    footage = open_footage(library, "colours", hidden=False)
+    assert (footage.files, footage.feedback) == ({}, ())
+    assert "not there as it was analysed" in footage.unusable[kept.key]
 
 
 def test_a_judged_event_speaks_of_the_observations_it_rests_on(library):

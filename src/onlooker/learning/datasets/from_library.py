@@ -18,13 +18,12 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Media, Sample, Task
 from onlooker.learning.datasets.media import look_at
 from onlooker.learning.datasets.moments import told_apart
-from onlooker.sources.identity import content_id
+from onlooker.sources.identity import Cached, current_id
 
 __all__ = ["LibraryReport", "LibraryRequest", "Verdict", "samples_from_library"]
 
 _MOST_OBSERVATIONS = 50
 Queries = Callable[[Query], Iterator[Observation]]
-Cached = Callable[[str, int, int], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +183,7 @@ def _files(
     found: list[tuple[SourceInfo, Path]] = []
     for source in sources:
         there = [p for p in map(Path, dict.fromkeys((source.info.path, *source.paths))) if p.is_file()]
-        path = next((p for p in there if _content(p, cached) == source.info.id), None)
+        path = next((p for p in there if current_id(p, cached) == source.info.id), None)
         if path is not None:
             found.append((source.info, path))
         elif there:
@@ -192,16 +191,6 @@ def _files(
         else:
             report.failures[source.info.path] = "its file is not there, or it is a live source"
     return found
-
-
-def _content(path: Path, cached: Cached | None) -> str | None:
-    """The digest of what a file holds now, or None where it cannot be read."""
-    try:
-        stat = path.stat()
-        known = cached(str(path.resolve()), stat.st_size, stat.st_mtime_ns) if cached is not None else None
-        return known or content_id(path)
-    except (OSError, SourceError):
-        return None
 
 
 def _root(dataset: Dataset, files: Sequence[tuple[SourceInfo, Path]]) -> Path:
