@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from fractions import Fraction
 
 import av
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from analyzers.bundle import making
+from analyzers.conftest import write_clip
 from onlooker.bundles import added, export_bundle, import_model
 from onlooker.core.errors import ConfigError
 from onlooker.core.plugins import load_plugin
@@ -65,6 +67,37 @@ def test_colours_are_named_when_they_are_shown(add, watch, colours, tmp_path):
     assert found[0].data["task"] == "colour"
 
 
+@pytest.mark.parametrize("seconds", [0.4, 1.2, 1.56, 1.6, 1.64, 2.0, 2.36, 2.4, 4.96])
+def test_a_file_of_any_length_is_looked_at_from_end_to_end(add, watch, tmp_path, seconds):
+    """Of a file no longer than a clip nothing was told, and of others nothing of what came after the last stride."""
+    random = np.random.default_rng(0)
+    shown = [random.integers(0, 255, (32, 32, 3)).astype(np.uint8) for _ in range(round(25 * seconds))]
+    facts = making.motion_facts(frames=16, stride=4)
+    facts["outputs"] = [{**making.NUMBER, "every_seconds": 0.1}]
+    found = watch(
+        add(making.motion_model(tmp_path / "m.onnx", frames=16), facts), write_clip(shown, tmp_path / "a.mp4")
+    )
+    times = [(o.span.start.seconds, o.span.end.seconds) for o in found]
+    assert times[0][0] == 0
+    assert times[-1][1] == pytest.approx(seconds, abs=0.1)
+    assert [start for start, _ in times[1:]] == [end for _, end in times[:-1]]
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.9, 2.5])
+def test_a_sound_of_any_length_is_heard(add, watch, tmp_path, seconds):
+    """A sound shorter than a window was not heard."""
+    path, times = tmp_path / "tone.wav", np.arange(round(seconds * 16_000)) / 16_000
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, 16_000, 0, "NONE", ""))
+        out.writeframes((3000 * np.sin(2 * np.pi * 1000 * times)).astype("<i2").tobytes())
+    facts = making.loudness_facts()
+    facts["outputs"][0]["every_seconds"] = 0.1
+    found = watch(add(making.loudness_model(tmp_path / "l.onnx"), facts), path)
+    times = [(o.span.start.seconds, o.span.end.seconds) for o in found]
+    assert times[0][0] == 0
+    assert times[-1][1] == pytest.approx(seconds, abs=0.1)
+
+
 def test_settings_of_a_profile_go_before_the_bundle(add, watch, colours, tmp_path):
     cls = add(making.colour_model(tmp_path / "c.onnx"), making.colour_facts())
     assert {o.label for o in watch(cls, colours, labels=["red"])} == {"red"}
@@ -88,11 +121,11 @@ def test_a_clip_is_made_of_the_pictures_at_its_ticks(add, watch, stripes, tmp_pa
     cls = add(making.motion_model(tmp_path / "m.onnx"), facts)
     found = watch(cls, stripes, runtime=runtime)
     shown = at_ticks(stripes, 10, 16, "L")
-    # a clip ends at each second tick, and speaks for its middle two ticks
-    ends = [tick for tick in range(len(shown)) if tick % 2 == 0 and tick >= 3]
+    # a clip begins at each second tick, and speaks for its middle two ticks; the first from its beginning
+    ends = [tick for tick in range(len(shown)) if tick % 2 == 1 and tick >= 3]
     clips = [np.stack(shown[end - 3 : end + 1]) for end in ends]
     expected = [np.abs(np.diff(clip, axis=0)).mean() for clip in clips]
-    assert [o.span.start.value for o in found] == [Fraction(end - 2, 10) for end in ends]
+    assert [o.span.start.value for o in found] == [0, *(Fraction(end - 2, 10) for end in ends[1:])]
     # Pillow's rounding and the video's full range are not the decoder's to the last bit
     assert [o.data["value"] for o in found] == pytest.approx(expected, abs=1.2)
     assert max(expected[:5]) < 0.5 < 20 < expected[len(expected) // 2]
@@ -201,10 +234,11 @@ def test_picture_and_sound_are_joined_and_one_may_be_missing(fused, watch, colou
     both = [o for o in both if o.label == "brightness"]
     assert heard == [o.data["value"] for o in both]
     assert {o.label for o in silent} == {"brightness"}
-    light = [v / 255 for v in grey(colours)[::5]]
+    # at each fifth tick, and at the last one
+    light = [v / 255 for v in (*grey(colours)[::5], grey(colours)[-1])]
     assert [o.data["value"] for o in silent] == pytest.approx([v + 100 for v in light], abs=0.02)
     level = [o.data["value"] - v for o, v in zip(both, light, strict=True)]
-    assert len(level) == 11
+    assert len(level) == 12
     assert max(level[:4]) < min(level[7:]) - 1.5
     assert all(v < 20 for v in level)
 

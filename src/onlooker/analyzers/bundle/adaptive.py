@@ -141,8 +141,13 @@ class Looker:
         if self._first is not None:
             self._first.offers(picture, frame.time, warm=True)
 
-    def see(self, frame: Frame) -> list[tuple[int, Arrays]]:
-        """Of each look that the picture completes, the tick at which it ends from the picture's own, and its arrays."""
+    def see(self, frame: Frame, *, last: bool = False) -> list[tuple[int, Arrays]]:
+        """Of each look that the picture completes, the tick at which it ends from the picture's own, and its arrays.
+
+        Args:
+            frame: the picture.
+            last: whether it is the file's last one.
+        """
         if self._config.remembers and (stretch := int(frame.time.value / self._seconds)) != self._stretch:
             self._stretch = stretch
             self._restart()
@@ -152,9 +157,10 @@ class Looker:
             self._changed = now
         area = self._motion.area(frame) if self._motion is not None else self._area
         picture = fixed if self._motion is None else self._picture(frame, area)
-        small = {o.place: o for o in self._first.offers(picture, frame.time)} if self._first is not None else {}
+        first = self._first.offers(picture, frame.time, last=last) if self._first is not None else []
+        small = {o.place: o for o in first}
         made: list[tuple[int, Arrays]] = []
-        for offer in self._eye.offers(picture, frame.time):
+        for offer in self._eye.offers(picture, frame.time, last=last):
             if self._skips(now + offer.place):
                 assert self._last is not None
                 made.append((offer.place, {**self._last, HOW: How.REPEATED.array}))

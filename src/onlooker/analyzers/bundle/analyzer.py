@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -56,7 +57,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         called: the name under which the bundle was added; ``name`` is that too, or ``NAME@VERSION``.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     called: ClassVar[str]
     Config = BundleConfig
     measurement_fields: ClassVar[frozenset[str] | None] = HEAVY_FIELDS
@@ -189,6 +190,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         self._words = Words(self._reader) if self._reader is not None and manifest.networks else None
         self._waiting: deque[tuple[Moment, Look]] = deque()
         self._tail: list[tuple[str, Timestamp, Timestamp, NDArray[np.float32]]] = []
+        self._told: dict[str, Timestamp] = {}
 
     def close(self) -> None:
         """Release the networks."""
@@ -205,7 +207,8 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             return None
         cut = self._cuts.cut(frame) if self._cuts else False
         looks: list[Look] = []
-        for place, arrays in self._looker.see(frame):
+        last = self._pace.ends(frame.time, frame.duration, self._source)
+        for place, arrays in self._looker.see(frame, last=last):
             if self._detection is not None and (rows := arrays["", self._detection.name]) is not None:
                 arrays["", self._detection.name] = with_cut(rows, cut)
             arrays.update(self._beside.around(frame.time, frame.duration, place) if self._beside else {})
@@ -221,11 +224,12 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
 
     def hear(self, block: AudioBlock) -> Measurement | None:
         """The looks that the block completes, packed by `Layout`; None where there are none."""
-        if self._ear is None or self._layout is None:
+        if self._ear is None or self._layout is None or self._pace is None:
             return None
+        last = self._pace.ends(block.time, block.duration, self._source)
         name = self._bundle.manifest.sounds[0].name
         looks = []
-        for place, outputs, samples in self._ear.hear(block):
+        for place, outputs, samples in self._ear.hear(block, last=last):
             beside = self._beside.around(block.time, block.duration, place) if self._beside else {}
             arrays = {**flat(name, outputs), **beside}
             if self._bundle.manifest.reference is not None:
@@ -242,7 +246,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             assert self._layout is not None
             assert self._pace is not None
             for look in self._layout.unpack(m.values):
-                made += self._look(self._pace.moment(m, look.place), look)
+                made += self._look(self._pace.moment(m, look.place, self._source), look)
         for o in window.observations:
             if self._words is not None:
                 self._words.take(o)
@@ -276,6 +280,10 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
 
     def _take(self, moment: Moment, look: Look) -> list[Observation]:
         made: list[Observation] = []
+        if self._last is not None and moment.since < self._last.until:
+            moment = replace(moment, since=self._last.until)
+            if moment.since >= moment.until:
+                return made
         arrays = {k[1]: array for k, array in look.arrays.items() if array is not None and k not in (STATISTICS, HOW)}
         if (how := look.arrays.get(HOW)) is not None:
             self._count(How(int(how[0])))
@@ -334,9 +342,12 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         self._tail = [t for t in self._tail if t[0] != name]
         for number, row in enumerate(values.reshape(steps, -1)):
             since, until = moment.start + number * length, moment.start + (number + 1) * length
+            told = self._told.get(name)
             if since >= moment.until:
                 self._tail.append((name, since, until, row))
-            elif since >= moment.since or self._last is None:
+            elif told is None or until > told:
+                since = since if told is None else max(since, told)
+                self._told[name] = until
                 made += decider.take(since, until, row)
         return made
 

@@ -142,9 +142,9 @@ class First:
         engine = Engine(bundle, name=runtime if runtime in engines(bundle) else None, threads=threads)
         self._eye = Eye(self._network, NetworkRun(engine, self._network))
 
-    def offers(self, picture: Pictured, time: Timestamp, *, warm: bool = False) -> list[Offer]:
+    def offers(self, picture: Pictured, time: Timestamp, *, warm: bool = False, last: bool = False) -> list[Offer]:
         """See `Eye.offers`."""
-        return self._eye.offers(picture, time, warm=warm)
+        return self._eye.offers(picture, time, warm=warm, last=last)
 
     def answer(self, offer: Offer) -> tuple[dict[Key, Floats | None], float]:
         """Its look in the large bundle's arrays, and the least confidence of all outputs."""

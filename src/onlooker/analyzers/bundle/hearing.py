@@ -41,9 +41,9 @@ class Ear:
         self._next = 0
         self._state = run.initial()
 
-    def hear(self, block: AudioBlock) -> list[Heard]:
+    def hear(self, block: AudioBlock, *, last: bool = False) -> list[Heard]:
         """The answers to the windows that the block completes, with their number counted from the block's start, and
-        the samples of each.
+        the samples of each. ``last``: the sound ends with it; one that is shorter than a window is heard amid silence.
         """
         facts = self._facts
         begin = round(block.time.value * facts.sample_rate)
@@ -60,6 +60,8 @@ class Ear:
         while self._next * facts.hop + facts.length <= self._sound.end:
             place = self._next - begin // facts.hop
             made.append((place, *self._answer()))
+        if last and self._next == 0:
+            made.append((-(begin // facts.hop), *self._answer()))
         self._sound.drop(self._next * facts.hop)
         return made
 
@@ -84,7 +86,9 @@ class Ear:
         if (every := self._every()) and self._next % every == 0:
             self._state = self._run.initial()
         start = self._next * facts.hop
-        samples = self._sound.samples(start, start + facts.length)
+        samples = self._sound.samples(start, min(start + facts.length, self._sound.end))
+        if missing := facts.length - len(samples):
+            samples = np.pad(samples, (missing // 2, missing - missing // 2))
         outputs, self._state = self._run.step(sound_tensor(samples, facts), self._state)
         self._next += 1
         return outputs, samples

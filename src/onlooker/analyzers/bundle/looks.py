@@ -17,6 +17,7 @@ from onlooker.bundles.inputs import ClipInput, FrameInput, LogMelInput, SeriesIn
 from onlooker.bundles.manifest import Manifest
 from onlooker.bundles.outputs import Detection, wanted_sizes
 from onlooker.core.measurement import Measurement
+from onlooker.core.media import SourceInfo
 from onlooker.core.time import Timestamp
 
 __all__ = ["HOW", "STATISTICS", "How", "Key", "Layout", "Look", "Moment", "Pace", "flat"]
@@ -28,6 +29,8 @@ look came about, `HOW`.
 STATISTICS: Key = ("", "input statistics")
 HOW: Key = ("", "how")
 _COLUMNS = 6
+_LONGER = Fraction(1, 20)
+"""Seconds by which a file may be longer than its pictures."""
 Floats = NDArray[np.float32]
 
 
@@ -157,20 +160,55 @@ class Pace:
             self.tick = Fraction(1000, max(1, round((rate or facts.rate) * 1000)))
             self.hop = self.tick * (facts.stride if isinstance(facts, ClipInput) else 1)
 
-    def moment(self, m: Measurement, place: int) -> Moment:
-        """The times of a look of that measurement."""
+    def ends(self, time: Timestamp, duration: Fraction, source: SourceInfo | None) -> bool:
+        """Whether no later picture of a file is looked at, or its sound ends; it may be said a little early.
+
+        Args:
+            time: of the picture or block of sound.
+            duration: of it.
+            source: whose it is.
+        """
+        if source is None or source.live or source.duration is None:
+            return False
+        video, seconds = source.video, source.duration
+        if not isinstance(self._facts, FrameInput | ClipInput):
+            return time.value + duration > seconds - _LONGER
+        if video is None:
+            return False
+        if video.frames and video.frame_rate:
+            seconds = min(seconds, video.frames / video.frame_rate)
+        shown = duration or (1 / video.frame_rate if video.frame_rate else Fraction(0))
+        following = (time.tick(1 / self.tick) + 1) * self.tick
+        # lengths are rounded, and sound may be a little longer
+        return following > seconds - shown * Fraction(5, 4) - (0 if video.frames else _LONGER)
+
+    def moment(self, m: Measurement, place: int, source: SourceInfo | None = None) -> Moment:
+        """The times of a look of that measurement.
+
+        A look speaks for a stride; the first from its beginning, and a file's last one to its end.
+        """
         facts = self._facts
         if isinstance(facts, FrameInput):
             span = m.span
             return Moment(span.start, span.end, span.start, span.end)
+        last, most = False, None
         if isinstance(facts, ClipInput):
-            last = m.time.tick(1 / self.tick) + place
-            start, length = last - facts.frames + 1, facts.frames
+            start, length = m.time.tick(1 / self.tick) + place - facts.frames + 1, facts.frames
             stride = facts.stride
+            last = place == 0 and self.ends(m.time, m.duration, source)
         elif isinstance(facts, SeriesInput):
             start, length, stride = place * facts.stride, facts.steps, facts.stride
         else:
             begin = round(m.time.value * facts.sample_rate)
             start, length, stride = (begin // facts.hop + place) * facts.hop, facts.length, facts.hop
+            if source is not None and source.duration is not None and not source.live:
+                most = round(source.duration * facts.sample_rate)
+                last = start + stride + length > most
         first = start + length - stride if self._speaks == "end" else start + (length - stride) // 2
-        return Moment(*(Timestamp(max(0, n), self.tick) for n in (start, start + length, first, first + stride)))
+        until = start + length if last else first + stride
+        if last or (start <= 0 and not isinstance(facts, SeriesInput)):
+            first = start
+        end = start + length
+        if most is not None and most < end:  # a sound shorter than a window
+            end, until = most, min(until, most)
+        return Moment(*(Timestamp(max(0, n), self.tick) for n in (start, end, first, until)))

@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from onlooker.bundles.inputs import ClipInput, FrameInput
@@ -53,9 +54,10 @@ def look_back(network: Network) -> Fraction:
 
 
 class Clips:
-    """Gives at each ``stride``-th tick the pictures shown at the last ``frames`` ticks.
+    """Gives at each ``stride``-th tick, from the first whole clip on, the pictures shown at the last ``frames`` ticks.
 
-    What it gives depends on the pictures within `look_back` alone.
+    What it gives depends on the pictures within `look_back` alone. A file's last picture completes a clip too; of a
+    file that is shorter than a clip its pictures are spread over one, as `onlooker evaluate` does.
 
     Args:
         facts: of the clips.
@@ -69,8 +71,13 @@ class Clips:
         self._kept: deque[tuple[int, Any]] = deque()
         self._last: Timestamp | None = None
 
-    def push(self, time: Timestamp, picture: Any) -> tuple[bool, list[tuple[int, list[Any]]]]:
+    def push(self, time: Timestamp, picture: Any, *, last: bool = False) -> tuple[bool, list[tuple[int, list[Any]]]]:
         """Take the next picture.
+
+        Args:
+            time: when it is shown.
+            picture: anything.
+            last: whether it is the file's last one.
 
         Returns:
             Whether there was a gap before it, and the clips that it completes with the tick that each ends at.
@@ -84,9 +91,12 @@ class Clips:
         if self._kept and now <= before:
             return gap, []
         self._kept.append((now, picture))
-        first = before // facts.stride * facts.stride + facts.stride
+        first = before + 1 + (facts.frames - 2 - before) % facts.stride
         ends = list(range(first, now + 1, facts.stride))
-        clips = [(end, clip) for end in (ends if self._every else ends[-1:]) if (clip := self._clip(end))]
+        if last and now not in ends:
+            ends.append(now)
+        ends = ends if self._every else ends[-1:]
+        clips = [(end, clip) for end in ends if (clip := self._clip(end) or self._spread(end, last=last))]
         while len(self._kept) > 1 and self._kept[1][0] <= now - facts.frames - facts.stride:
             self._kept.popleft()
         return gap, clips
@@ -104,6 +114,14 @@ class Clips:
                 current, following = following[1], next(shown, None)
             made.append(current)
         return made
+
+    def _spread(self, end: int, *, last: bool) -> list[Any]:
+        """A clip of all pictures of a file that is shorter than one."""
+        ticks, pictures = zip(*self._kept, strict=True)
+        if not last or end != ticks[-1] or ticks[0] > 0 or end >= self._facts.frames:
+            return []
+        shown = (np.arange(self._facts.frames) + 0.5) / self._facts.frames * (end + 1)
+        return [pictures[n] for n in np.searchsorted(ticks, shown, side="right") - 1]
 
 
 class Eye:
@@ -129,9 +147,9 @@ class Eye:
         """Whether the last look left the network by its early exit."""
         return self._run.early
 
-    def offers(self, picture: Pictured, time: Timestamp, *, warm: bool = False) -> list[Offer]:
+    def offers(self, picture: Pictured, time: Timestamp, *, warm: bool = False, last: bool = False) -> list[Offer]:
         """The looks that the picture completes, in order of time, none of them made; with ``warm`` only those that its
-        memory needs.
+        memory needs. ``last``: it is the file's last picture.
         """
         facts = self._network.input
         if isinstance(facts, FrameInput):
@@ -139,7 +157,7 @@ class Eye:
         assert isinstance(facts, ClipInput)
         assert self._clips is not None
         shown, placed = one_picture(picture, facts)
-        gap, clips = self._clips.push(time, shown)
+        gap, clips = self._clips.push(time, shown, last=last and self._network.state is None)
         if gap:
             self._state = self._run.initial()
         if self._network.state is None and warm:
