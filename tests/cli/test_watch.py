@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from analyzers.conftest import read_pictures, write_clip
 from onlooker.cli.main import main
 
 
@@ -27,27 +28,27 @@ def profile(tmp_path):
 
 
 def test_a_file_is_watched_to_its_end(capsys, tmp_path, data, profile):
-    clip = tmp_path / "short.mp4"
-    clip.write_bytes(data("clips/carphone.mp4").read_bytes())
+    clip = write_clip(read_pictures(data("clips/carphone.mp4"), 3), tmp_path / "short.mp4")
     rules = tmp_path / "r.yaml"
     rules.write_text("version: 1\nrules: [{id: moving, when: {motion: {}}}]\n")
     folder = tmp_path / "lib"
-    code, out, err = run(
-        capsys, clip, "--library", folder, "--profile", profile, "--rules", rules, "--for", "4s", "--json"
-    )
+    code, out, err = run(capsys, clip, "--library", folder, "--profile", profile, "--rules", rules, "--json")
     assert (code, err) == (0, "")
     lines = [json.loads(line) for line in out.splitlines()]
     (last,) = lines[-1]["end"]
     assert last["name"] == "short"
-    assert last["condition"] == "stopped"
-    assert last["analysed"] > 0
+    assert (last["condition"], last["reason"]) == ("stopped", "ended")
+    assert last["last_frame"] > 0
+    assert "motion" in last["spent_seconds"]
     assert last["notes"] == []
     assert last["counted"] == {}
     events = [line["event"] for line in lines if "event" in line]
     assert {e["rule"] for e in events} <= {"moving"}
     assert [line for line in lines if "cameras" in line]
 
-    code, out, _ = run(capsys, clip, "--library", folder, "--profile", profile, "--for", "1s")
+    path = tmp_path / "watch.yaml"
+    path.write_text(f"version: 1\ncameras:\n  short: {{url: {clip}, loop: true}}\n")
+    code, out, _ = run(capsys, path, "--library", folder, "--profile", profile, "--for", "3s")
     assert code == 0
     assert "short: watched for" in out
 
