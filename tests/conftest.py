@@ -7,6 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# how long an example takes says nothing of what is tried; in CI the examples are the same each time
+settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 DATA = Path(os.environ.get("ONLOOKER_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 
