@@ -46,7 +46,8 @@ def test_a_recipe_becomes_a_run_that_has_learned(tmp_path: Path, dataset: Path) 
     assert metrics["test"]["side"]["accuracy"] == 1.0
     lines = run.history()
     assert [line["epoch"] for line in lines] == list(range(8))
-    assert lines[-1]["loss"]["side"] < 0.6 * lines[0]["loss"]["side"]
+    # 0.53 to 0.74 by the chances that it begins with
+    assert lines[-1]["loss"]["side"] < 0.85 * lines[0]["loss"]["side"]
     model, recipe, facts = load_model(run.path)
     assert list(model.tasks) == ["side", "shade"]
     assert recipe.training.epochs == 8
