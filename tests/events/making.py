@@ -37,7 +37,7 @@ def story(updates=0, **more):
     return [*states, event(updates + 1, "end", **more)]
 
 
-def until(holds, seconds=20.0):
+def until(holds, seconds=100.0):
     """Wait until something holds; the limit only ends a test that fails."""
     limit = time.monotonic() + seconds
     while not holds():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shutil
 import socket
+import socketserver
 import subprocess
 import threading
 import time
@@ -36,9 +38,9 @@ class Handler(BaseHTTPRequestHandler):
         if answer == "hang":
             self.server.released.wait(30)
             return
-        if answer == "wait":
+        if answer in ("wait", "wait and refuse"):
             self.server.released.wait(30)
-            answer = 204
+            answer = 204 if answer == "wait" else 503
         if answer == "drip":
             while not self.server.released.wait(0.05):
                 try:
@@ -62,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class Receiver(ThreadingHTTPServer):
     """Answers ``answers`` one after the other, then ``answer`` for good: a status, (status, headers), ``hang``,
-    ``wait`` (until released), ``drip`` or ``drop``.
+    ``wait`` (until released), ``wait and refuse``, ``drip`` or ``drop``.
     """
 
     daemon_threads = True
@@ -94,10 +96,13 @@ class Receiver(ThreadingHTTPServer):
 
 
 def closed_port():
-    """A port of loopback at which nothing listens."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+    """A port of loopback at which nothing listens; nobody else is given it, and a server may listen there later."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
+    held.detach()  # it stays bound as long as this process lives
+    return port
 
 
 def settle(check, seconds=0.3):
@@ -151,6 +156,48 @@ class Broker:
             self.process = None
 
 
+class Door(socketserver.ThreadingTCPServer):
+    """A port that leads to another one while it is open; who comes while it is closed is sent away."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, behind):
+        super().__init__(("127.0.0.1", 0), _Passing)
+        self.behind, self.open, self.port = behind, True, self.server_address[1]
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def handle_error(self, *_):
+        pass
+
+    def end(self):
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+
+
+class _Passing(socketserver.BaseRequestHandler):
+    server: Door
+
+    def handle(self):
+        if self.server.open:
+            with socket.create_connection(("127.0.0.1", self.server.behind)) as other:
+                back = threading.Thread(target=_pass, args=(other, self.request))
+                back.start()
+                _pass(self.request, other)
+                back.join()
+
+
+def _pass(source, target):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    for one in (source, target):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
 class Listener:
     """Subscribes to everything and keeps what comes, in order."""
 
@@ -167,7 +214,7 @@ class Listener:
         self.client.on_message = lambda _c, _d, m: self.heard.append((m.topic, bytes(m.payload), m.retain))
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(100)
 
     def catch_up(self):
         """Wait until all that the broker has taken by now is here."""

@@ -71,13 +71,11 @@ def test_a_program_that_fails_says_why(tmp_path):
 
 def test_a_program_that_hangs_is_killed_with_what_it_started(tmp_path):
     mark = tmp_path / "pid"
-    script = (
-        "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        f"open({str(mark)!r}, 'w').write(str(child.pid)); time.sleep(60)\n"
-    )
+    # a shell starts at once where Python may take longer than the time that it has
+    argv = ("/bin/sh", "-c", f"sleep 60 & echo $! > '{mark}'; sleep 60")
+    hanging = Command(CommandSettings.model_validate({"argv": argv, "timeout": "3s"}), SinkContext("bell", tmp_path))
     with pytest.raises(NotTaken, match="was killed"):
-        command(tmp_path, "-c", script, timeout="1500ms").deliver(told(event()))
+        hanging.deliver(told(event()))
     pid = int(mark.read_text())
 
     def gone():
