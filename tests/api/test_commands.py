@@ -79,9 +79,12 @@ def test_first_start_link_login_and_graceful_end(folder):
             me = client.use_link(link.split("=", 1)[1], PASSWORD)
             assert me.user == "admin"
             ends: list[object] = []
-            waiting = threading.Thread(target=lambda: ends.extend(client.stream(reconnect=False)))
+            asked: list[None] = []
+            # asked once before the stream is opened, and again when it has begun
+            stream = client.stream(reconnect=False, stop=lambda: bool(asked.append(None)))
+            waiting = threading.Thread(target=lambda: ends.extend(stream))
             waiting.start()
-            until(lambda: any('"/api/v1/link"' in line for line in lines))
+            until(lambda: len(asked) > 1 and any('"/api/v1/link"' in line for line in lines))
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0, "an open stream does not hold it up"
             waiting.join(10)

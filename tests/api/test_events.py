@@ -176,12 +176,12 @@ def test_a_stream_tells_what_comes_while_it_is_open_and_nothing_of_other_cameras
     assert found == ["front", "front"]
 
 
-def ended(client) -> bool:
-    """Whether a stream that is open comes to its end."""
+def ended(client, begun) -> bool:
+    """Whether a stream that has begun comes to its end."""
     with client.stream("GET", "/api/v1/stream/events", timeout=20) as answer:
         try:
             for _ in answer.iter_lines():
-                pass
+                begun.set()
         except httpx.ReadTimeout:
             return False
     return True
@@ -191,9 +191,10 @@ def ended(client) -> bool:
 def test_an_open_stream_ends_when_its_token_is_void(fresh, way):
     fresh.user("eve", ("front", "viewer"), password=None)
     token = fresh.token("eve")
-    client, done = fresh.as_token(token), []
-    thread = threading.Thread(target=lambda: done.append(ended(client)))
+    client, done, begun = fresh.as_token(token), [], threading.Event()
+    thread = threading.Thread(target=lambda: done.append(ended(client, begun)))
     thread.start()
+    assert begun.wait(20)
     if way == "revoked":
         fresh.context.credentials.revoke(token.split("_")[1])
     else:

@@ -39,7 +39,7 @@ def test_defaults_are_those_of_the_code(tmp_path, setting):
 def test_its_python_runs(data):
     (block,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     block = block.replace('"talk.mp4"', repr(str(data("clips/tv_whitehouse_performance.mp4"))))
-    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "watching" in done.stdout
     assert "640 360" in done.stdout

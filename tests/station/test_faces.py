@@ -69,13 +69,13 @@ def test_the_enrolled_are_named_in_sight_and_others_are_unknown_until_they_are_e
             station.start()
 
             def wait_for(rule):
-                until = time.monotonic() + 60
+                until = time.monotonic() + 150
                 while not station.journal.query(EventQuery(rules=(rule,))):
                     assert time.monotonic() < until, (rule, station.notes())
                     threading.Event().wait(0.1)
 
-            wait_for("ann")
-            wait_for("stranger")
+            for rule in ("ann", "known", "stranger"):
+                wait_for(rule)
             # those who are in sight for ever were told before they left
             first = {e.rule: e for _, e in reversed(station.journal.states_after(0, 1000)) if e.state == "new"}
             assert all(event.end is None for event in first.values())

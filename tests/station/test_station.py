@@ -25,7 +25,7 @@ def store(tmp_path):
         yield opened
 
 
-def wait_for(condition, seconds=60.0):
+def wait_for(condition, seconds=150.0):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not come to pass"
@@ -37,6 +37,7 @@ def test_live_events_are_those_of_a_test_of_the_rules(scene, store, tmp_path):
     station = Station(config, tmp_path / "lib", store=store)
     station.start()
     try:
+        wait_for(lambda: {r.event.rule for r in station.journal.query(EventQuery())} >= {"somebody", "each", "moving"})
         wait_for(lambda: station.events().get("yard", 0) >= 4)
         wait_for(lambda: station.status()[0].watched_seconds > 4)
         picture = station.picture("yard", 320)
