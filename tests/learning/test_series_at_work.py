@@ -230,8 +230,10 @@ def seen_and_measured(run, path, series):
         return np.asarray(first.resize((CLIP.width, CLIP.height), Image.Resampling.BOX), np.float32)
 
     numbers = []
-    for end in range(CLIP.frames - 1, int(shown[-1][0] * CLIP.rate) + 1):
-        if end % CLIP.stride:
+    last = int(shown[-1][0] * CLIP.rate)
+    for end in range(CLIP.frames - 1, last + 1):
+        # each stride from the first clip on, and the last one
+        if (end - CLIP.frames + 1) % CLIP.stride and end != last:
             continue
         small = np.stack([picture(t) for t in range(end - CLIP.frames + 1, end + 1)])
         x = (torch.from_numpy(small).permute(0, 3, 1, 2)[None] / 255 - mean) / std
