@@ -122,9 +122,9 @@ class Dense(Head):
         if not len(raw):
             return {}
         scores, found, true = _scores(raw, facts, calibration), _found(raw, facts, calibration), values > 0.5
-        known, logits, *each = steps_of(values, raw, scores, found, true)
+        known, logits, likely, decided = steps_of(values, raw, scores, found)
         scaled = logits / calibration.get("temperature", 1.0)
-        made: dict[str, float | None] = {**score_metrics(*each)}
+        made: dict[str, float | None] = {**score_metrics(likely, decided, known > 0.5)}
         if facts.task.kind == "class":
             return told(made | {"nll": nll(scaled, known.argmax(1))})
         made["nll"] = binary_nll(scaled, known > 0.5)
@@ -138,8 +138,9 @@ class Dense(Head):
         cls, raw: Array, values: Array, facts: TaskFacts, calibration: Calibration
     ) -> dict[str, dict[str, float]]:
         """Precision, recall, F1 and average precision of each label over all steps."""
-        known, *each = steps_of(values, _scores(raw, facts, calibration), _found(raw, facts, calibration))
-        return score_table(*each, known > 0.5, facts.classes)
+        each = _scores(raw, facts, calibration), _found(raw, facts, calibration)
+        known, scores, found = steps_of(values, *each)
+        return score_table(scores, found, known > 0.5, facts.classes)
 
     @classmethod
     def calibrate(cls, raw: Array, values: Array, facts: TaskFacts) -> Calibration:
