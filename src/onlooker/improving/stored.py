@@ -20,7 +20,7 @@ from onlooker.pipeline.stages import select_stages
 from onlooker.redaction.policy import library_policy
 from onlooker.shadow.stored import LIBRARY, observed
 from onlooker.sources import open_source
-from onlooker.sources.identity import current_id
+from onlooker.sources.identity import file_of
 from onlooker.timeline import open_store
 
 __all__ = ["Footage", "look_back", "open_footage"]
@@ -76,8 +76,7 @@ def _files(store: Store) -> dict[str, tuple[Path, float]]:
     for source in store.sources():
         if source.info.duration is None:
             continue
-        there = [p for p in map(Path, dict.fromkeys((source.info.path, *source.paths))) if p.is_file()]
-        path = next((p for p in there if current_id(p, store.cached_id) == source.info.id), None)
+        path = file_of((source.info.path, *source.paths), source.info.id, store.cached_id)
         if path is not None:
             made[source.info.id] = (path.resolve(), float(source.info.duration))
     return made

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from onlooker.core.errors import SourceError
 
-__all__ = ["Cached", "address_id", "content_id", "current_id", "sequence_id"]
+__all__ = ["Cached", "address_id", "content_id", "file_of", "sequence_id"]
 
 Cached = Callable[[str, int, int], str | None]
 """``Store.cached_id``."""
@@ -29,13 +29,20 @@ def content_id(path: Path) -> str:
         ) from None
 
 
-def current_id(path: Path, cached: Cached | None) -> str | None:
-    """The digest of what a file holds now, or None where it cannot be read.
+def file_of(paths: Iterable[str], id: str, cached: Cached | None) -> Path | None:
+    """The first of the paths at which a file still holds what a source was made of.
 
     Args:
-        path: of the file.
-        cached: spares reading a file that did not change.
+        paths: where the source was seen.
+        id: of the source, the digest of its content.
+        cached: spares reading files that did not change.
     """
+    there = (p for p in map(Path, dict.fromkeys(paths)) if p.is_file())
+    return next((p for p in there if _current_id(p, cached) == id), None)
+
+
+def _current_id(path: Path, cached: Cached | None) -> str | None:
+    """The digest of what a file holds now, or None where it cannot be read."""
     try:
         stat = path.stat()
         known = cached(str(path.resolve()), stat.st_size, stat.st_mtime_ns) if cached is not None else None

@@ -27,6 +27,7 @@ from onlooker.analyzers.bundle.looks import HOW, STATISTICS, How, Layout, Look, 
 from onlooker.analyzers.bundle.measuring import Gauge, digest_of, series_beside
 from onlooker.analyzers.bundle.reading import Words, words_of
 from onlooker.analyzers.bundle.seeing import Eye, look_back
+from onlooker.analyzers.bundle.stepping import Steps
 from onlooker.analyzers.bundle.tracking import Tracks
 from onlooker.bundles import Bundle
 from onlooker.bundles.added import added_bundle
@@ -189,8 +190,11 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         self._last: Moment | None = None
         self._words = Words(self._reader) if self._reader is not None and manifest.networks else None
         self._waiting: deque[tuple[Moment, Look]] = deque()
-        self._tail: list[tuple[str, Timestamp, Timestamp, NDArray[np.float32]]] = []
-        self._told: dict[str, Timestamp] = {}
+        self._steps = {
+            o.name: Steps(self._deciders[o.name], o.steps if isinstance(o, Dense | Events) else 1)
+            for o in manifest.outputs
+            if o.name in self._deciders
+        }
 
     def close(self) -> None:
         """Release the networks."""
@@ -309,8 +313,7 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
             else:
                 values = joined(arrays, output)
                 told[output.name] = values
-                steps = output.steps if isinstance(output, Dense | Events) else 1
-                made += self._steps(output.name, moment, values, steps)
+                made += self._steps[output.name].take(moment, values)
         if self._drift is not None:
             made += self._drift.take(moment.since, moment.until, look.arrays.get(STATISTICS), told)
         self._last = moment
@@ -331,25 +334,6 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         networks, by the ``first`` bundle, at ``parts`` of the picture, ``repeated`` from an earlier one, and ``early``.
         """
         return dict(self._counted)
-
-    def _steps(self, name: str, moment: Moment, values: NDArray[np.float32], steps: int) -> list[Observation]:
-        """Hand the numbers of a look to a decider, step by step, without what the look does not speak for."""
-        decider = self._deciders[name]
-        if steps == 1:
-            return list(decider.take(moment.since, moment.until, values))
-        made: list[Observation] = []
-        length = (moment.end - moment.start) / steps
-        self._tail = [t for t in self._tail if t[0] != name]
-        for number, row in enumerate(values.reshape(steps, -1)):
-            since, until = moment.start + number * length, moment.start + (number + 1) * length
-            told = self._told.get(name)
-            if since >= moment.until:
-                self._tail.append((name, since, until, row))
-            elif told is None or until > told:
-                since = since if told is None else max(since, told)
-                self._told[name] = until
-                made += decider.take(since, until, row)
-        return made
 
     def _read(self, o: Observation) -> list[Observation]:
         words = words_of(o)
@@ -382,8 +366,8 @@ class BundleAnalyzer(Analyzer[BundleConfig]):
         made = self._measured()
         while self._waiting:
             made += self._take(*self._waiting.popleft())
-        for name, since, until, row in self._tail:
-            made += self._deciders[name].take(since, until, row)
+        for steps in self._steps.values():
+            made += steps.finish()
         for decider in self._deciders.values():
             made += decider.flush()
         if self._tracks is not None:

@@ -161,17 +161,19 @@ class Pace:
             self.hop = self.tick * (facts.stride if isinstance(facts, ClipInput) else 1)
 
     def ends(self, time: Timestamp, duration: Fraction, source: SourceInfo | None) -> bool:
-        """Whether no later picture of a file is looked at, or its sound ends; it may be said a little early.
+        """Whether no later picture of a file makes a clip, or its sound ends; it may be said a little early.
+
+        Single pictures make no clip, of which the last would have to be known.
 
         Args:
             time: of the picture or block of sound.
             duration: of it.
             source: whose it is.
         """
-        if source is None or source.live or source.duration is None:
+        if isinstance(self._facts, FrameInput) or source is None or source.live or source.duration is None:
             return False
         video, seconds = source.video, source.duration
-        if not isinstance(self._facts, FrameInput | ClipInput):
+        if not isinstance(self._facts, ClipInput):
             return time.value + duration > seconds - _LONGER
         if video is None:
             return False

@@ -18,7 +18,7 @@ from onlooker.learning.datasets.dataset import Dataset
 from onlooker.learning.datasets.manifest import LabelledBox, LabelledSpan, Media, Sample, Task
 from onlooker.learning.datasets.media import look_at
 from onlooker.learning.datasets.moments import told_apart
-from onlooker.sources.identity import Cached, current_id
+from onlooker.sources.identity import Cached, file_of
 
 __all__ = ["LibraryReport", "LibraryRequest", "Verdict", "samples_from_library"]
 
@@ -182,11 +182,11 @@ def _files(
 ) -> list[tuple[SourceInfo, Path]]:
     found: list[tuple[SourceInfo, Path]] = []
     for source in sources:
-        there = [p for p in map(Path, dict.fromkeys((source.info.path, *source.paths))) if p.is_file()]
-        path = next((p for p in there if current_id(p, cached) == source.info.id), None)
+        paths = (source.info.path, *source.paths)
+        path = file_of(paths, source.info.id, cached)
         if path is not None:
             found.append((source.info, path))
-        elif there:
+        elif any(Path(p).is_file() for p in paths):
             report.failures[source.info.path] = "its file has other content than what was analysed: analyse it again"
         else:
             report.failures[source.info.path] = "its file is not there, or it is a live source"

@@ -130,7 +130,8 @@ def measured(
     units = units_of(answers.samples, overlap)
     count = len(np.unique(units.number[found.owner]))
     head, facts, calibration = judge.head, judge.facts, judge.calibration
-    metrics = metrics_of(judge, found)
+    whole = found.joined()
+    metrics = metrics_of(judge, whole)
     made = TaskResult(
         judge.name,
         judge.of,
@@ -147,7 +148,6 @@ def measured(
     )
     if not len(found.raw):
         return made
-    whole = found.joined()
     measure = head.resampled(whole.raw, whole.values, facts, calibration)
     sampled = drawn(measure, whole.owner, units, draws=draws, seed=seed)
     made.draws = sampled.count
